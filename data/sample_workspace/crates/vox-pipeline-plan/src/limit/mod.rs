@@ -1,0 +1,7 @@
+//! Rate limits.
+
+pub mod bucket;
+pub mod window;
+
+pub use bucket::TokenBucket;
+pub use window::SlidingWindow;

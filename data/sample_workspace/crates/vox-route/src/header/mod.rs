@@ -1,0 +1,4 @@
+//! Request headers that influence routing.
+
+pub mod accept;
+pub mod conditional;
