@@ -1,0 +1,147 @@
+"""The built-in front end: from Vox text to a Lark tree and a verdict.
+
+What belongs here: parsing, and the judgement whether a program means what it says. The language
+itself is written down in ``grammar.lark``, tokens come from `lexer`, wording is in `diagnostics`,
+and what a program contains is read off its tree in `constructs`.
+
+The gate is stricter than the compiler in one respect. The compiler drops characters it does not
+know and needs nothing between two statements, so ``!x`` reads as ``x`` and ``await f()`` as two
+statements. Such text has a parse but not the meaning its author had, and it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedToken
+from lark.lexer import PatternStr
+
+from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice, describe
+from vox_assets.vox_syntax.lexer import HALF_RESERVED, RESERVED, VoxLexer, accepts
+
+MAX_CHARACTERS = 200_000
+"""Longer texts are refused unread: no hand-written program comes near, and work stays bounded."""
+
+
+def check(source: str, *, ui_module: bool = False) -> list[Diagnostic]:
+    """Return why ``source`` is refused, or nothing when it parses as intended.
+
+    ``ui_module`` is for ``.vox.ui`` files, where state and effects may stand at the top level.
+    """
+    try:
+        parse(source, ui_module=ui_module)
+    except VoxSyntaxError as error:
+        return [error.diagnostic]
+    return []
+
+
+def parse(source: str, *, ui_module: bool = False) -> Tree[Token]:
+    """Return the tree of a program, or raise `VoxSyntaxError` where `check` would complain."""
+    if len(source) > MAX_CHARACTERS:
+        raise VoxSyntaxError(
+            Diagnostic(1, 1, f"the text is longer than {MAX_CHARACTERS} characters")
+        )
+    try:
+        tree = _parser().parse(source, start="ui_module" if ui_module else "module")
+    except UnexpectedToken as error:
+        raise VoxSyntaxError(_explain(source, error)) from None
+    _refuse_misread(source, tree)
+    return tree
+
+
+@cache
+def _parser() -> Lark:
+    grammar = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
+    return Lark(
+        grammar,
+        parser="lalr",
+        lexer=VoxLexer,
+        start=["module", "ui_module"],
+        propagate_positions=True,
+    )
+
+
+def _explain(source: str, error: UnexpectedToken) -> Diagnostic:
+    """Say what stands where the parser stopped, and what could stand there instead."""
+    token: Token = error.token
+    if token.type == "$END":
+        position = len(source.rstrip())
+        line = source.count("\n", 0, position) + 1
+        column = position - source.rfind("\n", 0, position)
+    else:
+        position, line, column = token.start_pos or 0, token.line or 1, token.column or 1
+    takes = {name for name in error.state.parse_conf.states[error.state.position] if name != "$END"}
+    takes = {name for name in takes if name.isupper() and accepts(error.state, name)}
+
+    if hint := advice(source, position):
+        message = hint
+    elif token.type in ("$END", "_NL"):
+        message = f"the {'program' if token.type == '$END' else 'line'} ends too early"
+    elif "NAME" in takes and (token in RESERVED or token in HALF_RESERVED):
+        message = f"`{token}` is a reserved word"
+    elif "NAME" not in takes and "_NL" in takes:
+        message = f"`{token}` follows on the same line without a separator"
+    else:
+        message = f"unexpected `{token}`"
+    return Diagnostic(line, column, message, describe({_spelling().get(t, t) for t in takes}))
+
+
+@cache
+def _spelling() -> dict[str, str]:
+    """How the terminals that are always spelled alike are spelled."""
+    return {
+        terminal.name: str(terminal.pattern.value)
+        for terminal in _parser().terminals
+        if isinstance(terminal.pattern, PatternStr)
+    }
+
+
+def walk(tree: Tree[Token]) -> Iterator[tuple[Tree[Token], bool]]:
+    """Yield every node in source order, and whether it is shown: part of what a view displays.
+
+    The values of named arguments, such as event handlers, are not. An explicit stack keeps long
+    operator chains from exhausting Python's.
+    """
+    pending = [(tree, False)]
+    while pending:
+        node, shown = pending.pop()
+        yield node, shown
+        shown = node.data in _VIEWS or (shown and node.data != "named_argument")
+        pending.extend(
+            (child, shown) for child in reversed(node.children) if isinstance(child, Tree)
+        )
+
+
+_VIEWS = frozenset({"element", "view", "fragment"})
+_VALUES = frozenset(
+    "name literal attribute indexing group tuple list_literal object_literal lambda arrow_lambda "
+    "or and not equality comparison sum product negative".split()
+)
+"""Nodes that only compute a value."""
+
+
+def _refuse_misread(source: str, tree: Tree[Token]) -> None:
+    """Refuse what the grammar takes and the compiler reads otherwise than its author.
+
+    A bare value on a line of its own does nothing, unless it is the value of its block or shown:
+    nearly always it is a word of another language. `Ok()` is read as a view element.
+    """
+    for node, shown in walk(tree):
+        children = [child for child in node.children if isinstance(child, Tree)]
+        if node.data == "call" and not children[1].children:
+            callee = children[0].children[0]
+            if callee in ("Ok", "Error", "Some", "None"):
+                raise _misread(node, f"`{callee}()` is read as a view element")
+        elif node.data in ("block", "block_value", "component") and not shown:
+            # A component holds no value of its own, so there even the last one is of no use.
+            for child in children if node.data == "component" else children[:-1]:
+                if child.data in _VALUES:
+                    text = source[child.meta.start_pos : child.meta.end_pos].splitlines()[0]
+                    raise _misread(child, f"the value of `{text[:40]}` is not used")
+
+
+def _misread(node: Tree[Token], message: str) -> VoxSyntaxError:
+    return VoxSyntaxError(Diagnostic(node.meta.line, node.meta.column, message))

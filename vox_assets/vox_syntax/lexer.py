@@ -1,0 +1,275 @@
+"""From text to terminals, led by what the parser can take next.
+
+What belongs here: how characters form tokens, which words are names, and where a line end counts.
+Keywords and punctuation themselves come from the grammar.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lark import Token
+from lark.lexer import Lexer, PatternStr
+from lark.parsers.lalr_analysis import Shift
+
+from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice
+
+MAX_NESTING = 100
+"""How deep brackets may nest, so that no reader of the tree needs a deep stack."""
+
+RESERVED = frozenset(
+    "fn let async mut if else while loop break continue match when fetching empty for return dec "
+    "import extern actor workflow activity side_effect spawn pub with agent migrate and or not is "
+    "isnt true false fragment".split()
+)
+"""Words that are never names."""
+
+HALF_RESERVED = frozenset(
+    "in to type http on state derived effect mount cleanup view component env".split()
+)
+"""Words that name parameters, fields, methods and functions, but no variable."""
+
+VIEW_TAGS = frozenset(
+    "stack column row wrap text heading link image button panel card list list_item overlay toast "
+    "drawer modal route_outlet input label textarea select option form fieldset legend table thead "
+    "tbody tfoot tr th td caption audio video source track canvas svg img span br hr i b em strong "
+    "small code pre kbd abbr cite blockquote q head meta title script style noscript main section "
+    "article aside header footer nav details summary dialog figure figcaption iframe embed object "
+    "param g defs path circle rect ellipse line polyline polygon tspan use symbol marker mask "
+    "pattern stop filter radial_gradient linear_gradient clip_path foreign_object "
+    "fe_gaussian_blur".split()
+)
+"""Lower-case callees whose call may be followed by a block of children."""
+
+_LARGEST_INT = 2**63 - 1
+
+_LEXEME = re.compile(
+    r"""
+    (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<blank>[ \t]+|(?://|\#)[^\r\n]*)
+  | (?P<fixed>=>|==|!=|<=|>=|\+=|-=|\*=|/=|->|\|>|\.\.|[-+*/%<>=|.,:?()\[\]{}])
+  | (?P<newline>\r?\n)
+  | (?P<STRING>"(?:[^"\\\r\n]|\\[^\r\n])*+")
+  | (?P<QUOTED>'(?:[^'\\\r\n]|\\[^\r\n])*+')
+  | (?P<number>[0-9]+(?:\.[0-9]+)?(?:dec)?)
+  | (?P<decorator>@[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?)
+    """,
+    re.VERBOSE,
+)
+_ARROW_PARAMETERS = re.compile(
+    r"\([ \t]*[a-z_]\w*[ \t]*(?:,[ \t]*[a-z_]\w*[ \t]*)*\)[ \t]*=>", re.ASCII
+)
+_OPENERS = frozenset("([{")
+_CLOSERS = frozenset(")]}")
+_JOINING = frozenset({"else", "|", "style", "raw_css"})
+"""What continues the line before: an `if`, a type's variants, a component."""
+_MEMBERS = frozenset({"state", "derived", "effect", "on", "view"})
+
+
+def accepts(parser_state: Any, terminal: str) -> bool:
+    """Whether the parser can take ``terminal`` next.
+
+    The table entry of the current state alone may promise too much (LALR merges contexts), so the
+    reductions it calls for are carried out on a copy of the stack.
+    """
+    states = parser_state.parse_conf.states
+    stack = parser_state.state_stack
+    if terminal not in states[stack[-1]]:
+        return False
+    stack = list(stack)
+    while True:
+        action, target = states[stack[-1]].get(terminal, (None, None))
+        if action is None or action is Shift:
+            return action is Shift
+        if terminal == "$END" and target.origin.name.startswith("$root"):
+            return True
+        if target.expansion:
+            del stack[-len(target.expansion) :]
+        stack.append(states[stack[-1]][target.origin.name][1])
+
+
+class _Lexeme(NamedTuple):
+    group: str
+    text: str
+    start: int
+    line: int
+    column: int
+
+    def token(self, terminal: str) -> Token:
+        end = self.start + len(self.text)
+        after = self.column + len(self.text)
+        return Token(terminal, self.text, self.start, self.line, self.column, self.line, after, end)
+
+    def error(self, message: str) -> VoxSyntaxError:
+        return VoxSyntaxError(Diagnostic(self.line, self.column, message))
+
+
+def _lexemes(source: str) -> Iterator[_Lexeme]:
+    """Split the text, leaving out blanks and comments."""
+    line, line_start, position = 1, 0, 0
+    while position < len(source):
+        found = _LEXEME.match(source, position)
+        column = position - line_start + 1
+        if found is None:
+            character = source[position]
+            raise _Lexeme("", character, position, line, column).error(
+                _unreadable(source, position)
+            )
+        group = found.lastgroup or ""
+        if group != "blank":
+            yield _Lexeme(group, found.group(), position, line, column)
+        position = found.end()
+        if group == "newline":
+            line, line_start = line + 1, position
+
+
+def _unreadable(source: str, position: int) -> str:
+    """Explain a character that starts no token."""
+    character = source[position]
+    if character in "\"'":
+        return "the string is not closed on its line"
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    message = f"`{shown}` is not part of Vox and would be dropped without a word"
+    hint = advice(source, position)
+    return f"{message}: {hint}" if hint else message
+
+
+@dataclass(slots=True)
+class _Bracket:
+    """An open bracket and what matters inside of it or when it closes."""
+
+    callee: str = ""
+    """The bare name in front of a parenthesis."""
+    keeps_newlines: bool = False
+    """Line ends count even next to the inside of these braces."""
+    is_children: bool = False
+    parts: int = 0
+    in_part: bool = False
+    names: int = 0
+
+    def is_view_call(self) -> bool:
+        """Whether the call takes children: a known tag with named arguments only."""
+        is_tag = self.callee in VIEW_TAGS or self.callee[:1].isupper()
+        return is_tag and self.parts == self.names
+
+
+class _Context:
+    """What the lexer remembers of the tokens so far."""
+
+    def __init__(self) -> None:
+        self.brackets = [_Bracket(keeps_newlines=True)]
+        self.last, self.earlier = Token("", ""), Token("", "")
+        self.after_view_call = False
+
+    @property
+    def bracket(self) -> _Bracket:
+        return self.brackets[-1]
+
+    def swallows_newline_before(self, text: str) -> bool:
+        """Whether a line end here stands at the start of the text or next to a brace's inside."""
+        beside_brace = self.last == "{" or text == "}"
+        return not self.last or (beside_brace and not self.bracket.keeps_newlines)
+
+    def may_end_before(self, text: str) -> bool:
+        """Whether what came before may be complete although no line end follows it."""
+        return (
+            self.last == "}"
+            or text in _MEMBERS
+            or (self.after_view_call and self.bracket.is_children)
+        )
+
+    def take(self, token: Token) -> None:
+        """Move on over a token."""
+        bracket = self.bracket
+        self.after_view_call = False
+        if token == ",":
+            bracket.in_part = False
+        elif token not in _CLOSERS:
+            bracket.parts += not bracket.in_part
+            bracket.in_part = True
+            bracket.names += token == "="
+        if token in _OPENERS:
+            is_callee = self.last.type in ("NAME", "TYPE_NAME") and self.earlier != "."
+            self.brackets.append(
+                _Bracket(
+                    callee=self.last if is_callee else "",
+                    keeps_newlines=self.last.type == "AS",
+                    is_children=token.type == "_CHILDREN",
+                )
+            )
+        elif token in _CLOSERS and len(self.brackets) > 1:
+            closed = self.brackets.pop()
+            self.after_view_call = token == ")" and closed.is_view_call()
+        self.earlier, self.last = self.last, token
+
+
+class VoxLexer(Lexer):
+    """The lexer that Lark drives; it reads the parser's state before every token."""
+
+    __future_interface__ = 2
+
+    def __init__(self, lexer_conf: Any) -> None:
+        self._terminals = {
+            str(terminal.pattern.value): str(terminal.name)
+            for terminal in lexer_conf.terminals
+            if isinstance(terminal.pattern, PatternStr)
+        }
+
+    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
+        """Yield the tokens of the whole text."""
+        source: str = lexer_state.text.text
+        context = _Context()
+        newline: _Lexeme | None = None
+        for lexeme in _lexemes(source):
+            text = lexeme.text
+            if lexeme.group == "newline":
+                newline = newline or lexeme
+                continue
+            if text == "{" and context.after_view_call and accepts(parser_state, "_CHILDREN"):
+                token = lexeme.token("_CHILDREN")
+            else:
+                if newline:
+                    joins = text in _JOINING and accepts(parser_state, self._terminals[text])
+                    if not joins and not context.swallows_newline_before(text):
+                        yield newline.token("_NL")
+                elif context.may_end_before(text):
+                    terminal = self._terminal(lexeme, source, parser_state)
+                    if not accepts(parser_state, terminal) and accepts(parser_state, "_NL"):
+                        yield lexeme._replace(text="").token("_NL")
+                # Only now, since the parser may have taken a separator in between.
+                token = lexeme.token(self._terminal(lexeme, source, parser_state))
+            newline = None
+
+            if not token.type:
+                raise lexeme.error(
+                    advice(source, lexeme.start) or f"there is no {lexeme.group} `{text}`"
+                )
+            if token.type == "INT" and int(text) > _LARGEST_INT:
+                raise lexeme.error("the number does not fit 64 bits")
+            context.take(token)
+            if len(context.brackets) - 1 > MAX_NESTING:
+                raise lexeme.error(f"brackets nest deeper than {MAX_NESTING}")
+            yield token
+
+    def _terminal(self, lexeme: _Lexeme, source: str, parser_state: Any) -> str:
+        """Name the terminal of a lexeme; an unknown decorator has none."""
+        text = lexeme.text
+        match lexeme.group:
+            case "word" if text in RESERVED or text in HALF_RESERVED or text == "_":
+                return self._terminals.get(text, "RESERVED")
+            case "word":
+                keyword = self._terminals.get(text)
+                if keyword is not None and accepts(parser_state, keyword):
+                    return keyword
+                return "TYPE_NAME" if text[0].isupper() else "NAME"
+            case "fixed" if text == "(" and _ARROW_PARAMETERS.match(source, lexeme.start):
+                return "_ARROW" if accepts(parser_state, "_ARROW") else "LPAR"
+            case "number":
+                return "DECIMAL" if text.endswith("dec") else "FLOAT" if "." in text else "INT"
+            case "fixed" | "decorator":
+                return self._terminals.get(text, "")
+            case terminal:
+                return terminal

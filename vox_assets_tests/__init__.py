@@ -1,0 +1,1 @@
+"""Tests of vox_assets, laid out as the package is."""
