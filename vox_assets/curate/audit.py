@@ -1,0 +1,58 @@
+"""Statements that must hold of curated tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from vox_assets.curate.dedup import residual_duplicates
+from vox_assets.curate.ledger import imbalance, unaccounted
+from vox_assets.curate.scoring import auc_per_kind
+from vox_assets.verdicts import Verdict
+
+# What may not be left after dedup, whatever threshold the profile dedups at.
+RESIDUAL_JACCARD = 0.85
+SEPARATION_AUC = 0.9
+
+
+def no_residual_duplicates(survivors: pl.DataFrame) -> Verdict:
+    """No two survivors are equal, or share 85 % of their shingles."""
+    faults = [
+        f"{left} ~ {right} ({similarity:.2f})"
+        for left, right, similarity in residual_duplicates(survivors, RESIDUAL_JACCARD)
+    ]
+    return Verdict.none_of(faults, "pairs of duplicates", survivors.height)
+
+
+def rows_balance(rows_in: set[str], rows_out: Iterable[str], dropped: Iterable[str]) -> Verdict:
+    """Rows in = rows out + rows dropped."""
+    lost, left = list(dropped), set(rows_out)
+    faults = imbalance(rows_in, left, lost)
+    return Verdict(
+        passed=not faults,
+        summary="; ".join(faults)
+        or f"{len(rows_in):,} rows in = {len(left):,} out + {len(lost):,} dropped",
+        figures={"rows_in": len(rows_in), "rows_out": len(left), "dropped": len(lost)},
+    )
+
+
+def ledger_balances(ledger: pl.DataFrame) -> Verdict:
+    """Every pair stands once in the ledger, with its fate."""
+    faults = [f"{pair_id} ended nowhere" for pair_id in unaccounted(ledger)]
+    repeated = ledger.filter(pl.col("pair_id").is_duplicated())["pair_id"].unique().sort()
+    faults += [f"{pair_id} stands twice" for pair_id in repeated]
+    return Verdict.none_of(faults, "rows without an end", ledger.height)
+
+
+def evaluator_separates(separation: pl.DataFrame) -> Verdict:
+    """AUC of real rows against each kind of mutant is at least 0.9."""
+    kinds = auc_per_kind(separation)
+    if not kinds:
+        return Verdict(False, "no mutants were scored: no kept row is outside the fit")
+    worst = min(kinds, key=lambda kind: kinds[kind])
+    return Verdict(
+        passed=kinds[worst] >= SEPARATION_AUC,
+        summary=f"worst kind {worst}: AUC {kinds[worst]:.3f} (>= {SEPARATION_AUC} wanted)",
+        figures={f"auc/{kind}": round(value, 4) for kind, value in kinds.items()},
+    )

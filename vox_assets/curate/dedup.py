@@ -1,0 +1,229 @@
+"""One copy of each row: which rows are duplicates, which of them survives, and the evidence.
+
+Rows are compared by what they teach, the assistant's turns. Three passes, each stricter than the
+next about its proof: equal text, near text (Jaccard over token shingles, verified), and equal
+meaning (embeddings; code must agree in its tokens too).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from vox_assets.curate.similarity import (
+    Shingles,
+    exact_pairs,
+    jaccard,
+    near_pairs,
+    semantic_pairs,
+    shingle,
+)
+from vox_assets.profiles import Dedup
+from vox_assets.rows import DROP_SCHEMA
+
+# Who survives a duplicate: a person's text before a model's before a template's.
+ORIGIN_ORDER = {"human": 0, "model": 1, "synthetic": 2}
+
+STAGE = "dedup"
+
+
+@dataclass(frozen=True)
+class Deduped:
+    """Survivors (input columns plus cluster_id, cluster_size, embedding) and what they beat."""
+
+    survivors: pl.DataFrame
+    drops: pl.DataFrame
+
+
+def answers(rows: pl.DataFrame) -> list[str]:
+    """All assistant turns of each row, as one text; `response` where there are no messages."""
+    if "messages" not in rows.columns:
+        return rows["response"].to_list()
+    return [
+        "\n".join(turn["content"] for turn in dialogue if turn["role"] == "assistant")
+        for dialogue in rows["messages"].to_list()
+    ]
+
+
+def normalise(text: str) -> str:
+    """Text with compatible characters unified and runs of white space made one blank."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def survivor_order(rows: pl.DataFrame) -> np.ndarray:
+    """Positions, the row to keep first: human, documented, newer, then by pair id."""
+    columns = {
+        "origin": pl.col("origin").replace_strict(ORIGIN_ORDER, default=len(ORIGIN_ORDER)),
+        "undocumented": ~pl.col("documented").fill_null(False),
+        "age": pl.col("source_date").fill_null(""),
+    }
+    present = [
+        expression.alias(name)
+        for name, expression in columns.items()
+        if set(expression.meta.root_names()) <= set(rows.columns)
+    ]
+    keys = rows.select(*present, "pair_id").with_row_index("position")
+    names = [expression.meta.output_name() for expression in present] + ["pair_id"]
+    descending = [name == "age" for name in names]
+    return keys.sort(names, descending=descending)["position"].to_numpy().astype(np.int64)
+
+
+def deduplicate(rows: pl.DataFrame, embeddings: np.ndarray, policy: Dedup) -> Deduped:
+    """Drop every row that is like one which comes before it in `survivor_order`.
+
+    `embeddings` holds one unit vector per row (float32). A dropped row is always directly like
+    the survivor that it lost to: similarity is not passed on along chains. Survivors keep the
+    order of `rows`. Needs `pair_id`, `lane`, `response_mode` and the text columns.
+    """
+    texts = [normalise(text) for text in answers(rows)]
+    order = survivor_order(rows)
+    lanes = rows["lane"].to_list()
+    losses: dict[int, _Loss] = {}
+
+    # Equal text first, across lanes too: what is left is distinct, so no bucket is large.
+    first_with: dict[str, int] = {}
+    for position in order.tolist():
+        winner = first_with.setdefault(texts[position], position)
+        if winner != position:
+            losses[position] = _Loss(winner, 1.0, "exact")
+    distinct = np.array([p for p in order.tolist() if p not in losses], dtype=np.int64)
+
+    # Positions below are into `distinct`, where a smaller one is preferred.
+    shingles = shingle([texts[position] for position in distinct])
+    pairs = near_pairs(shingles, policy.near_jaccard)
+    edges = [_Edges(pairs.left, pairs.right, pairs.similarity, "near")]
+    edges += _semantic_edges(rows, lanes, distinct, embeddings, shingles, policy)
+    beaten = _greedy(len(distinct), edges)
+    for position, loss in beaten.items():
+        losses[int(distinct[position])] = _Loss(
+            int(distinct[loss.winner]), loss.similarity, loss.how
+        )
+    return _outcome(rows, embeddings, losses)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    winner: int
+    similarity: float
+    how: str
+
+
+@dataclass(frozen=True)
+class _Edges:
+    left: np.ndarray
+    right: np.ndarray
+    similarity: np.ndarray
+    how: str
+
+
+def _semantic_edges(
+    rows: pl.DataFrame,
+    lanes: Sequence[str],
+    distinct: np.ndarray,
+    embeddings: np.ndarray,
+    shingles: Shingles,
+    policy: Dedup,
+) -> list[_Edges]:
+    modes = rows["response_mode"].to_list()
+    edges = []
+    for lane in sorted(set(lanes)):
+        for mode, threshold in (
+            ("prose_only", policy.semantic_prose),
+            ("code_only", policy.semantic_code),
+        ):
+            members = np.array(
+                [i for i, p in enumerate(distinct) if lanes[p] == lane and modes[p] == mode],
+                dtype=np.int64,
+            )
+            if len(members) < 2:
+                continue
+            pairs = semantic_pairs(embeddings[distinct[members]], threshold)
+            left, right, similarity = members[pairs.left], members[pairs.right], pairs.similarity
+            if mode == "code_only" and len(left):
+                agreed = jaccard(shingles, left, right) >= policy.semantic_code_jaccard
+                left, right, similarity = left[agreed], right[agreed], similarity[agreed]
+            edges.append(_Edges(left, right, similarity, "semantic"))
+    return edges
+
+
+def _greedy(count: int, edges: list[_Edges]) -> dict[int, _Loss]:
+    """Walk positions from the preferred on; one that is like an earlier survivor loses to it."""
+    likes: dict[int, list[_Loss]] = {}
+    for group in edges:
+        for left, right, similarity in zip(
+            group.left.tolist(), group.right.tolist(), group.similarity.tolist(), strict=True
+        ):
+            likes.setdefault(right, []).append(_Loss(left, similarity, group.how))
+    losses: dict[int, _Loss] = {}
+    for position in range(count):
+        standing = [loss for loss in likes.get(position, ()) if loss.winner not in losses]
+        if standing:
+            # Text is the harder evidence; within a pass the closest survivor is named.
+            losses[position] = max(
+                standing, key=lambda loss: (loss.how == "near", loss.similarity, -loss.winner)
+            )
+    return losses
+
+
+def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss]) -> Deduped:
+    ids = rows["pair_id"].to_list()
+    # A row equal to one that lost in its turn lost to the same survivor, by the same evidence.
+    losses = {
+        position: losses.get(loss.winner, loss) if loss.how == "exact" else loss
+        for position, loss in losses.items()
+    }
+    sizes = Counter(loss.winner for loss in losses.values())
+    standing = [position for position in range(len(ids)) if position not in losses]
+    survivors = rows[standing].with_columns(
+        pl.Series("cluster_id", [ids[p] for p in standing], dtype=pl.String),
+        pl.Series("cluster_size", [1 + sizes[p] for p in standing], dtype=pl.Int64),
+        pl.Series(
+            "embedding", embeddings[standing].tolist(), dtype=pl.List(pl.Float32), strict=False
+        ),
+    )
+    paths = rows["source_path"].to_list() if "source_path" in rows.columns else [""] * len(ids)
+    drops = pl.DataFrame(
+        [
+            {
+                "pair_id": ids[position],
+                "source_path": paths[position],
+                "line": 0,
+                "item": "",
+                "stage": STAGE,
+                "reason": f"{loss.how} duplicate",
+                "lost_to": ids[loss.winner],
+                "similarity": loss.similarity,
+            }
+            for position, loss in sorted(losses.items())
+        ],
+        schema=DROP_SCHEMA,
+    )
+    return Deduped(survivors, drops)
+
+
+def similar_rows(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
+    """Pairs of pair ids whose answers have Jaccard >= `threshold`, found without sketches."""
+    ids = rows["pair_id"].to_list()
+    pairs = exact_pairs(shingle([normalise(text) for text in answers(rows)]), threshold)
+    return [
+        (ids[i], ids[j], float(similarity))
+        for i, j, similarity in zip(pairs.left, pairs.right, pairs.similarity, strict=True)
+    ]
+
+
+def residual_duplicates(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
+    """What dedup must not leave behind: equal answers, and pairs at Jaccard >= `threshold`."""
+    ids = rows["pair_id"].to_list()
+    seen: dict[str, str] = {}
+    repeated = []
+    for pair_id, text in zip(ids, map(normalise, answers(rows)), strict=True):
+        if text in seen:
+            repeated.append((seen[text], pair_id, 1.0))
+        else:
+            seen[text] = pair_id
+    return repeated + [pair for pair in similar_rows(rows, threshold) if pair not in repeated]

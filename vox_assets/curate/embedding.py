@@ -1,0 +1,53 @@
+"""Sentence embeddings of texts, cached by content and model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from vox_assets.engine.cache import VectorCache, content_key
+from vox_assets.engine.models import LocalModel, preferred_dtype
+from vox_assets.engine.progress import Log, progress, silent
+
+# all-MiniLM-L6-v2 was trained on 256 word pieces; a text's tail beyond them is not read.
+MAX_TOKENS = 256
+# Tokens of padded input in one forward pass: larger batches gain nothing on a CPU.
+BATCH_TOKENS = 4096
+# Code has about this many characters per word piece; only the order of batches depends on it.
+_CHARACTERS_PER_TOKEN = 3
+
+
+def embed(
+    texts: Sequence[str], model: LocalModel, store: VectorCache, log: Log = silent
+) -> np.ndarray:
+    """Unit vectors, float32, one row per text."""
+    dtype = preferred_dtype()
+    # The type takes part in the key: bfloat16 differs from float32 in the fifth decimal.
+    keys = [content_key("embedding", model.fingerprint, dtype, text) for text in texts]
+    costs = [min(MAX_TOKENS, len(text) // _CHARACTERS_PER_TOKEN + 2) for text in texts]
+
+    def encode(positions: list[int]) -> np.ndarray:
+        encoder = _encoder(model, dtype)
+        vectors = encoder.encode(
+            [texts[position] for position in positions],
+            batch_size=len(positions),
+            convert_to_tensor=True,
+            show_progress_bar=False,
+        )
+        vectors = vectors.float().cpu().numpy()
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+    with progress("embedding", len(texts), "texts", log) as done:
+        return store.compute(keys, costs, BATCH_TOKENS, encode, done)
+
+
+@cache
+def _encoder(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    encoder = SentenceTransformer(str(model.path), trust_remote_code=False)
+    encoder.max_seq_length = MAX_TOKENS
+    return encoder.to(getattr(torch, dtype)).eval()

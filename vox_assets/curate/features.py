@@ -1,0 +1,189 @@
+"""What can be measured of one row without a model, and the names that all features go by.
+
+Each feature is a number with a stated range; whether more is better is the evaluator's business
+(see `scoring`). Features that need a model are computed in `embedding` and `perplexity` and only
+named here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from vox_assets.curate.similarity import TOKEN_PATTERN
+
+#: Name -> definition and range. The order is the order of the evaluator's weights.
+FEATURES: Mapping[str, str] = {
+    "prompt_length": "log of the prompt's words over log of 200, 0 to 1",
+    "prompt_specifics": "1 - exp(-n / 8) for n distinct names, numbers and long words, 0 to 1",
+    "standing_alone": "1, less a half for each phrase that points outside the prompt, 0 to 1",
+    "answer_named": "share of the prompt's names and long words that the answer takes up, 0 to 1",
+    "prompt_named": "share of the answer's name parts that the prompt mentions, 0 to 1",
+    "substance": "log of the answer's tokens over log of 512, 0 to 1",
+    "repetition": "share of the answer's token trigrams that came before, 0 to 1",
+    "stub_share": "share of the answer's lines that are stubs or placeholders, 0 to 1",
+    "lone_names": "share of the answer's distinct names that occur once and are not in the prompt",
+    "parses": "1 when the answer parses in its language, else 0",
+    "complete": "1 when brackets close and the end is an end, else 0",
+    "alignment": "cosine between the embeddings of prompt and answer, -1 to 1",
+    "neighbour_distance": "1 - cosine to the nearest other answer, 0 to 1",
+    "freshness": "exp(-years since the source's date, counted from the newest), 0 to 1",
+    "surprise": "mean negative log-likelihood of the answer under the base model, nats",
+}
+MODEL_FEATURES = ("surprise",)
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_TOKEN = re.compile(TOKEN_PATTERN)
+
+# Words that every instruction uses and that therefore say nothing about what is asked.
+_TASK_WORDS = frozenset(
+    """write implement create complete define explain following function method program code rust
+    vox module crate that this with from which should return returns value result using given each
+    where when then into type types struct field fields named takes parameter parameters please
+    example answer question describe documentation section page language signature""".split()
+)
+_LONG_WORD = 6
+
+_POINTS_OUTSIDE = re.compile(
+    r"\b(?:(?:the|as|see|shown|listed)\s+(?:above|below)|previous(?:ly)?\s+(?:section|example|shown)"
+    r"|(?:this|the same|that)\s+(?:thing|stuff|one|way)|as\s+usual|something\s+like|some\s+code"
+    r"|do\s+it|make\s+it\s+work|the\s+usual)\b",
+    re.IGNORECASE,
+)
+_STUB_LINE = re.compile(
+    r"todo!|unimplemented!|unreachable!\(\)|panic!\(\"(?:not|todo|stub)|^\s*(?://|#)\s*(?:todo|fixme"
+    r"|\.\.\.|your code|implementation)|^\s*\.\.\.\s*$|\b(?:TODO|FIXME|TBD)\b|^\s*pass\s*$",
+    re.IGNORECASE,
+)
+_EMPTY_BODY = re.compile(r"\)\s*(?:(?:->|to)\s*[^{}]*)?\{\s*\}")
+_OPENING, _CLOSING = "([{", ")]}"
+_PROSE_END = re.compile(r"[.!?:)`\"'*_>|\]]\s*$")
+_LIST_LINE = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\|)")
+
+
+def measure(
+    prompt: str, answer: str, language: str, parses: Callable[[str, str], bool]
+) -> dict[str, float]:
+    """The model-free features of one row. `parses(language, text)` judges the answer's syntax."""
+    prompt_names = _names(prompt)
+    answer_tokens = _TOKEN.findall(answer)
+    answer_parts = _parts(answer)
+    return {
+        "prompt_length": min(1.0, math.log1p(len(prompt.split())) / math.log(200)),
+        "prompt_specifics": 1.0 - math.exp(-len(prompt_names) / 8),
+        "standing_alone": max(0.0, 1.0 - len(_POINTS_OUTSIDE.findall(prompt)) / 2),
+        "answer_named": _share_in(prompt_names, _stems(answer)),
+        "prompt_named": _share_in(answer_parts, _stems(prompt)),
+        "substance": min(1.0, math.log1p(len(answer_tokens)) / math.log(512)),
+        "repetition": _repetition(answer_tokens),
+        "stub_share": _stub_share(answer),
+        "lone_names": _lone_names(answer, prompt),
+        "parses": float(parses(language, answer)),
+        "complete": float(_is_complete(answer, language)),
+    }
+
+
+def freshness(dates: pl.Series) -> np.ndarray:
+    """exp(-age in years) against the newest date in the column; 1 where there is no date."""
+    parsed = dates.str.to_date(strict=False)
+    newest = parsed.max()
+    if newest is None:
+        return np.ones(len(dates))
+    years = (newest - pl.col("date")).dt.total_days() / 365.25
+    return parsed.to_frame("date").select((-years).exp().fill_null(1.0)).to_series().to_numpy()
+
+
+def _names(text: str) -> set[str]:
+    """Names, numbers and long words of a text, in lower case and without task words."""
+    names = set(_NUMBER.findall(text))
+    for word in _WORD.findall(text):
+        lowered = word.lower()
+        is_name = "_" in word or not (word.islower() or word.istitle())
+        if lowered not in _TASK_WORDS and (is_name or len(word) >= _LONG_WORD):
+            names.add(lowered)
+    return names
+
+
+@lru_cache(maxsize=4)
+def _stems(text: str) -> frozenset[str]:
+    """What a name may be matched against: words, name parts and numbers, crudely stemmed."""
+    found = set(_NUMBER.findall(text))
+    for word in _WORD.findall(text):
+        found.add(word.lower())
+        found.update(_stem(part.lower()) for part in _PART.findall(word))
+    return frozenset(found)
+
+
+def _stem(word: str) -> str:
+    for ending in ("ations", "ation", "ings", "ing", "ies", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def _parts(text: str) -> set[str]:
+    counted = {part.lower() for word in _WORD.findall(text) for part in _PART.findall(word)}
+    return {part for part in counted if len(part) > 3 and part not in _TASK_WORDS}
+
+
+def _share_in(wanted: set[str], stems: frozenset[str]) -> float:
+    if not wanted:
+        return 0.0
+    hits = sum(
+        name in stems
+        or _stem(name) in stems
+        or ("_" in name and all(_stem(part) in stems for part in name.split("_") if part))
+        for name in wanted
+    )
+    return hits / len(wanted)
+
+
+def _repetition(tokens: list[str]) -> float:
+    trigrams = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    return 1.0 - len(set(trigrams)) / len(trigrams) if trigrams else 0.0
+
+
+def _stub_share(answer: str) -> float:
+    lines = [line for line in answer.splitlines() if line.strip(" \t{}()")]
+    if not lines:
+        return 1.0
+    stubs = sum(bool(_STUB_LINE.search(line)) for line in lines) + len(_EMPTY_BODY.findall(answer))
+    return min(1.0, stubs / len(lines))
+
+
+def _lone_names(answer: str, prompt: str) -> float:
+    counts = Counter(word.lower() for word in _WORD.findall(answer))
+    if not counts:
+        return 1.0
+    known = _stems(prompt)
+    return sum(n == 1 and name not in known for name, n in counts.items()) / len(counts)
+
+
+def _is_complete(answer: str, language: str) -> bool:
+    text = answer.rstrip()
+    if not text:
+        return False
+    if language == "markdown":
+        last = text.splitlines()[-1]
+        return bool(_PROSE_END.search(text) or _LIST_LINE.match(last)) and text.count("`") % 2 == 0
+    return _brackets_close(text) and text[-1] not in ",.=+-*/&|<("
+
+
+def _brackets_close(text: str) -> bool:
+    """Whether brackets balance, reading quoted text and comments as code reads them, roughly."""
+    stripped = re.sub(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'|//[^\n]*', "", text)
+    depth = Counter[str]()
+    for sign in stripped:
+        if sign in _OPENING:
+            depth[sign] += 1
+        elif sign in _CLOSING:
+            depth[_OPENING[_CLOSING.index(sign)]] -= 1
+    return not any(depth.values())

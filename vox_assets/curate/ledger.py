@@ -1,0 +1,167 @@
+"""Where every row ended: one line per pair that any source asset produced.
+
+The ledger is computed from the tables and accounts of a build, never kept by hand, so that it
+can contradict them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+LEDGER_SCHEMA = pl.Schema(
+    {
+        "pair_id": pl.String,
+        "source_asset": pl.String,
+        "fate": pl.String,
+        "stage": pl.String,
+        "reason": pl.String,
+        "lost_to": pl.String,
+    }
+)
+
+DROPPED = "dropped"
+#: Fate of a row by its split.
+FATES = {"train": "trained", "eval": "evaluated"}
+
+
+def build_ledger(
+    sources: Mapping[str, pl.DataFrame],
+    dedup_drops: pl.DataFrame,
+    scored: pl.DataFrame,
+    mix_drops: pl.DataFrame,
+    mix: pl.DataFrame,
+) -> pl.DataFrame:
+    """`LEDGER_SCHEMA`, one line per pair id of `sources` (asset name to its table), in order.
+
+    A pair id that two assets produced stands once, under the first. A row that no step accounts
+    for has a null fate: `unaccounted` lists it, and the check fails.
+    """
+    born = pl.concat(
+        [
+            table.select("pair_id", pl.lit(asset).alias("source_asset"))
+            for asset, table in sources.items()
+        ]
+    ).unique("pair_id", keep="first", maintain_order=True)
+    ends = pl.concat(
+        [
+            dedup_drops.select(
+                "pair_id",
+                pl.lit(DROPPED).alias("fate"),
+                pl.lit("deduped_corpus").alias("stage"),
+                "reason",
+                "lost_to",
+            ),
+            scored.filter(~pl.col("kept")).select(
+                "pair_id",
+                pl.lit(DROPPED).alias("fate"),
+                pl.lit("scored_corpus").alias("stage"),
+                pl.col("drop_reason").alias("reason"),
+                pl.lit(None, pl.String).alias("lost_to"),
+            ),
+            mix_drops.select(
+                "pair_id",
+                pl.lit(DROPPED).alias("fate"),
+                pl.lit("training_mix").alias("stage"),
+                "reason",
+                "lost_to",
+            ),
+            mix.select(
+                "pair_id",
+                pl.col("split").replace_strict(FATES, return_dtype=pl.String).alias("fate"),
+                pl.lit("training_mix").alias("stage"),
+                pl.lit(None, pl.String).alias("reason"),
+                pl.lit(None, pl.String).alias("lost_to"),
+            ),
+        ]
+    ).unique("pair_id", keep="first", maintain_order=True)
+    return born.join(ends, on="pair_id", how="left", maintain_order="left").cast(LEDGER_SCHEMA)
+
+
+def unaccounted(ledger: pl.DataFrame) -> list[str]:
+    """Pair ids that were produced and are nowhere: neither in the mix nor dropped by name."""
+    lost = ledger.filter(
+        pl.col("fate").is_null()
+        | ((pl.col("fate") == DROPPED) & pl.col("reason").fill_null("").eq(""))
+    )
+    return lost["pair_id"].to_list()
+
+
+def imbalance(rows_in: set[str], rows_out: set[str], dropped: list[str]) -> list[str]:
+    """What breaks `rows in = rows out + dropped`, one line per kind; empty when it holds."""
+    gone = set(dropped)
+    faults = {
+        "vanished without a reason": rows_in - rows_out - gone,
+        "appeared from nowhere": rows_out - rows_in,
+        "both kept and dropped": rows_out & gone,
+        "dropped but never came in": gone - rows_in,
+    }
+    lines = [f"{len(ids):,} rows {what}, such as {min(ids)}" for what, ids in faults.items() if ids]
+    if len(gone) != len(dropped):
+        lines.append(f"{len(dropped) - len(gone):,} rows were dropped more than once")
+    return lines
+
+
+def story(
+    wanted: str, tables: Mapping[str, pl.DataFrame], drops: Mapping[str, pl.DataFrame]
+) -> list[str]:
+    """A row's whole way through the build, in sentences.
+
+    `tables` are the asset tables by name in build order, `drops` their accounts of what they
+    dropped. Raises LookupError when no table knows the id.
+    """
+    lines: list[str] = []
+    for asset, table in tables.items():
+        found = table.filter(pl.col("pair_id") == wanted)
+        if found.is_empty():
+            lines += _losses(wanted, asset, drops.get(asset), tables)
+            continue
+        row = found.row(0, named=True)
+        lines.append(_standing(asset, row))
+    if not lines:
+        raise LookupError(f"no table has a row {wanted!r}: expected 32 hex digits of a pair id")
+    return lines
+
+
+def _standing(asset: str, row: Mapping) -> str:
+    if asset == "deduped_corpus":
+        others = row["cluster_size"] - 1
+        return f"{asset}: survived, and stands for {others} duplicate{'s' * (others != 1)}."
+    if asset == "scored_corpus":
+        verdict = "kept" if row["kept"] else f"dropped: {row['drop_reason']}"
+        return f"{asset}: {row['score']:.1f} of 10, {verdict}."
+    if asset == "training_mix":
+        return f"{asset}: in the {row['split']} split with {row['tokens']} tokens."
+    where = f"{row['source_path']}:{row['source_start_line']}-{row['source_end_line']}"
+    parents = f", made from {', '.join(row['parents'])}" if row["parents"] else ""
+    return (
+        f"{asset}: {row['task_family']} in lane {row['lane']} ({row['language']}, "
+        f"{row['origin']}) from {row['source_symbol']} at {where}{parents}."
+    )
+
+
+def _losses(
+    wanted: str, asset: str, drops: pl.DataFrame | None, tables: Mapping[str, pl.DataFrame]
+) -> list[str]:
+    lines = []
+    if drops is None:
+        return lines
+    for drop in drops.filter(pl.col("pair_id") == wanted).iter_rows(named=True):
+        lines.append(f"{asset}: dropped, {drop['reason']}.")
+        if drop["lost_to"]:
+            lines[-1] = (
+                f"{asset}: dropped, {drop['reason']} of {drop['lost_to']} "
+                f"(similarity {drop['similarity']:.2f}). That row's answer:"
+            )
+            winner = next(
+                (
+                    table.filter(pl.col("pair_id") == drop["lost_to"])
+                    for table in tables.values()
+                    if drop["lost_to"] in table["pair_id"]
+                ),
+                None,
+            )
+            if winner is not None and len(winner):
+                lines.append(winner["response"][0])
+    return lines

@@ -1,0 +1,78 @@
+"""Measuring whole tables: the model-free features, the embeddings' and the language model's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from vox_assets.curate import features
+from vox_assets.curate.embedding import embed
+from vox_assets.curate.perplexity import answer_nll
+from vox_assets.curate.similarity import neighbour_distance
+from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.models import LocalModel
+from vox_assets.engine.progress import Log, silent
+from vox_assets.rows import Message, turns
+
+
+@dataclass(frozen=True)
+class Meter:
+    """The models and the cache that features are measured with."""
+
+    base_model: LocalModel
+    embedding_model: LocalModel
+    store: VectorCache
+    #: Judges an answer's syntax: `parses(language, text)`.
+    parses: Callable[[str, str], bool]
+    #: Tokens of prompt plus answer that the language model reads of a row.
+    model_tokens: int
+    log: Log = silent
+
+    def cheap(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """All features but `surprise` of a table with `prompt`, `response`, `language`.
+
+        Where the table has `embedding`, it is taken for the answer's.
+        """
+        prompts, answers = rows["prompt"].to_list(), rows["response"].to_list()
+        table = pl.DataFrame(
+            [
+                features.measure(prompt, answer, language, self.parses)
+                for prompt, answer, language in zip(
+                    prompts, answers, rows["language"].to_list(), strict=True
+                )
+            ]
+        )
+        prompt_vectors = embed(prompts, self.embedding_model, self.store, self.log)
+        if "embedding" in rows.columns:
+            answer_vectors = np.array(rows["embedding"].to_list(), dtype=np.float32)
+        else:
+            answer_vectors = embed(answers, self.embedding_model, self.store, self.log)
+        undated = pl.Series([None] * len(rows), dtype=pl.String)
+        dates = rows["source_date"] if "source_date" in rows.columns else undated
+        return table.with_columns(
+            pl.Series("alignment", (prompt_vectors * answer_vectors).sum(axis=1), dtype=pl.Float64),
+            pl.Series("neighbour_distance", neighbour_distance(answer_vectors), dtype=pl.Float64),
+            pl.Series("freshness", features.freshness(dates)),
+        )
+
+    def surprise(self, rows: pl.DataFrame) -> np.ndarray:
+        """The language model's mean negative log-likelihood of each answer, in nats."""
+        nll, _ = answer_nll(
+            dialogues(rows), self.base_model, self.model_tokens, self.store, self.log
+        )
+        return nll
+
+    def everything(self, rows: pl.DataFrame) -> np.ndarray:
+        """All features, float64, (rows, features) in the order of `FEATURES`."""
+        measured = self.cheap(rows).with_columns(pl.Series("surprise", self.surprise(rows)))
+        return measured.select(*features.FEATURES).to_numpy()
+
+
+def dialogues(rows: pl.DataFrame) -> list[list[Message]]:
+    """Each row's turns; one question and one answer where the table has no `messages`."""
+    if "messages" in rows.columns:
+        return rows["messages"].to_list()
+    return [list(turns(*pair)) for pair in rows.select("prompt", "response").iter_rows()]

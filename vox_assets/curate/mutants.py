@@ -1,0 +1,123 @@
+"""Rows spoilt on purpose, each in one known way: what the evaluator must tell from real rows."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+#: Kind -> what was done to the row.
+KINDS: Mapping[str, str] = {
+    "swapped": "the answer of another row of the same language",
+    "stubbed": "bodies replaced by a placeholder, or prose by a promise",
+    "cut": "the answer ends somewhere in its second half",
+    "shuffled": "lines of code, or words of prose, in another order",
+    "repeated": "one part of the answer said over and over",
+    "noised": "letters replaced at random",
+    "vague": "the instruction replaced by one that names nothing",
+}
+
+_VAGUE = (
+    "Write some code that does the usual thing.",
+    "Make it work like before.",
+    "Do something like the previous example.",
+    "Can you help me with this one?",
+    "Write the code as shown above.",
+    "Explain how this works.",
+    "Please finish that for me.",
+)
+_NOISE_SHARE = 0.06
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def in_fit(pair_id: str) -> bool:
+    """Whether a row may be fitted on; the others test the fit. Half of all rows, by their id."""
+    return int(pair_id[:2], 16) % 2 == 0
+
+
+def plant(rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
+    """Spoil up to `per_kind` rows in each way.
+
+    `rows` needs `pair_id`, `prompt`, `response`, `language`. Returns its columns with prompt and
+    response spoilt, plus `mutant` (the kind). A row whose mutant equals it, as when there is
+    nothing to shuffle, gives none. The same seed and rows give the same mutants.
+    """
+    records = rows.sort("pair_id").to_dicts()
+    mutants = []
+    for kind in KINDS:
+        rng = random.Random(f"{seed}:{kind}")
+        for record in rng.sample(records, min(per_kind, len(records))):
+            prompt, answer = record["prompt"], record["response"]
+            if kind == "vague":
+                spoilt = {"prompt": rng.choice(_VAGUE)}
+            elif kind == "swapped":
+                spoilt = {"response": _other_answer(record, records, rng)}
+            else:
+                spoilt = {"response": _SPOIL[kind](answer, record["language"], rng)}
+            mutant = {**record, **spoilt, "mutant": kind}
+            if (mutant["prompt"], mutant["response"]) != (prompt, answer) and mutant["response"]:
+                mutants.append(mutant)
+    return pl.DataFrame(mutants, schema={**rows.schema, "mutant": pl.String()})
+
+
+def _other_answer(record: dict, records: Sequence[dict], rng: random.Random) -> str:
+    others = [r for r in records if r["language"] == record["language"] and r is not record]
+    return rng.choice(others)["response"] if others else record["response"]
+
+
+def _stub(answer: str, language: str, rng: random.Random) -> str:
+    if language == "markdown":
+        return rng.choice(
+            ("TODO: describe this section.", "To be written.", "Content coming soon.")
+        )
+    first = answer.find("{")
+    if first < 0:
+        return "// TODO: implement"
+    last = answer.rfind("}")
+    filler = rng.choice(("todo!()", "unimplemented!()")) if language == "rust" else "// TODO"
+    # An impl or component keeps its header, and so does the first function inside it.
+    inner = re.search(r"\bfn\b[^{]*\{", answer)
+    first = inner.end() - 1 if inner else first
+    closing = answer[last:] if answer.count("{", 0, first) == 0 else "}\n" + answer[last:]
+    return f"{answer[: first + 1]}\n    {filler}\n{closing}"
+
+
+def _cut(answer: str, _language: str, rng: random.Random) -> str:
+    return answer[: rng.randint(len(answer) // 2, max(len(answer) // 2, len(answer) * 9 // 10))]
+
+
+def _shuffle(answer: str, language: str, rng: random.Random) -> str:
+    if language == "markdown":
+        words = answer.split(" ")
+        rng.shuffle(words)
+        return " ".join(words)
+    lines = answer.splitlines()
+    rng.shuffle(lines)
+    return "\n".join(lines)
+
+
+def _repeat(answer: str, language: str, rng: random.Random) -> str:
+    parts = re.split(r"(?<=[.!?])\s+", answer) if language == "markdown" else answer.splitlines()
+    parts = [part for part in parts if len(part.strip()) > 3] or [answer]
+    chosen = rng.choice(parts)
+    joiner = " " if language == "markdown" else "\n"
+    return answer + joiner + joiner.join([chosen] * max(4, len(parts)))
+
+
+def _noise(answer: str, _language: str, rng: random.Random) -> str:
+    letters = [i for i, sign in enumerate(answer) if sign.isalpha()]
+    changed = list(answer)
+    for position in rng.sample(letters, max(1, int(len(letters) * _NOISE_SHARE)) if letters else 0):
+        changed[position] = rng.choice(_LETTERS)
+    return "".join(changed)
+
+
+_SPOIL = {
+    "stubbed": _stub,
+    "cut": _cut,
+    "shuffled": _shuffle,
+    "repeated": _repeat,
+    "noised": _noise,
+}

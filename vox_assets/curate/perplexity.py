@@ -1,0 +1,164 @@
+"""How surprising an answer is to the base model, given its prompt: cached token log-likelihoods.
+
+Perplexity is compared inside a lane and language only: to a model that has never seen Vox, all
+Vox is hard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from vox_assets.engine.cache import VectorCache, content_key
+from vox_assets.engine.models import LocalModel, preferred_dtype
+from vox_assets.engine.progress import Log, progress, silent
+from vox_assets.rows import Message
+
+# Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
+BATCH_TOKENS = 2048
+# Positions whose logits exist at once: 128 x 49k floats stay inside the processor's cache reach.
+LOGIT_POSITIONS = 128
+# The end of a prompt, next to the answer, is what conditions it most.
+PROMPT_SHARE = 0.35
+
+
+def answer_nll(
+    dialogues: Sequence[Sequence[Message]],
+    model: LocalModel,
+    max_tokens: int,
+    store: VectorCache,
+    log: Log = silent,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean negative log-likelihood in nats, and its token count, of each dialogue's last answer.
+
+    At most `max_tokens` tokens are read of a dialogue: the answer's beginning and, up to
+    `PROMPT_SHARE` of them or more where the answer is short, the prompt's end.
+    Returns two float64 vectors; an answer without tokens has NLL 0 over 0 tokens.
+    """
+    if not dialogues:
+        return np.empty(0), np.empty(0)
+    dtype = preferred_dtype()
+    tokenizer = _tokenizer(model)
+    prompts, answers = [], []
+    for dialogue in dialogues:
+        prompts.append(
+            tokenizer.apply_chat_template(
+                list(dialogue[:-1]), tokenize=False, add_generation_prompt=True
+            )
+        )
+        answers.append(dialogue[-1]["content"] + tokenizer.eos_token)
+    sequences: list[tuple[list[int], int]] = []
+    prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
+    for before, after in zip(prompt_ids, answer_ids, strict=True):
+        answer_room = max_tokens - min(len(before), int(max_tokens * PROMPT_SHARE))
+        after = after[:answer_room]
+        before = before[-(max_tokens - len(after)) :]
+        sequences.append((before + after, len(before)))
+
+    keys = [
+        content_key("nll", model.fingerprint, dtype, f"{start}:{','.join(map(str, ids))}")
+        for ids, start in sequences
+    ]
+    with progress("perplexity", len(keys), "rows", log) as done:
+        result = store.compute(
+            keys,
+            [len(ids) for ids, _ in sequences],
+            BATCH_TOKENS,
+            lambda positions: _batch_nll([sequences[i] for i in positions], model, dtype),
+            done,
+        )
+    sums, counts = result[:, 0].astype(np.float64), result[:, 1].astype(np.float64)
+    return sums / np.maximum(counts, 1.0), counts
+
+
+def _batch_nll(sequences: list[tuple[list[int], int]], model: LocalModel, dtype: str) -> np.ndarray:
+    """Summed NLL and token count after position `start` of each sequence: float32, (rows, 2)."""
+    import torch
+
+    network = _network(model, dtype)
+    longest = max(len(ids) for ids, _ in sequences)
+    ids = torch.zeros((len(sequences), longest), dtype=torch.long)
+    scored = torch.zeros((len(sequences), longest), dtype=torch.bool)
+    for row, (tokens, start) in enumerate(sequences):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        # Position p predicts token p + 1. Padding follows the tokens, and attention is causal,
+        # so that no mask is needed.
+        scored[row, max(start, 1) - 1 : len(tokens) - 1] = True
+    result = np.zeros((len(sequences), 2), dtype=np.float32)
+    with torch.inference_mode():
+        hidden = network.model(ids).last_hidden_state
+        rows, positions = scored.nonzero(as_tuple=True)
+        for part in range(0, len(rows), LOGIT_POSITIONS):
+            r, p = rows[part : part + LOGIT_POSITIONS], positions[part : part + LOGIT_POSITIONS]
+            logits = network.lm_head(hidden[r, p]).float()
+            nll = torch.nn.functional.cross_entropy(logits, ids[r, p + 1], reduction="none")
+            np.add.at(result[:, 0], r.numpy(), nll.numpy())
+            np.add.at(result[:, 1], r.numpy(), 1.0)
+    return result
+
+
+def within_perplexity(rows: pl.DataFrame, quantile: float) -> set[str]:
+    """Pair ids of `rows` that are not in the hardest share of their lane and language.
+
+    Rows stream through a Hugging Face `IterableDataset`, so that memory stays flat whatever the
+    corpus; `rows` needs `pair_id`, `lane`, `language`, `perplexity`. A group too small for the
+    quantile to mean anything keeps all its rows.
+    """
+    from datasets import IterableDataset
+
+    limits = {
+        (lane, language): limit
+        for lane, language, limit, count in rows.group_by("lane", "language")
+        .agg(
+            pl.col("perplexity").quantile(quantile, "higher").alias("limit"),
+            pl.len().alias("count"),
+        )
+        .iter_rows()
+        if count >= MIN_GROUP_ROWS
+    }
+
+    def stream():  # type: ignore[no-untyped-def]
+        yield from rows.select("pair_id", "lane", "language", "perplexity").iter_rows(named=True)
+
+    kept = IterableDataset.from_generator(stream).filter(
+        lambda row: row["perplexity"] <= limits.get((row["lane"], row["language"]), float("inf"))
+    )
+    return {row["pair_id"] for row in kept}
+
+
+# Below this a group's hardest percent is a single row or none.
+MIN_GROUP_ROWS = 50
+
+
+@cache
+def _tokenizer(model: LocalModel):  # type: ignore[no-untyped-def]
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model.path, trust_remote_code=False)
+
+
+def token_counter(model: LocalModel):  # type: ignore[no-untyped-def]
+    """A function from dialogues to the number of tokens each has in the model's chat template."""
+    tokenizer = _tokenizer(model)
+
+    def count(dialogues: Sequence[Sequence[Message]]) -> list[int]:
+        if not dialogues:
+            return []
+        texts = [tokenizer.apply_chat_template(list(d), tokenize=False) for d in dialogues]
+        return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+    return count
+
+
+@cache
+def _network(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        model.path, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
+    ).eval()

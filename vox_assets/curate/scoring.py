@@ -1,0 +1,227 @@
+"""The evaluator: features of a row into a score from 1 to 10, and what cost it most.
+
+The score is 1 + 9 p, where p is the probability that a row is a real one and not a mutant
+(`mutants`), by one logistic model per form of answer. Directions are fixed by meaning, so that a
+weight can be read; sizes are fitted by `calibrate` and kept in `calibration.json`, so that a
+score means the same every night, whatever the corpus of the day.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from vox_assets.curate import features
+from vox_assets.curate.meter import Meter
+from vox_assets.curate.mutants import in_fit, plant
+from vox_assets.curate.perplexity import within_perplexity
+from vox_assets.profiles import Scoring
+
+CALIBRATION_FILE = Path(__file__).with_name("calibration.json")
+
+LOWEST, HIGHEST = 1.0, 10.0
+# A feature counts at most this many standard deviations, so that none decides alone by a freak.
+CLIP = 3.0
+# Features named in a reason: more would hide what matters.
+REASONS = 3
+# Answers of every language without a model of its own are read as code of this one.
+CODE_FALLBACK = "rust"
+
+#: Columns that scoring adds to a table, in order.
+SCORE_COLUMNS: dict[str, pl.DataType] = {
+    "score": pl.Float64(),
+    **dict.fromkeys(features.FEATURES, pl.Float64()),
+    "perplexity": pl.Float64(),
+    "kept": pl.Boolean(),
+    "drop_reason": pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The logistic model for answers of one language."""
+
+    intercept: float
+    center: Mapping[str, float]
+    scale: Mapping[str, float]
+    weight: Mapping[str, float]
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        columns = (self.center, self.scale, self.weight)
+        return tuple(np.array([part[f] for f in features.FEATURES]) for part in columns)  # type: ignore[return-value]
+
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """What each feature adds to the log-odds: (rows, features) from the same shape."""
+        center, scale, weight = self._arrays
+        return np.clip((matrix - center) / scale, -CLIP, CLIP) * weight
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Fitted forms and where they came from."""
+
+    version: str
+    forms: Mapping[str, Form]
+
+    @staticmethod
+    def load(path: Path = CALIBRATION_FILE) -> Calibration:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Calibration(
+            version=content["version"],
+            forms={name: Form(**form) for name, form in content["forms"].items()},
+        )
+
+    def form(self, language: str) -> Form:
+        return self.forms.get(language) or self.forms[CODE_FALLBACK]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A meter, a calibration and a policy: what turns rows into scores."""
+
+    meter: Meter
+    calibration: Calibration
+    policy: Scoring
+
+    def score(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add `SCORE_COLUMNS` to rows with `pair_id`, `prompt`, `response`, `lane`, `language`.
+
+        A row that no reading by the model could bring to the threshold is not read: its
+        perplexity is null and its score is the best it could have reached.
+        """
+        if rows.is_empty():
+            return rows.with_columns(
+                *(pl.lit(None, dtype).alias(name) for name, dtype in SCORE_COLUMNS.items())
+            )
+        measured = self.meter.cheap(rows)
+        best = measured.with_columns(pl.Series("surprise", self._best_surprise(rows["language"])))
+        wanted = self._judge(best, rows["language"])[0] >= self.policy.threshold
+        self.meter.log(f"the language model reads {wanted.sum():,} of {len(rows):,} rows")
+        surprise = best["surprise"].to_numpy().copy()
+        surprise[wanted] = self.meter.surprise(rows.filter(pl.Series(wanted)))
+        measured = measured.with_columns(pl.Series("surprise", surprise))
+        scores, reasons = self._judge(measured, rows["language"])
+        perplexity = np.where(wanted, np.exp(surprise), np.nan)
+        scored = rows.with_columns(
+            pl.Series("score", scores),
+            *(measured[name] for name in features.FEATURES),
+            pl.Series("perplexity", perplexity).fill_nan(None),
+        )
+        passed = scored.filter(pl.col("score") >= self.policy.threshold)
+        readable = within_perplexity(passed, self.policy.perplexity_quantile)
+        good = pl.col("score") >= self.policy.threshold
+        easy = pl.col("pair_id").is_in(sorted(readable))
+        too_hard = pl.format(
+            "perplexity {}: among the hardest of its lane and language",
+            pl.col("perplexity").round(1),
+        )
+        return scored.with_columns(
+            (good & easy).alias("kept"),
+            pl.when(good & easy)
+            .then(None)
+            .when(good)
+            .then(too_hard)
+            .otherwise(pl.Series(reasons, dtype=pl.String))
+            .alias("drop_reason"),
+        )
+
+    def _best_surprise(self, languages: pl.Series) -> np.ndarray:
+        """The lowest surprise that still counts, for each row's form."""
+        forms = [self.calibration.form(language) for language in languages]
+        return np.array([f.center["surprise"] - CLIP * f.scale["surprise"] for f in forms])
+
+    def _judge(self, measured: pl.DataFrame, languages: pl.Series) -> tuple[np.ndarray, list[str]]:
+        names = list(features.FEATURES)
+        matrix = measured.select(names).to_numpy()
+        contributions = np.zeros_like(matrix)
+        intercepts = np.zeros(len(matrix))
+        for language in languages.unique():
+            chosen = (languages == language).to_numpy()
+            form = self.calibration.form(language)
+            contributions[chosen] = form.contributions(matrix[chosen])
+            intercepts[chosen] = form.intercept
+        for name, weight in self.policy.weights.items():
+            # What mutants cannot teach is policy: full marks cost nothing, none costs the weight.
+            column = names.index(name)
+            contributions[:, column] += weight * (matrix[:, column] - 1.0)
+        logits = contributions.sum(axis=1) + intercepts
+        scores = LOWEST + (HIGHEST - LOWEST) / (1.0 + np.exp(-logits))
+        reasons = [
+            _reason(score, self.policy.threshold, dict(zip(names, row, strict=True)), values)
+            for score, row, values in zip(scores, contributions, matrix, strict=True)
+        ]
+        return scores, reasons
+
+    def separation(self, rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
+        """Real rows and their mutants, scored alike: `pair_id`, `mutant` (null if real), `score`.
+
+        `rows` is a scored table. Only rows kept out of the fit take part, and mutants are planted
+        in rows that the evaluator keeps, because a poor row spoilt proves nothing.
+        """
+        real = rows.filter(
+            pl.col("kept") & ~pl.col("pair_id").map_elements(in_fit, return_dtype=pl.Boolean)
+        )
+        spoilt = plant(real.select("pair_id", "prompt", "response", "language"), per_kind, seed)
+        if spoilt.is_empty():
+            return pl.DataFrame(schema=MUTANT_SCHEMA)
+        # A mutant keeps its row's place among the others and its date; the rest is measured anew.
+        inherited = spoilt.select("pair_id").join(
+            real.select("pair_id", "neighbour_distance", "freshness"),
+            on="pair_id",
+            how="left",
+            maintain_order="left",
+        )
+        measured = self.meter.cheap(spoilt).with_columns(
+            inherited["neighbour_distance"],
+            inherited["freshness"],
+            pl.Series("surprise", self.meter.surprise(spoilt)),
+        )
+        scores, _ = self._judge(measured, spoilt["language"])
+        known = real.select("pair_id", pl.lit(None, pl.String).alias("mutant"), "language", "score")
+        found = spoilt.select("pair_id", "mutant", "language").with_columns(
+            pl.Series("score", scores)
+        )
+        return pl.concat([known, found])
+
+
+MUTANT_SCHEMA = pl.Schema(
+    {"pair_id": pl.String, "mutant": pl.String, "language": pl.String, "score": pl.Float64}
+)
+
+
+def auc(real: np.ndarray, mutants: np.ndarray) -> float:
+    """Probability that a real row scores above a mutant, ties counted half (Mann-Whitney)."""
+    if not len(real) or not len(mutants):
+        return math.nan
+    ordered = np.sort(real)
+    above = len(real) - np.searchsorted(ordered, mutants, side="right")
+    equal = np.searchsorted(ordered, mutants, side="right") - np.searchsorted(ordered, mutants)
+    return float((above + equal / 2).sum() / (len(real) * len(mutants)))
+
+
+def auc_per_kind(separation: pl.DataFrame) -> dict[str, float]:
+    """AUC of the score for each kind of mutant in a `separation` table."""
+    real = separation.filter(pl.col("mutant").is_null())["score"].to_numpy()
+    return {
+        kind: auc(real, group["score"].to_numpy())
+        for (kind,), group in separation.drop_nulls("mutant")
+        .partition_by("mutant", as_dict=True, maintain_order=True)
+        .items()
+    }
+
+
+def _reason(
+    score: float, threshold: float, contributions: Mapping[str, float], values: np.ndarray
+) -> str:
+    by_name = dict(zip(contributions, values, strict=True))
+    worst = sorted(contributions, key=lambda name: contributions[name])[:REASONS]
+    costs = [f"{name} {by_name[name]:.2f}" for name in worst if contributions[name] < 0]
+    return f"score {score:.1f} < {threshold:g}: {', '.join(costs)}"

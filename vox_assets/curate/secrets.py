@@ -1,0 +1,89 @@
+"""Secrets and personal data: what must never leave the lake, and how it is recognised.
+
+Token formats come from detect-secrets; its entropy and keyword plugins are left out, because on
+source code they find hashes and parameter names. In their place stands one rule for a random
+string that is assigned to a name which says it is a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import cache
+
+#: detect-secrets plugins that recognise a format, not a likelihood.
+_PLUGINS = (
+    "artifactory.ArtifactoryDetector",
+    "aws.AWSKeyDetector",
+    "azure_storage_key.AzureStorageKeyDetector",
+    "discord.DiscordBotTokenDetector",
+    "github_token.GitHubTokenDetector",
+    "gitlab_token.GitLabTokenDetector",
+    "jwt.JwtTokenDetector",
+    "mailchimp.MailchimpDetector",
+    "npm.NpmDetector",
+    "openai.OpenAIDetector",
+    "private_key.PrivateKeyDetector",
+    "pypi_token.PypiTokenDetector",
+    "sendgrid.SendGridDetector",
+    "slack.SlackDetector",
+    "square_oauth.SquareOAuthDetector",
+    "stripe.StripeDetector",
+    "telegram_token.TelegramBotTokenDetector",
+    "twilio.TwilioKeyDetector",
+)
+
+_ASSIGNED = re.compile(
+    r"(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key|credential)\w*[\"']?"
+    r"\s*(?::\s*&?(?:'static\s+)?str\s*)?(?:=>|[:=])\s*[\"']([^\"'\s]{16,})[\"']",
+    re.IGNORECASE,
+)
+# Shannon bits per character: random base64 has over 4, words and placeholders below 3.5.
+_RANDOM_BITS = 3.7
+_EMAIL = re.compile(r"\b[\w.+-]+@([\w-]+(?:\.[\w-]+)*\.[a-z]{2,})\b", re.IGNORECASE)
+# RFC 2606 names and the ones that documentation uses in their place.
+_EXAMPLE_DOMAIN = re.compile(
+    r"(?:^|\.)(?:example|test|invalid|localhost)(?:\.(?:com|org|net|dev|io))?$|^users\.noreply\.",
+    re.IGNORECASE,
+)
+_HOME = re.compile(r"(?:/home/|/Users/|[A-Z]:\\{1,2}Users\\{1,2})([A-Za-z][\w.-]*)")
+_EXAMPLE_USERS = frozenset(
+    "user users username you me name alice bob dev runner ubuntu root".split()
+)
+
+
+def findings(text: str) -> list[str]:
+    """Kinds of secret or personal data in a text, without the data; empty when there is none."""
+    kinds = [
+        plugin.secret_type.lower() for plugin in _plugins() if any(plugin.analyze_string(text))
+    ]
+    if any(_is_random(match) for match in _ASSIGNED.findall(text)):
+        kinds.append("random string named as a secret")
+    if any(not _EXAMPLE_DOMAIN.search(domain) for domain in _EMAIL.findall(text)):
+        kinds.append("e-mail address")
+    if any(user.lower() not in _EXAMPLE_USERS for user in _HOME.findall(text)):
+        kinds.append("home directory")
+    return kinds
+
+
+def _is_random(text: str) -> bool:
+    # Words joined by underscores vary as much as keys do, but hold no digits among letters.
+    mixed = any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)
+    return mixed and _bits(text) >= _RANDOM_BITS
+
+
+def _bits(text: str) -> float:
+    shares = [count / len(text) for count in Counter(text).values()]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+@cache
+def _plugins() -> tuple:
+    from importlib import import_module
+
+    found = []
+    for name in _PLUGINS:
+        module, plugin = name.split(".")
+        found.append(getattr(import_module(f"detect_secrets.plugins.{module}"), plugin)())
+    return tuple(found)

@@ -1,0 +1,30 @@
+"""Whether an answer parses in its own language."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from vox_assets import vox_syntax
+
+
+def vox_fault(source: str) -> str | None:
+    """The first thing the gate refuses in a Vox program, in one line; None when it is good."""
+    diagnostics = vox_syntax.check(source)
+    return str(diagnostics[0]) if diagnostics else None
+
+
+def parses(language: str, text: str) -> bool:
+    """True when `text` parses in `language`; a language without a parser here is not judged."""
+    if language == "vox":
+        return vox_fault(text) is None
+    if language == "rust":
+        return not _rust_parser().parse(text.encode("utf-8", "replace")).root_node.has_error
+    return bool(text.strip())
+
+
+@cache
+def _rust_parser():  # type: ignore[no-untyped-def]
+    import tree_sitter
+    import tree_sitter_rust
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))

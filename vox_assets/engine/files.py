@@ -1,0 +1,73 @@
+"""Writing files so that a reader sees the old content or the new, never a part."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_READ_BYTES = 1 << 20
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _default_mode(is_directory: bool) -> int:
+    """The mode a plain `open` or `mkdir` gives; temporary files start out private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return (0o777 if is_directory else 0o666) & ~mask
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """A path to write that takes `target`'s place only when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The ending stays, because some writers choose the format by it.
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
+    )
+    os.close(handle)
+    work = Path(name)
+    try:
+        yield work
+        work.chmod(_default_mode(is_directory=False))
+        work.replace(target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def write_text(target: Path, content: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_file(target) as work:
+        work.write_text(content, encoding="utf-8")
+
+
+@contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """A folder to fill that takes `target`'s place only when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield work
+        work.chmod(_default_mode(is_directory=True))
+        if target.exists():
+            # A directory cannot be replaced in one call while it has content: step aside first.
+            retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+            target.replace(retired / target.name)
+            work.replace(target)
+            shutil.rmtree(retired)
+        else:
+            work.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

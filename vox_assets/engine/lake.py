@@ -1,0 +1,60 @@
+"""Where tables are and how they are read: one Delta table per asset, one version per build.
+
+The main table of an asset is written by its IO manager. An asset's accounts (files read, items
+dropped, mutants scored) are Delta tables too, below `_accounts`, written by the asset itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+
+class TableMissingError(LookupError):
+    """A table that no build has written yet."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All tables below `root`, a path or an object-store URL."""
+
+    root: str
+
+    def uri(self, table: str) -> str:
+        return f"{self.root.rstrip('/')}/{table}"
+
+    def account_uri(self, asset: str, account: str) -> str:
+        return self.uri(f"_accounts/{asset}/{account}")
+
+    def read(self, asset: str) -> pl.DataFrame:
+        """An asset's newest version. Raises TableMissingError where there is none."""
+        return _read(self.uri(asset), asset)
+
+    def read_account(self, asset: str, account: str) -> pl.DataFrame:
+        return _read(self.account_uri(asset, account), f"{asset}'s {account}")
+
+    def version(self, asset: str) -> int:
+        """The newest version of an asset's table, counted from 0."""
+        uri = self.uri(asset)
+        try:
+            return DeltaTable(uri, without_files=True).version()
+        except TableNotFoundError:
+            raise TableMissingError(f"{asset} is not built yet: no table at {uri}") from None
+
+    def write_account(self, asset: str, account: str, frame: pl.DataFrame) -> None:
+        """Replace an account; readers see the old or the new."""
+        frame.write_delta(
+            self.account_uri(asset, account),
+            mode="overwrite",
+            delta_write_options={"schema_mode": "overwrite"},
+        )
+
+
+def _read(uri: str, name: str) -> pl.DataFrame:
+    try:
+        return pl.read_delta(uri)
+    except (TableNotFoundError, FileNotFoundError):
+        raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None

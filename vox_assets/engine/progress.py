@@ -1,0 +1,39 @@
+"""Telling a person how far a long step is: items done, rate and time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Log = Callable[[str], None]
+
+# Often enough to see life, seldom enough to keep a run's log readable.
+SECONDS_BETWEEN_LINES = 15.0
+
+
+def silent(_line: str) -> None:
+    """A log for callers that want none."""
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str, log: Log) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with the items just done; lines go to `log` now and then."""
+    started = time.monotonic()
+    last_line = started
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, last_line
+        done += count
+        now = time.monotonic()
+        if now - last_line >= SECONDS_BETWEEN_LINES:
+            last_line = now
+            rate = done / (now - started)
+            left = (total - done) / rate if rate else 0.0
+            log(f"{label}: {done:,} of {total:,} {unit}, {rate:,.1f}/s, {left:,.0f} s left")
+
+    yield advance
+    seconds = time.monotonic() - started
+    if seconds >= 1.0:
+        log(f"{label}: {done:,} {unit} in {seconds:,.1f} s")

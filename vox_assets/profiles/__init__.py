@@ -1,0 +1,221 @@
+"""Policy: everything that a project decides about its corpus and its adapter, as one YAML file.
+
+The model of a profile and how one is found live here. Values that never differ between projects
+are named constants beside the code that uses them, and paths and services are settings.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vox_assets.rows import Lane, ResponseMode, SourceKind
+
+PROFILE_DIR = Path(__file__).parent
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class ProfileError(ValueError):
+    """A profile that is missing, unreadable or says something it may not."""
+
+
+class Policy(BaseModel):
+    """A part of a profile: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LaneRule(Policy):
+    """The first rule that matches decides the lane; a pattern left out matches everything."""
+
+    lane: Lane
+    source: SourceKind | None = None
+    mode: ResponseMode | None = None
+    #: Shell patterns over the crate's name and the path below the source root.
+    crate: str = "*"
+    path: str = "*"
+
+
+class Yields(Policy):
+    """Rows that each source asset is expected to give; fewer warn."""
+
+    raw_rust_fns: Count
+    doc_qa_pairs: Count
+    synthetic_pairs: Count
+
+
+class Size(Policy):
+    """How many distinct rows a lane needs before it may be trained."""
+
+    #: `style` accepts 400 rows, `domain` asks for 1,000: see SIZE_FLOORS in training.mix.
+    tier: Literal["style", "domain"]
+
+
+class Synthesis(Policy):
+    """How many synthetic rows to make before their own dedup."""
+
+    seed: int
+    programs: Count
+    dialogues: Count
+    repairs: Count
+
+
+class Dedup(Policy):
+    """Similarity at which two rows count as one."""
+
+    near_jaccard: Share
+    semantic_prose: Share
+    semantic_code: Share
+    #: Code that embeds alike counts as one only when its shingles agree this far too.
+    semantic_code_jaccard: Share
+
+
+class Scoring(Policy):
+    """What survives curation."""
+
+    threshold: Annotated[float, Field(ge=1, le=10)]
+    #: Rows in the hardest share of their lane and language, by perplexity, are discarded.
+    perplexity_quantile: Share
+    #: Tokens of prompt plus answer that the language model reads of a row.
+    model_tokens: Annotated[int, Field(ge=64)]
+    #: Log-odds that the lowest value of a feature costs, for what mutants cannot teach.
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+
+
+class Mix(Policy):
+    """What is trained."""
+
+    lanes: tuple[Lane, ...] = Field(min_length=1)
+    context: Annotated[int, Field(ge=128)]
+    token_budget: Annotated[int, Field(ge=1)]
+    eval_share: Annotated[float, Field(gt=0, lt=0.5)]
+    eval_rows: Annotated[int, Field(ge=1)]
+    #: Largest share of the training rows that one value may hold.
+    language_caps: dict[str, Share] = {}
+    task_family_cap: Share = 1.0
+    category_cap: Share = 1.0
+    human_share_floor: Share = 0.0
+
+
+class RankTier(Policy):
+    """One line of the rank table; it holds up to `rows_up_to` distinct rows."""
+
+    rows_up_to: int | None = None
+    rank: Annotated[int, Field(ge=1)]
+    alpha: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    epochs: Annotated[float, Field(gt=0)]
+    reason: str
+
+
+class Training(Policy):
+    """The budget of one training run."""
+
+    seed: int
+    max_steps: Annotated[int, Field(ge=1)]
+    max_seconds: Annotated[int, Field(ge=1)]
+    #: Tokens in one packed block, and blocks in one optimiser step.
+    block_tokens: Annotated[int, Field(ge=64)]
+    blocks_per_step: Annotated[int, Field(ge=1)]
+    eval_every_steps: Annotated[int, Field(ge=1)]
+    patience: Annotated[int, Field(ge=1)]
+
+
+class Evaluation(Policy):
+    """What an adapter must show on held-out rows."""
+
+    generations: Count
+    generation_tokens: Annotated[int, Field(ge=1)]
+    #: Largest rise of held-out loss over training loss, as a share of the base model's gap.
+    max_overfit_gap: Annotated[float, Field(ge=0)]
+    min_parse_rate_gain: float = 0.0
+    max_prose_share: Share
+
+
+class Profile(Policy):
+    """The whole policy of one project."""
+
+    name: str
+    language: str = "vox"
+    lane_rules: tuple[LaneRule, ...] = Field(min_length=1)
+    yields: Yields
+    size: Size
+    synthesis: Synthesis
+    dedup: Dedup
+    scoring: Scoring
+    mix: Mix
+    ranks: tuple[RankTier, ...] = Field(min_length=1)
+    training: Training
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _tables_cover_everything(self) -> Profile:
+        last = self.lane_rules[-1]
+        if (last.source, last.mode, last.crate, last.path) != (None, None, "*", "*"):
+            raise ValueError("lane_rules: the last rule has no conditions, so that it catches all")
+        bounds = [tier.rows_up_to for tier in self.ranks]
+        if bounds[-1] is not None or None in bounds[:-1]:
+            raise ValueError("ranks: only the last tier, and always that, leaves out rows_up_to")
+        finite = [bound for bound in bounds if bound is not None]
+        if finite != sorted(set(finite)):
+            raise ValueError("ranks: rows_up_to rises from tier to tier")
+        return self
+
+    def lane_for(self, source: SourceKind, mode: ResponseMode, path: str, crate: str = "") -> Lane:
+        """The lane of a row made from `path` (relative to the source root, `/` separators)."""
+        for rule in self.lane_rules:
+            if (
+                rule.source in (None, source)
+                and rule.mode in (None, mode)
+                and fnmatch.fnmatchcase(crate, rule.crate)
+                and fnmatch.fnmatchcase(path, rule.path)
+            ):
+                return rule.lane
+        raise AssertionError("the last lane rule catches all")
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of the policy itself, whatever its layout in the file."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def available() -> list[str]:
+    """Names of the bundled profiles."""
+    return sorted(path.stem for path in PROFILE_DIR.glob("*.yaml"))
+
+
+def load(name_or_path: str) -> Profile:
+    """Read a bundled profile by name, or any profile by path.
+
+    Raises ProfileError with one line that names the file, the field and what it accepts.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = PROFILE_DIR / f"{name_or_path}.yaml"
+        if name_or_path not in available():
+            raise ProfileError(
+                f"profile {name_or_path!r} is unknown: expected one of "
+                f"{', '.join(available())}, or a path that ends in .yaml"
+            )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        detail = " ".join(str(error).split())
+        raise ProfileError(f"profile {path} cannot be read as YAML: {detail}") from error
+    if not isinstance(content, dict):
+        raise ProfileError(f"profile {path}: expected a mapping, found {type(content).__name__}")
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "profile"
+        raise ProfileError(f"profile {path}: {where}: {first['msg']}") from error

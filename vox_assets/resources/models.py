@@ -1,0 +1,47 @@
+"""The models of a deployment, resolved when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from vox_assets.curate.meter import Meter
+from vox_assets.curate.syntax import parses
+from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.models import (
+    LocalModel,
+    resolve_base_model,
+    resolve_embedding_model,
+)
+from vox_assets.engine.progress import Log
+from vox_assets.resources.settings import Settings
+
+
+@dataclass(frozen=True)
+class Models:
+    """The base model, the embedder, and the cache of what they computed."""
+
+    settings: Settings
+
+    @cached_property
+    def base(self) -> LocalModel:
+        return resolve_base_model(self.settings.base_model, self.settings.cache_dir)
+
+    @cached_property
+    def embedder(self) -> LocalModel:
+        return resolve_embedding_model(self.settings.embedding_model)
+
+    @cached_property
+    def store(self) -> VectorCache:
+        return VectorCache(self.settings.cache_dir / "vectors.sqlite")
+
+    def meter(self, log: Log) -> Meter:
+        """What measures features, writing its progress to `log`."""
+        return Meter(
+            base_model=self.base,
+            embedding_model=self.embedder,
+            store=self.store,
+            parses=parses,
+            model_tokens=self.settings.profile.scoring.model_tokens,
+            log=log,
+        )

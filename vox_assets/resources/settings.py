@@ -1,0 +1,124 @@
+"""The settings, read once from the environment into one typed object.
+
+Nothing else in the package reads `os.environ`. An invalid value is refused here, in one line
+that names the variable and what it accepts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vox_assets import profiles
+
+#: The bundled workspace, as it lies in a checkout.
+SAMPLE_WORKSPACE = Path("data/sample_workspace")
+
+VARIABLES = (
+    "VOX_SOURCE_DIR",
+    "VOX_DATA_DIR",
+    "VOX_PROFILE",
+    "VOX_BASE_MODEL",
+    "VOX_EMBEDDING_MODEL",
+    "VOX_ALERT_URLS",
+    "VOX_UI_URL",
+    "VOX_TIMEZONE",
+)
+
+
+class SettingsError(ValueError):
+    """A setting with a value that it may not have."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and which policy holds. Paths are absolute."""
+
+    source_dir: Path
+    data_dir: Path
+    profile: profiles.Profile
+    base_model: str | None = None
+    embedding_model: str | None = None
+    alert_urls: tuple[str, ...] = ()
+    ui_url: str = "http://127.0.0.1:3000"
+    timezone: str = "UTC"
+
+    @property
+    def lake_uri(self) -> str:
+        return str(self.data_dir / "lake")
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.data_dir / "cache"
+
+    @property
+    def adapters_dir(self) -> Path:
+        return self.data_dir / "adapters"
+
+    @property
+    def exports_dir(self) -> Path:
+        return self.data_dir / "exports"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.data_dir / "reports"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Raises SettingsError."""
+    env = os.environ if environment is None else environment
+    values = {name: env.get(name, "").strip() or None for name in VARIABLES}
+
+    source = Path(values["VOX_SOURCE_DIR"] or SAMPLE_WORKSPACE).resolve()
+    if not source.is_dir():
+        raise SettingsError(
+            f"VOX_SOURCE_DIR: {source} is not a directory: "
+            f"expected a root that holds crates/ and docs/src/"
+        )
+    data = Path(values["VOX_DATA_DIR"] or "data").resolve()
+    if data.exists() and not data.is_dir():
+        raise SettingsError(f"VOX_DATA_DIR: {data} is a file: expected a directory to write to")
+    bundled = source == SAMPLE_WORKSPACE.resolve()
+    try:
+        profile = profiles.load(values["VOX_PROFILE"] or ("sample" if bundled else "vox"))
+    except profiles.ProfileError as error:
+        raise SettingsError(f"VOX_PROFILE: {error}") from error
+    return Settings(
+        source_dir=source,
+        data_dir=data,
+        profile=profile,
+        base_model=values["VOX_BASE_MODEL"],
+        embedding_model=values["VOX_EMBEDDING_MODEL"],
+        alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
+        ui_url=values["VOX_UI_URL"] or Settings.ui_url,
+        timezone=_timezone(values["VOX_TIMEZONE"]),
+    )
+
+
+def _alert_urls(value: str | None) -> tuple[str, ...]:
+    urls = tuple(part for part in (value or "").replace(",", " ").split() if part)
+    for position, url in enumerate(urls, start=1):
+        # The URL itself may hold a token, so the message tells its place and not its text.
+        if not urlsplit(url).scheme:
+            raise SettingsError(
+                f"VOX_ALERT_URLS: entry {position} has no scheme: "
+                f"expected Apprise URLs such as json://host/path, separated by blanks"
+            )
+    return urls
+
+
+def _timezone(value: str | None) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if value is None:
+        return Settings.timezone
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError(
+            f"VOX_TIMEZONE: {value!r} is unknown: expected an IANA name such as Europe/Berlin"
+        ) from None
+    return value

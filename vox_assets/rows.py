@@ -1,0 +1,190 @@
+"""The corpus row: its columns, the lanes it may belong to and the id that names it.
+
+Everything that writes or reads a corpus table agrees here on what a row is. How rows are made
+(extract, synthesize) and judged (curate) does not belong here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, TypedDict, get_args
+
+import polars as pl
+
+Lane = Literal["vox_codegen", "vox_docs_qa", "vox_tooling", "vox_speech"]
+ResponseMode = Literal["code_only", "prose_only"]
+Origin = Literal["human", "synthetic", "model"]
+SourceKind = Literal["rust", "docs", "synthetic"]
+
+LANES: tuple[Lane, ...] = get_args(Lane)
+RESPONSE_MODES: tuple[ResponseMode, ...] = get_args(ResponseMode)
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+
+# 128 bits: no collision to fear at a hundred million rows, and short enough to type.
+PAIR_ID_HEX_DIGITS = 32
+
+
+class Message(TypedDict):
+    """One turn of a dialogue."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+def pair_id(lane: str, messages: Sequence[Message]) -> str:
+    """Name a row by what a model would learn from it: 32 hex digits of SHA-256.
+
+    Where the row came from plays no part, so moving a file keeps the id.
+    """
+    turns = [[turn["role"], turn["content"]] for turn in messages]
+    canonical = json.dumps([lane, turns], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[
+        :PAIR_ID_HEX_DIGITS
+    ]
+
+
+def turns(*contents: str) -> tuple[Message, ...]:
+    """Alternate `contents` between user and assistant, the user first.
+
+    Raises ValueError unless the dialogue ends with an assistant's answer.
+    """
+    if not contents or len(contents) % 2:
+        raise ValueError(f"a dialogue ends with an answer: got {len(contents)} turns")
+    roles: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
+    return tuple(Message(role=roles[i % 2], content=text) for i, text in enumerate(contents))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row, before it enters a table. Lines are 1-based and inclusive."""
+
+    messages: tuple[Message, ...]
+    lane: Lane
+    response_mode: ResponseMode
+    task_family: str
+    language: str
+    origin: Origin
+    category: str
+    difficulty: int
+    source_kind: SourceKind
+    source_path: str
+    source_start_line: int
+    source_end_line: int
+    source_symbol: str
+    source_commit: str | None = None
+    #: ISO date on which the source says it was last updated, where it says so.
+    source_date: str | None = None
+    #: Whether a person described the source item: decides who survives a duplicate.
+    documented: bool = False
+    parents: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def pair_id(self) -> str:
+        return pair_id(self.lane, self.messages)
+
+    @property
+    def prompt(self) -> str:
+        return self.messages[-2]["content"]
+
+    @property
+    def response(self) -> str:
+        return self.messages[-1]["content"]
+
+    def at_commit(self, commit: str | None) -> Pair:
+        return replace(self, source_commit=commit)
+
+
+MESSAGE_TYPE = pl.Struct({"role": pl.String, "content": pl.String})
+
+#: Columns of every corpus table, in order.
+SCHEMA: dict[str, pl.DataType] = {
+    "pair_id": pl.String(),
+    "prompt": pl.String(),
+    "response": pl.String(),
+    "messages": pl.List(MESSAGE_TYPE),
+    "lane": pl.String(),
+    "response_mode": pl.String(),
+    "task_family": pl.String(),
+    "language": pl.String(),
+    "origin": pl.String(),
+    "category": pl.String(),
+    "difficulty": pl.Int64(),
+    "source_kind": pl.String(),
+    "source_path": pl.String(),
+    "source_start_line": pl.Int64(),
+    "source_end_line": pl.Int64(),
+    "source_symbol": pl.String(),
+    "source_commit": pl.String(),
+    "source_date": pl.String(),
+    "documented": pl.Boolean(),
+    "parents": pl.List(pl.String()),
+}
+
+#: An item that could have become a row and did not: the account of every step's losses.
+DROP_SCHEMA: dict[str, pl.DataType] = {
+    "pair_id": pl.String(),
+    "source_path": pl.String(),
+    "line": pl.Int64(),
+    "item": pl.String(),
+    "stage": pl.String(),
+    "reason": pl.String(),
+    "lost_to": pl.String(),
+    "similarity": pl.Float64(),
+}
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Why something is not in a table. `pair_id` is null where no row existed yet."""
+
+    stage: str
+    reason: str
+    source_path: str = ""
+    line: int = 0
+    item: str = ""
+    pair_id: str | None = None
+    lost_to: str | None = None
+    similarity: float | None = None
+
+
+def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
+    """Rows as a frame with `SCHEMA`, in the order given."""
+    columns: dict[str, list[object]] = {name: [] for name in SCHEMA}
+    for pair in pairs:
+        for name, column in columns.items():
+            value = getattr(pair, name)
+            column.append(list(value) if isinstance(value, tuple) else value)
+    return pl.DataFrame(columns, schema=SCHEMA)
+
+
+def drops_to_frame(drops: Iterable[Drop]) -> pl.DataFrame:
+    """Drops as a frame with `DROP_SCHEMA`, in the order given."""
+    rows = [[getattr(drop, name) for name in DROP_SCHEMA] for drop in drops]
+    return pl.DataFrame(rows, schema=DROP_SCHEMA, orient="row")
+
+
+def keep_first(pairs: Iterable[Pair], stage: str) -> tuple[list[Pair], list[Drop]]:
+    """Keep one row per pair id, the first; the others become drops that name it."""
+    kept: dict[str, Pair] = {}
+    drops: list[Drop] = []
+    for pair in pairs:
+        if pair.pair_id in kept:
+            drops.append(
+                Drop(
+                    stage=stage,
+                    reason="repeats an earlier row word for word",
+                    source_path=pair.source_path,
+                    line=pair.source_start_line,
+                    item=pair.source_symbol,
+                    lost_to=pair.pair_id,
+                    similarity=1.0,
+                )
+            )
+        else:
+            kept[pair.pair_id] = pair
+    return list(kept.values()), drops

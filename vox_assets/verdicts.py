@@ -1,0 +1,40 @@
+"""What a check concludes: whether it holds, one line for a person, and the figures behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+# Examples named in a verdict: enough to find the fault, few enough to read.
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a pure predicate over tables."""
+
+    passed: bool
+    summary: str
+    figures: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    @staticmethod
+    def none_of(faults: Sequence[str], what: str, looked_at: int) -> Verdict:
+        """Holds when `faults` is empty; `what` names them, `looked_at` counts the candidates."""
+        shown = "; ".join(faults[:EXAMPLES])
+        return Verdict(
+            passed=not faults,
+            summary=f"no {what} in {looked_at:,}"
+            if not faults
+            else f"{len(faults):,} {what} in {looked_at:,}: {shown}",
+            figures={"faults": len(faults), "looked_at": looked_at},
+        )
+
+    @staticmethod
+    def at_least(floor: float, found: float, what: str) -> Verdict:
+        """Holds when `found` reaches `floor`."""
+        relation = ">=" if found >= floor else "<"
+        return Verdict(
+            passed=found >= floor,
+            summary=f"{what}: {found:,} {relation} {floor:,}",
+            figures={"found": found, "floor": floor},
+        )

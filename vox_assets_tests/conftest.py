@@ -1,0 +1,46 @@
+"""What several packages' tests share: rows to curate, and the real models, resolved once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vox_assets.engine.models import LocalModel, resolve_base_model, resolve_embedding_model
+from vox_assets.rows import Pair, turns
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the packaged GGUF is dequantised, once for all tests."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def base_model(model_dir: Path) -> LocalModel:
+    return resolve_base_model(None, model_dir)
+
+
+@pytest.fixture(scope="session")
+def embedding_model() -> LocalModel:
+    return resolve_embedding_model(None)
+
+
+def make_pair(prompt: str, response: str, **changes: object) -> Pair:
+    """A row with plausible provenance; `changes` are fields of `Pair`."""
+    fields: dict = {
+        "messages": turns(prompt, response),
+        "lane": "vox_codegen",
+        "response_mode": "code_only",
+        "task_family": "implement_from_doc",
+        "language": "rust",
+        "origin": "human",
+        "category": "vox-sample",
+        "difficulty": 3,
+        "source_kind": "rust",
+        "source_path": "crates/vox-sample/src/lib.rs",
+        "source_start_line": 1,
+        "source_end_line": 9,
+        "source_symbol": "vox_sample::item",
+    }
+    return Pair(**{**fields, **changes})

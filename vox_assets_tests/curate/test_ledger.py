@@ -1,0 +1,108 @@
+"""Every row ends somewhere, and the ledger says where."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from vox_assets.curate.audit import ledger_balances, rows_balance
+from vox_assets.curate.ledger import build_ledger, story
+from vox_assets.rows import Drop, drops_to_frame, to_frame
+from vox_assets_tests.conftest import make_pair
+
+TRAINED, LOST, POOR, CUT = (make_pair(f"p{i}", f"fn f{i}() {{}}") for i in range(4))
+
+
+def tables() -> dict[str, pl.DataFrame]:
+    deduped = to_frame([TRAINED, POOR, CUT]).with_columns(
+        cluster_id=pl.col("pair_id"), cluster_size=pl.lit(1)
+    )
+    scored = deduped.with_columns(
+        score=pl.Series([9.0, 5.0, 8.0]),
+        kept=pl.Series([True, False, True]),
+        drop_reason=pl.Series([None, "score 5.0 < 7: parses 0.00", None]),
+    )
+    mix = scored[[0]].with_columns(split=pl.lit("train"), tokens=pl.lit(12))
+    return {
+        "raw_rust_fns": to_frame([TRAINED, LOST, POOR, CUT]),
+        "deduped_corpus": deduped,
+        "scored_corpus": scored,
+        "training_mix": mix,
+    }
+
+
+def drops() -> dict[str, pl.DataFrame]:
+    return {
+        "deduped_corpus": drops_to_frame(
+            [
+                Drop(
+                    "dedup",
+                    "near duplicate",
+                    pair_id=LOST.pair_id,
+                    lost_to=TRAINED.pair_id,
+                    similarity=0.9,
+                )
+            ]
+        ),
+        "training_mix": drops_to_frame([Drop("training_mix", "budget", pair_id=CUT.pair_id)]),
+    }
+
+
+def ledger(**changes: pl.DataFrame) -> pl.DataFrame:
+    t, d = tables(), drops()
+    parts = {
+        "sources": {"raw_rust_fns": t["raw_rust_fns"]},
+        "dedup_drops": d["deduped_corpus"],
+        "scored": t["scored_corpus"],
+        "mix_drops": d["training_mix"],
+        "mix": t["training_mix"],
+    }
+    return build_ledger(**{**parts, **changes})
+
+
+def test_each_pair_has_one_line_with_fate_stage_and_winner() -> None:
+    fates = {row["pair_id"]: row for row in ledger().iter_rows(named=True)}
+    assert len(fates) == 4
+    assert fates[TRAINED.pair_id]["fate"] == "trained"
+    assert fates[LOST.pair_id]["lost_to"] == TRAINED.pair_id
+    assert fates[POOR.pair_id]["stage"] == "scored_corpus"
+    assert fates[CUT.pair_id]["reason"] == "budget"
+    assert ledger_balances(ledger()).passed
+
+
+def test_a_row_that_no_step_accounts_for_fails_the_balance() -> None:
+    verdict = ledger_balances(ledger(mix_drops=drops()["training_mix"].clear()))
+    assert not verdict.passed
+    assert CUT.pair_id in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("rows_out", "dropped", "complaint"),
+    [
+        ({"a"}, ["b"], None),
+        ({"a"}, [], "1 rows vanished"),
+        ({"a", "b", "c"}, [], "1 rows appeared"),
+        ({"a", "b"}, ["b"], "both kept and dropped"),
+        ({"a"}, ["b", "b"], "dropped more than once"),
+    ],
+)
+def test_rows_in_are_rows_out_plus_dropped(
+    rows_out: set[str], dropped: list[str], complaint: str | None
+) -> None:
+    verdict = rows_balance({"a", "b"}, rows_out, dropped)
+    assert verdict.passed == (complaint is None)
+    assert (complaint or "2 rows in = 1 out + 1 dropped") in verdict.summary
+
+
+def test_a_story_tells_each_step_and_shows_the_winner() -> None:
+    told = story(LOST.pair_id, tables(), drops())
+    assert "implement_from_doc in lane vox_codegen" in told[0]
+    assert f"near duplicate of {TRAINED.pair_id} (similarity 0.90)" in told[1]
+    assert told[2] == TRAINED.response
+    told = story(TRAINED.pair_id, tables(), drops())
+    assert told[-1] == "training_mix: in the train split with 12 tokens."
+
+
+def test_an_unknown_id_is_refused() -> None:
+    with pytest.raises(LookupError, match="no table has a row"):
+        story("f" * 32, tables(), drops())

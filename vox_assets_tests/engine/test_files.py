@@ -1,0 +1,46 @@
+"""A write is seen whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vox_assets.engine.files import atomic_directory, atomic_file, write_text
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    write_text(target, "old")
+
+    def interrupted() -> None:
+        with atomic_file(target) as work:
+            work.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    for name in ("old.txt", "new.txt"):
+        with atomic_directory(target) as work:
+            (work / name).write_text(name)
+    assert [path.name for path in target.iterdir()] == ["new.txt"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_directory_that_fails_half_way_never_appears(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+
+    def fails() -> None:
+        with atomic_directory(target) as work:
+            (work / "part.txt").write_text("x")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fails()
+    assert list(tmp_path.iterdir()) == []

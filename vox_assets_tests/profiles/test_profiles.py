@@ -1,0 +1,77 @@
+"""A profile says what it may, or is refused in one line that names the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vox_assets import profiles
+
+
+@pytest.mark.parametrize("name", profiles.available())
+def test_bundled_profiles_load_and_train_code_alone(name: str) -> None:
+    profile = profiles.load(name)
+    assert profile.name == name
+    assert profile.mix.lanes == ("vox_codegen",)
+
+
+def test_lanes_follow_crate_and_mode() -> None:
+    profile = profiles.load("vox")
+    assert profile.lane_for("rust", "code_only", "crates/x/src/lib.rs", "vox-compiler") == (
+        "vox_codegen"
+    )
+    assert profile.lane_for("rust", "code_only", "crates/x/src/lib.rs", "vox-oratio") == (
+        "vox_speech"
+    )
+    assert profile.lane_for("rust", "code_only", "crates/x/src/lib.rs", "vox-mcp-registry") == (
+        "vox_tooling"
+    )
+    assert profile.lane_for("rust", "prose_only", "crates/x/src/lib.rs", "vox-oratio") == (
+        "vox_docs_qa"
+    )
+
+
+def edited(tmp_path: Path, **changes: object) -> str:
+    content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
+    path = tmp_path / "edited.yaml"
+    path.write_text(yaml.safe_dump({**content, **changes}))
+    return str(path)
+
+
+def test_a_profile_may_be_a_path(tmp_path: Path) -> None:
+    assert profiles.load(edited(tmp_path, name="mine")).name == "mine"
+
+
+def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> None:
+    assert profiles.load(edited(tmp_path)).digest == profiles.load("sample").digest
+    assert profiles.load(edited(tmp_path, name="x")).digest != profiles.load("sample").digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"scoring": {"threshold": 11}}, "scoring.threshold"),
+        ({"colour": "blue"}, "colour"),
+        ({"lane_rules": [{"lane": "vox_speech", "crate": "a*"}]}, "last rule has no conditions"),
+        ({"size": {"tier": "huge"}}, "size.tier"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:
+    with pytest.raises(profiles.ProfileError, match=complaint) as caught:
+        profiles.load(edited(tmp_path, **changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "a: [", "\x00"])
+def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(profiles.ProfileError, match=r"broken\.yaml"):
+        profiles.load(str(path))
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(profiles.ProfileError, match="expected one of sample, vox"):
+        profiles.load("nonesuch")
