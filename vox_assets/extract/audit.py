@@ -1,0 +1,152 @@
+"""Statements that must hold of what was extracted, checked against the tree and not the code.
+
+Each is a predicate over tables (and, where it can be, over the sources themselves): it must not
+call the extractor whose work it judges.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+import tree_sitter
+import tree_sitter_rust
+import yaml
+
+from vox_assets.verdicts import Verdict
+
+_TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
+_TEST_ATTRIBUTE = re.compile(
+    rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b|cfg\(\s*test\s*\))"
+)
+_FENCE = re.compile(r"^\s{0,3}(?:```|~~~)", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
+_DIRECTIVE = "{{#"
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+
+CODE_LANES = frozenset({"vox_codegen", "vox_tooling", "vox_speech"})
+
+
+def files_accounted(root: Path, folder: str, files: pl.DataFrame, rows: pl.DataFrame) -> Verdict:
+    """Every file below `root/folder` stands once in `files`, and every row's file stands there."""
+    found = {
+        os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/")
+        for parent, _, names in os.walk(root / folder)
+        for name in names
+    }
+    accounted = files["path"].to_list()
+    covered = tuple(path for path in accounted if path.endswith("/"))
+    faults = [
+        f"{path} is not accounted for"
+        for path in sorted(found - set(accounted))
+        if not path.startswith(covered)
+    ]
+    faults += [f"{path} is accounted for twice" for path in _repeated(accounted)]
+    silent = files.filter((pl.col("status") != "rows") & pl.col("reason").is_null())
+    faults += [f"{path} gave no rows and no reason" for path in silent["path"]]
+    with_rows = set(files.filter(pl.col("status") == "rows")["path"])
+    faults += [f"{p} has rows and no account" for p in sorted(set(rows["source_path"]) - with_rows)]
+    return Verdict.none_of(faults, "files without a place", len(found))
+
+
+def library_code_only(rows: pl.DataFrame) -> Verdict:
+    """No row comes from a test folder or a test module, or carries a test's attribute."""
+    columns = ("pair_id", "source_path", "source_symbol", "language", "response")
+    faults = [
+        f"{pair_id} from {symbol} ({path})"
+        for pair_id, path, symbol, language, response in rows.select(columns).iter_rows()
+        if _TEST_PATH.search(path)
+        or "::tests::" in symbol
+        or (language == "rust" and _has_test_attribute(response))
+    ]
+    return Verdict.none_of(faults, "rows from test code", rows.height)
+
+
+def _has_test_attribute(answer: str) -> bool:
+    """Whether an attribute of the answer, and not a text that mentions one, marks a test."""
+    if "test" not in answer and "bench" not in answer:
+        return False
+    tree = _rust_parser().parse(answer.encode())
+    pending = [tree.root_node]
+    while pending:
+        node = pending.pop()
+        if node.type == "attribute_item":
+            if _TEST_ATTRIBUTE.match(node.text or b""):
+                return True
+        elif node.type not in ("string_literal", "raw_string_literal", "token_tree"):
+            pending.extend(node.children)
+    return False
+
+
+@cache
+def _rust_parser() -> tree_sitter.Parser:
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))
+
+
+def includes_replaced(rows: pl.DataFrame) -> Verdict:
+    """No row holds an include directive."""
+    faults = [
+        f"{pair_id} holds a directive"
+        for pair_id, prompt, response in rows.select("pair_id", "prompt", "response").iter_rows()
+        if _DIRECTIVE in prompt or _DIRECTIVE in response
+    ]
+    return Verdict.none_of(faults, "rows with an include directive", rows.height)
+
+
+def includes_found(drops: pl.DataFrame) -> Verdict:
+    """No row was lost to an include that names what is not there."""
+    lost = drops.filter(pl.col("reason").str.starts_with("include"))
+    faults = [
+        f"{path}:{line}: {reason}"
+        for path, line, reason in lost.select("source_path", "line", "reason").iter_rows()
+    ]
+    return Verdict.none_of(faults, "includes that name nothing", drops.height)
+
+
+def eligible_pages_only(root: Path, rows: pl.DataFrame) -> Verdict:
+    """No row comes from a page whose front matter opts out, is deprecated or does not parse."""
+    faults = []
+    pages = rows.filter(pl.col("source_path").str.ends_with(".md"))["source_path"].unique().sort()
+    for path in pages:
+        match = _FRONT_MATTER.match((root / path).read_text(encoding="utf-8"))
+        if match is None:
+            continue
+        try:
+            front = yaml.safe_load(match.group(1)) or {}
+        except yaml.YAMLError:
+            faults.append(f"{path}: front matter does not parse")
+            continue
+        if not isinstance(front, dict) or front.get("training_eligible") is False:
+            faults.append(f"{path}: opted out")
+        elif str(front.get("status", "")).lower() == "deprecated":
+            faults.append(f"{path}: deprecated")
+    return Verdict.none_of(faults, "pages that opted out", len(pages))
+
+
+def lane_purity(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> Verdict:
+    """Code answers hold no Markdown and parse where they are Vox; prose answers hold no fence."""
+    faults = []
+    for pair_id, lane, mode, language, response in rows.select(
+        "pair_id", "lane", "response_mode", "language", "response"
+    ).iter_rows():
+        if _FENCE.search(response):
+            faults.append(f"{pair_id} holds a fence")
+        elif mode == "prose_only" and lane in CODE_LANES:
+            faults.append(f"{pair_id} is prose in lane {lane}")
+        elif mode == "code_only" and language == "vox" and vox_fault(response):
+            faults.append(f"{pair_id} is not Vox: {vox_fault(response)}")
+        elif mode == "prose_only" and _HEADING.search(response):
+            faults.append(f"{pair_id} holds a heading")
+    return Verdict.none_of(faults, "rows that mix code and prose", rows.height)
+
+
+def _repeated(values: list[str]) -> list[str]:
+    seen: set[str] = set()
+    repeated = set()
+    for value in values:
+        (repeated if value in seen else seen).add(value)
+    return sorted(repeated)

@@ -1,0 +1,211 @@
+"""What mdBook adds to Markdown: front matter above a page and `{{#include}}` inside it.
+
+Nothing here reads a file by itself; `source_tree` and the caller's reader decide what may be read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import posixpath
+import re
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+#: Front matter is a few lines; a longer one is a page that merely starts with a rule.
+MAX_FRONT_MATTER_CHARS = 16_000
+#: mdBook's own limit on includes inside includes.
+MAX_INCLUDE_DEPTH = 10
+#: Files that include themselves several times would otherwise grow without end.
+MAX_INCLUDES_PER_PAGE = 500
+#: What `status` says on a page that no longer holds.
+RETIRED = frozenset({"deprecated", "legacy", "superseded", "obsolete", "archived"})
+
+_DIRECTIVE = re.compile(r"(\\?)\{\{\s*#([A-Za-z0-9_]+)\s+([^{}]+?)\s*\}\}")
+_ANCHOR = re.compile(r"ANCHOR:\s*([\w-]+)")
+_ANCHOR_END = re.compile(r"ANCHOR_END:\s*([\w-]+)")
+_ANY_ANCHOR = re.compile(r"ANCHOR(?:_END)?:\s*[\w-]+")
+_YES = frozenset({"true", "yes", "on"})
+
+
+class IncludeError(Exception):
+    """An include that resolves to nothing; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What a page says about itself. `opted_out` is why it may not be learnt from, or null."""
+
+    title: str = ""
+    description: str = ""
+    #: ISO date.
+    last_updated: str | None = None
+    opted_out: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its front matter, and its Markdown from line `first_line` of the file on."""
+
+    front_matter: FrontMatter
+    body: str
+    first_line: int
+
+
+def read_page(text: str) -> Page:
+    """Take the front matter off a page.
+
+    A page without any is eligible: nobody opted it out. One whose front matter does not parse is
+    opted out, since what it wanted to say is unknown.
+    """
+    opening, _, rest = text.partition("\n")
+    if opening.rstrip() != "---":
+        return Page(FrontMatter(), text, 1)
+    closing = re.search(r"^(?:---|\.\.\.)[ \t]*$", rest[:MAX_FRONT_MATTER_CHARS], re.MULTILINE)
+    if closing is None:
+        return Page(FrontMatter(opted_out="its front matter never ends"), rest, 2)
+    head, body = rest[: closing.start()], rest[closing.end() :].removeprefix("\n")
+    return Page(_front_matter(head), body, 3 + head.count("\n"))
+
+
+def _front_matter(head: str) -> FrontMatter:
+    try:
+        content = yaml.load(head, Loader=_StrictLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        detail = " ".join(str(error).split())[:120]
+        return FrontMatter(opted_out=f"its front matter is not YAML: {detail}")
+    if content is None:
+        return FrontMatter()
+    if not isinstance(content, dict):
+        return FrontMatter(opted_out="its front matter is not a mapping")
+    return FrontMatter(
+        title=_text(content.get("title")),
+        description=_text(content.get("description")),
+        last_updated=_date(content.get("last_updated")),
+        opted_out=_opted_out(content),
+    )
+
+
+def _opted_out(content: Mapping[Any, Any]) -> str | None:
+    if "training_eligible" in content:
+        value = content["training_eligible"]
+        # Whoever wrote the key meant something; only a clear yes is taken for one.
+        if value is not True and not (isinstance(value, str) and value.strip().lower() in _YES):
+            return "training_eligible: false"
+    status = content.get("status")
+    if isinstance(status, str) and status.strip().lower() in RETIRED:
+        return f"status: {status.strip().lower()}"
+    return None
+
+
+def _text(value: object) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _date(value: object) -> str | None:
+    try:
+        return datetime.date.fromisoformat(str(value)[:10]).isoformat()
+    except ValueError:
+        return None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML in which a key that is said twice is an error: which of the two would count?"""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.YAMLError(f"{min(map(str, twice))} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+@dataclass(slots=True)
+class Includes:
+    """Resolves the includes of one page.
+
+    `read` maps a path below the source root to its text and raises IncludeError for whatever may
+    not or cannot be read. What does not resolve stays in the text, and `failures` says why.
+    """
+
+    page: str
+    read: Callable[[str], str]
+    failures: dict[str, str] = field(default_factory=dict)
+    _left: int = MAX_INCLUDES_PER_PAGE
+
+    def expand(self, text: str) -> str:
+        """`text` with every include replaced by what it names."""
+        return self._expand(text, posixpath.dirname(self.page), 0) if "{{" in text else text
+
+    def why(self, text: str) -> str | None:
+        """Why `text` still holds a directive after `expand`; null when it holds none."""
+        for directive, reason in self.failures.items():
+            if directive in text:
+                return reason
+        return "holds a template directive" if "{{#" in text else None
+
+    def _expand(self, text: str, folder: str, depth: int) -> str:
+        def replacement(match: re.Match[str]) -> str:
+            escaped, name, argument = match.groups()
+            if escaped:
+                return match.group()
+            try:
+                return self._included(name, argument, folder, depth)
+            except IncludeError as error:
+                self.failures[match.group()] = f"include {argument.strip()!r}: {error}"
+                return match.group()
+
+        return _DIRECTIVE.sub(replacement, text)
+
+    def _included(self, name: str, argument: str, folder: str, depth: int) -> str:
+        if name not in ("include", "rustdoc_include"):
+            raise IncludeError(f"no such directive as {name}")
+        if depth >= MAX_INCLUDE_DEPTH or self._left <= 0:
+            raise IncludeError("includes nest too deep or are too many")
+        self._left -= 1
+        target, _, selector = argument.partition(":")
+        path = posixpath.normpath(posixpath.join(folder, target.strip()))
+        if target.startswith("/") or path == ".." or path.startswith("../"):
+            raise IncludeError("leads out of the source root")
+        content = select(self.read(path), selector.strip())
+        return self._expand(content, posixpath.dirname(path), depth + 1)
+
+
+def select(text: str, selector: str) -> str:
+    """The lines that an include's `selector` names, anchor comments left out.
+
+    `""` is the whole file, `3` a line, `3:` `:9` `3:9` a range (1-based, inclusive), and anything
+    else an anchor. Raises IncludeError where that is nothing.
+    """
+    lines = text.split("\n")
+    first, separator, last = (part.strip() for part in selector.partition(":"))
+    if not selector:
+        chosen = lines
+    elif first.isdecimal() or (not first and separator):
+        start = max(1, int(first)) if first else 1
+        if last and not last.isdecimal():
+            raise IncludeError(f"no such lines as {selector}")
+        end = int(last) if last else len(lines) if separator else start
+        chosen = lines[start - 1 : end]
+    else:
+        chosen = _anchored(lines, first)
+    shown = [line for line in chosen if not _ANY_ANCHOR.search(line)]
+    if not any(line.strip() for line in shown):
+        raise IncludeError(f"no lines at {selector or 'all'}")
+    return "\n".join(shown).strip("\n")
+
+
+def _anchored(lines: list[str], name: str) -> list[str]:
+    chosen: list[str] = []
+    inside = found = False
+    for line in lines:
+        if inside:
+            if (match := _ANCHOR_END.search(line)) and match.group(1) == name:
+                return chosen
+            chosen.append(line)
+        elif (match := _ANCHOR.search(line)) and match.group(1) == name:
+            inside = found = True
+    if not found:
+        raise IncludeError(f"no anchor {name}")
+    return chosen

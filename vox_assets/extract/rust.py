@@ -1,0 +1,570 @@
+"""One Rust file as the items that it declares, read off its syntax tree.
+
+What an item is, what its documentation says and whether it is test code belong here. Which items
+become rows, and how files form modules, do not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tree_sitter
+import tree_sitter_rust
+from tree_sitter import Node
+
+LANGUAGE = tree_sitter.Language(tree_sitter_rust.language())
+
+ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
+
+#: Generators announce themselves at the top; further down, the words are somebody's prose.
+GENERATED_HEADER_LINES = 10
+
+#: Macro calls inside macro calls are followed this far; deeper ones hold no plain items.
+MAX_MACRO_DEPTH = 3
+
+_ITEM_KINDS: dict[str, ItemKind] = {
+    "function_item": "function",
+    "function_signature_item": "function",
+    "struct_item": "struct",
+    "enum_item": "enum",
+    "union_item": "union",
+    "trait_item": "trait",
+    "type_item": "type alias",
+}
+
+_GENERATED = re.compile(
+    r"@generated|\bdo not edit\b|\bauto-?generated (?:by|from)\b", re.IGNORECASE
+)
+_ATTRIBUTE = re.compile(r"#!?\s*\[\s*(?:unsafe\s*\(\s*)?((?:\w+\s*::\s*)*\w+)\s*")
+_CFG_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\w+|[(),=]', re.DOTALL)
+_CFG_MACRO = re.compile(r"\bcfg!\s*(\([^;{}]{0,200})")
+_CFG_ATTR_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\w:]+|[(),]', re.DOTALL)
+_TEST_ATTRIBUTE = re.compile(
+    r"(?:^|[:_])tests?(?:$|[:_])"  # test, tokio::test, test_case, wasm_bindgen_test, test_log::..
+    r"|(?:^|::)(?:rstest\w*|proptest|quickcheck|gtest|fixture|bench|should_panic|proof|parameterized)$"
+)
+_DOC_STRING = re.compile(r'=\s*(r#*)?"(.*)"#*\s*\]\s*\Z', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:(\n)\s*|u\{([0-9a-fA-F_]+)\}|x([0-7][0-9a-fA-F])|(.))", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "", "0": ""}
+_PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The `impl` or `trait` block around a method."""
+
+    #: Its attributes and everything up to its opening brace.
+    header: str
+    type_name: str
+    trait_name: str | None
+    #: `type X = ..;` declarations, without which a method of a trait's impl names unknown types.
+    associated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One declaration. Lines are 1-based and inclusive; they take in its documentation."""
+
+    kind: ItemKind
+    name: str
+    #: Modules inside the file that hold it, outermost first.
+    modules: tuple[str, ...]
+    container: Container | None
+    #: Markdown of its doc comments, without the comment marks.
+    doc: str
+    #: Plain comments directly above it.
+    remarks: str
+    #: Its attributes other than documentation, as written.
+    attributes: tuple[str, ...]
+    #: The declaration as written, without documentation and attributes.
+    text: str
+    #: What stands before the body.
+    signature: str
+    body: str
+    parameters: tuple[str, ...]
+    result: str
+    #: Names of fields, variants or trait members.
+    members: tuple[str, ...]
+    #: White space before it on its first line.
+    indent: str
+    #: It is indented as no answer is, and a literal in it spans lines, which may not be moved.
+    has_long_literal: bool
+    start_line: int
+    end_line: int
+
+    @property
+    def symbol(self) -> str:
+        """Path of the item below its file's module."""
+        owner = (self.container.type_name,) if self.container else ()
+        return "::".join((*self.modules, *owner, self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleDeclaration:
+    """`mod name;`, which pulls in another file."""
+
+    name: str
+    modules: tuple[str, ...]
+    path: str | None
+    test: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An item that is not library code, or that does not parse."""
+
+    line: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RustFile:
+    """Everything that a file declares, in source order."""
+
+    items: tuple[Item, ...] = ()
+    declarations: tuple[ModuleDeclaration, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    #: Markdown of the file's own `//!` documentation and the lines it takes up.
+    doc: str = ""
+    doc_lines: tuple[int, int] = (0, 0)
+    #: Why nothing in the file is library code; null when it is.
+    left_out: str | None = None
+    #: Whether the whole file parses.
+    sound: bool = True
+
+
+@dataclass(slots=True)
+class _Scope:
+    """A list of declarations that is being read, and what surrounds it."""
+
+    nodes: Sequence[Node]
+    modules: tuple[str, ...] = ()
+    container: Container | None = None
+    test: bool = False
+    macro_depth: int = 0
+
+
+@dataclass(slots=True)
+class _Leading:
+    """What precedes the next item: documentation, attributes, remarks."""
+
+    docs: list[str] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    remark_row: int = -2
+    start_row: int | None = None
+    test: bool = False
+
+    def starts(self, node: Node) -> None:
+        if self.start_row is None:
+            self.start_row = node.start_point.row
+
+
+def parse(text: str) -> RustFile:
+    """The declarations of one file.
+
+    Pure, and total: what a broken file holds before and after the break is returned, what the
+    break touches is in `skipped`.
+    """
+    if generated := _generated_header(text):
+        return RustFile(left_out=f"generated: {generated}")
+    return _Reader(text).read()
+
+
+def has_errors(code: str) -> bool:
+    """Whether `code` as a file of its own has a syntax error."""
+    return tree_sitter.Parser(LANGUAGE).parse(code.encode()).root_node.has_error
+
+
+def is_test_attribute(attribute: str) -> bool:
+    """Whether an attribute, as written, makes its item test code.
+
+    `cfg` counts where `test` is asked for, however deep in `all` or `any`; under `not` it is not.
+    Of the others those count that a test framework reads, also inside `cfg_attr`.
+    """
+    match = _ATTRIBUTE.match(attribute)
+    if match is None:
+        return False
+    name = "".join(match.group(1).split())
+    if name == "cfg":
+        return _asks_for_test(attribute[match.end() :])
+    if name == "cfg_attr":
+        return any(
+            _TEST_ATTRIBUTE.search(path) for path in _cfg_attr_paths(attribute[match.end() :])
+        )
+    return _TEST_ATTRIBUTE.search(name) is not None
+
+
+def _asks_for_test(predicate: str) -> bool:
+    negations: list[bool] = []
+    tokens = _CFG_TOKEN.findall(predicate)
+    for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
+        if token == "(":
+            negations.append(before == "not")
+        elif token == ")":
+            negations = negations[:-1]
+            if not negations:
+                return False
+        elif token == "test" and after != "=" and sum(negations) % 2 == 0:
+            return True
+    return False
+
+
+def _cfg_attr_paths(arguments: str) -> Iterator[str]:
+    """Paths of the attributes that a `cfg_attr` adds: what follows its commas at the top level."""
+    depth = 0
+    is_next = False
+    for token in _CFG_ATTR_TOKEN.findall(arguments):
+        depth += (token == "(") - (token == ")")
+        if is_next:
+            yield token
+        is_next = token == "," and depth == 1
+
+
+def _generated_header(text: str) -> str | None:
+    for line in text.split("\n", GENERATED_HEADER_LINES)[:GENERATED_HEADER_LINES]:
+        stripped = line.strip()
+        if stripped.startswith(("//", "/*", "*")) and (match := _GENERATED.search(stripped)):
+            return f"its header says {match.group().lower()!r}"
+    return None
+
+
+class _Reader:
+    """Reads one file; holds its bytes, since tree-sitter counts in them."""
+
+    def __init__(self, text: str) -> None:
+        self.source = text.encode()
+        self.items: list[Item] = []
+        self.declarations: list[ModuleDeclaration] = []
+        self.skipped: list[Skipped] = []
+        self.file_docs: list[str] = []
+        self.file_doc_lines: list[int] = []
+        self.test_file = False
+
+    def read(self) -> RustFile:
+        root = tree_sitter.Parser(LANGUAGE).parse(self.source).root_node
+        # A stack and not recursion: modules nest as deep as their author likes.
+        scopes = [_Scope([root] if root.is_error else root.children)]
+        top = scopes[0]
+        while scopes:
+            scope = scopes.pop()
+            scopes.extend(self._read_scope(scope, is_top=scope is top))
+        self.items.sort(key=lambda item: item.start_line)
+        self.skipped.sort(key=lambda skipped: skipped.line)
+        return RustFile(
+            items=() if self.test_file else tuple(self.items),
+            declarations=tuple(self.declarations),
+            skipped=() if self.test_file else tuple(self.skipped),
+            doc=_unindent(self.file_docs),
+            doc_lines=(min(self.file_doc_lines, default=0), max(self.file_doc_lines, default=0)),
+            left_out="test code: #![cfg(test)]" if self.test_file else None,
+            sound=not root.has_error,
+        )
+
+    def _text(self, node: Node) -> str:
+        return self.source[node.start_byte : node.end_byte].decode()
+
+    def _read_scope(self, scope: _Scope, is_top: bool) -> Iterator[_Scope]:
+        leading = _Leading()
+        for node in scope.nodes:
+            kind = node.type
+            if kind == "line_comment" or kind == "block_comment":
+                self._read_comment(node, leading, is_top)
+            elif kind == "attribute_item":
+                self._read_attribute(node, leading)
+            elif kind == "inner_attribute_item":
+                if is_test_attribute(self._text(node)):
+                    scope.test = True
+                    self.test_file |= is_top
+            elif kind == "ERROR":
+                yield from self._read_broken(node, scope)
+                leading = _Leading()
+            elif node.is_named:
+                yield from self._read_item(node, scope, leading)
+                leading = _Leading()
+
+    def _read_comment(self, node: Node, leading: _Leading, is_top: bool) -> None:
+        text = self._text(node)
+        row = node.start_point.row
+        if text.startswith(("//!", "/*!")):
+            if is_top:
+                self.file_docs.append(_comment_body(text))
+                self.file_doc_lines += (row + 1, row + 1 + text.rstrip("\n").count("\n"))
+        elif _is_doc_comment(text):
+            leading.starts(node)
+            leading.docs.append(_comment_body(text))
+        elif text.startswith("//"):
+            if row != leading.remark_row + 1:
+                leading.remarks.clear()
+            leading.remark_row = row
+            leading.remarks.append(text[2:].strip())
+
+    def _read_attribute(self, node: Node, leading: _Leading) -> None:
+        leading.starts(node)
+        text = self._text(node)
+        name = _ATTRIBUTE.match(text)
+        is_doc = name is not None and name.group(1) == "doc"
+        if is_doc and (value := _DOC_STRING.match(text, name.end() if name else 0)):
+            is_raw, content = value.groups()
+            leading.docs.append(content if is_raw else _ESCAPE.sub(_unescape, content))
+            return
+        leading.attributes.append(text)
+        leading.test |= is_test_attribute(text)
+
+    def _read_item(self, node: Node, scope: _Scope, leading: _Leading) -> Iterator[_Scope]:
+        test = scope.test or leading.test
+        kind = node.type
+        if kind == "expression_statement" and node.named_child_count == 1:
+            node = node.named_children[0]
+            kind = node.type
+        if kind in _ITEM_KINDS:
+            self._read_declaration(node, scope, leading, test)
+            if kind == "trait_item":
+                yield from self._read_block(node, scope, leading, test)
+        elif kind == "impl_item":
+            yield from self._read_block(node, scope, leading, test)
+        elif kind == "mod_item":
+            yield from self._read_module(node, scope, leading, test)
+        elif kind == "macro_invocation":
+            yield from self._read_macro(node, scope, test)
+
+    def _read_declaration(self, node: Node, scope: _Scope, leading: _Leading, test: bool) -> None:
+        name_node = node.child_by_field_name("name")
+        name = self._text(name_node) if name_node else ""
+        start_row = node.start_point.row if leading.start_row is None else leading.start_row
+        if test:
+            self.skipped.append(Skipped(start_row + 1, name, "test code"))
+            return
+        if node.has_error or not name:
+            self.skipped.append(Skipped(start_row + 1, name, "does not parse"))
+            return
+        if _holds_test_code(node, text := self._text(node)):
+            self.skipped.append(Skipped(start_row + 1, name, "parts of it are test code"))
+            return
+        body = node.child_by_field_name("body")
+        result = node.child_by_field_name("return_type")
+        parameters = node.child_by_field_name("parameters")
+        line_start = self.source.rfind(b"\n", 0, node.start_byte) + 1
+        before = self.source[line_start : node.start_byte]
+        indent = before.decode() if not before.strip() else ""
+        if leading.remark_row + 1 < start_row:
+            leading.remarks.clear()
+        self.items.append(
+            Item(
+                kind=_ITEM_KINDS[node.type],
+                name=name,
+                modules=scope.modules,
+                container=scope.container,
+                doc=_unindent(leading.docs),
+                remarks="\n".join(leading.remarks),
+                attributes=tuple(leading.attributes),
+                text=text,
+                signature=self._before(node, body),
+                body=self._text(body) if body else "",
+                parameters=tuple(
+                    self._text(child)
+                    for child in (parameters.named_children if parameters else ())
+                    if child.type in ("parameter", "self_parameter")
+                ),
+                result=self._text(result) if result else "",
+                members=self._members(node, body),
+                indent=indent,
+                has_long_literal=indent != ("    " if scope.container else "")
+                and _has_long_literal(node),
+                start_line=start_row + 1,
+                end_line=node.end_point.row + 1,
+            )
+        )
+
+    def _before(self, node: Node, body: Node | None) -> str:
+        end = body.start_byte if body else node.end_byte
+        return self.source[node.start_byte : end].decode().rstrip().removesuffix(";")
+
+    def _members(self, node: Node, body: Node | None) -> tuple[str, ...]:
+        if body is None or node.type == "function_item":
+            return ()
+        names = (child.child_by_field_name("name") for child in body.named_children)
+        return tuple(self._text(name) for name in names if name is not None)
+
+    def _read_block(
+        self, node: Node, scope: _Scope, leading: _Leading, test: bool
+    ) -> Iterator[_Scope]:
+        body = node.child_by_field_name("body")
+        if body is None:
+            return
+        is_impl = node.type == "impl_item"
+        type_node = node.child_by_field_name("type" if is_impl else "name")
+        trait_node = node.child_by_field_name("trait") if is_impl else None
+        associated = (
+            ()
+            if trait_node is None
+            else tuple(
+                self._text(child) for child in body.named_children if child.type == "type_item"
+            )
+        )
+        yield _Scope(
+            body.children,
+            scope.modules,
+            Container(
+                header="\n".join((*leading.attributes, self._before(node, body))),
+                type_name=self._type_name(type_node),
+                trait_name=self._text(trait_node) if trait_node else None,
+                associated=associated,
+            ),
+            test,
+            scope.macro_depth,
+        )
+
+    def _type_name(self, node: Node | None) -> str:
+        """`Shelf` for `Shelf<T>`, `&mut Shelf` and `store::Shelf`; else the type as written."""
+        inner = node
+        while inner is not None:
+            if inner.type == "type_identifier":
+                return self._text(inner)
+            inner = inner.child_by_field_name(
+                "name" if inner.type == "scoped_type_identifier" else "type"
+            )
+        return self._text(node) if node else ""
+
+    def _read_module(
+        self, node: Node, scope: _Scope, leading: _Leading, test: bool
+    ) -> Iterator[_Scope]:
+        name_node = node.child_by_field_name("name")
+        if name_node is None:
+            return
+        name = self._text(name_node).removeprefix("r#")
+        body = node.child_by_field_name("body")
+        if body is not None:
+            yield _Scope(body.children, (*scope.modules, name), None, test, scope.macro_depth)
+            return
+        paths = (_PATH_ATTRIBUTE.match(attribute) for attribute in leading.attributes)
+        path = next((match.group(1) for match in paths if match), None)
+        self.declarations.append(ModuleDeclaration(name, scope.modules, path, test))
+
+    def _read_macro(self, node: Node, scope: _Scope, test: bool) -> Iterator[_Scope]:
+        """Plain items in the braces of a macro call, where the braces hold nothing but Rust."""
+        tokens = node.named_children[-1]
+        inside = self.source[tokens.start_byte + 1 : tokens.end_byte - 1]
+        if scope.macro_depth >= MAX_MACRO_DEPTH or b"fn " not in inside:
+            return
+        start, end = tokens.children[0], tokens.children[-1]
+        if start.type != "{" or end.type != "}":
+            return
+        # Parsing that range of the whole file keeps every position exact.
+        only = tree_sitter.Range(start.end_point, end.start_point, start.end_byte, end.start_byte)
+        parser = tree_sitter.Parser(LANGUAGE, included_ranges=[only])
+        root = parser.parse(self.source).root_node
+        if not root.has_error:
+            yield _Scope(root.children, scope.modules, scope.container, test, scope.macro_depth + 1)
+
+    def _read_broken(self, broken: Node, scope: _Scope) -> Iterator[_Scope]:
+        """Whole items inside an ERROR node, which lists the tokens of the blocks that never close.
+
+        A header that such tokens spell is parsed once more with a body, so that the methods of an
+        unfinished `impl` keep it. What lies in an unfinished function is part of no item.
+        """
+        self.skipped.append(Skipped(broken.start_point.row + 1, "", "a syntax error"))
+        open_scopes: list[_Scope | None] = [scope]
+        leading = _Leading()
+        header: int | None = None
+        for node in broken.children:
+            kind = node.type
+            if kind in ("impl", "trait", "mod") and header is None:
+                header = node.start_byte
+            elif kind == "{":
+                open_scopes.append(self._reopen(header, node, open_scopes[-1], leading))
+                header, leading = None, _Leading()
+            elif kind == "}":
+                if len(open_scopes) > 1:
+                    open_scopes.pop()
+                header, leading = None, _Leading()
+            elif kind in ("line_comment", "block_comment"):
+                self._read_comment(node, leading, is_top=False)
+            elif kind == "attribute_item":
+                self._read_attribute(node, leading)
+            elif kind in _ITEM_KINDS or kind in ("impl_item", "mod_item"):
+                inner = open_scopes[-1]
+                if inner is not None and header is None:
+                    yield from self._read_item(node, inner, leading)
+                leading = _Leading()
+
+    def _reopen(
+        self, header: int | None, brace: Node, scope: _Scope | None, leading: _Leading
+    ) -> _Scope | None:
+        if header is None or scope is None:
+            return None
+        source = self.source[header : brace.start_byte] + b"{}"
+        reader = _Reader(source.decode())
+        node = tree_sitter.Parser(LANGUAGE).parse(reader.source).root_node.children[0]
+        test = scope.test or leading.test
+        if node.type == "mod_item" and not node.has_error:
+            inner = next(reader._read_module(node, scope, leading, test), None)
+        elif node.type in ("impl_item", "trait_item") and not node.has_error:
+            inner = next(reader._read_block(node, scope, leading, test), None)
+        else:
+            inner = None
+        return inner
+
+
+def _holds_test_code(node: Node, text: str) -> bool:
+    """Whether statements, fields or variants of an item exist under `cfg(test)` only."""
+    if "test" not in text or "cfg" not in text:
+        return False
+    attributes = tree_sitter.QueryCursor(_ATTRIBUTES).captures(node).get("attribute", [])
+    return any(
+        is_test_attribute(attribute.text.decode()) for attribute in attributes if attribute.text
+    ) or any(_asks_for_test(match.group(1)) for match in _CFG_MACRO.finditer(text))
+
+
+def _has_long_literal(node: Node) -> bool:
+    cursor = tree_sitter.QueryCursor(_LITERALS)
+    literals = cursor.captures(node).get("literal", [])
+    return any(literal.start_point.row != literal.end_point.row for literal in literals)
+
+
+_ATTRIBUTES = tree_sitter.Query(LANGUAGE, "(attribute_item) @attribute")
+_LITERALS = tree_sitter.Query(LANGUAGE, "[(string_literal) (raw_string_literal)] @literal")
+
+
+def _is_doc_comment(text: str) -> bool:
+    if text.startswith("///"):
+        return not text.startswith("////")
+    return text.startswith("/**") and not text.startswith(("/***", "/**/"))
+
+
+def _comment_body(text: str) -> str:
+    """The text of a doc comment without its marks; its lines keep their own indentation."""
+    if text.startswith("//"):
+        return text[3:].rstrip("\n")
+    lines = text[3:].removesuffix("*/").split("\n")
+    # Stars down the left edge are decoration only where every line has one.
+    rest = [line.lstrip() for line in lines[1:] if line.strip()]
+    if rest and all(line.startswith("*") for line in rest):
+        lines[1:] = [line.lstrip()[1:] for line in lines[1:]]
+    elif rest:
+        margin = min(len(line) - len(line.lstrip()) for line in lines[1:] if line.strip())
+        lines = [lines[0].strip(), *(line[margin:] for line in lines[1:])]
+    return "\n".join(lines).strip("\n")
+
+
+def _unindent(fragments: list[str]) -> str:
+    """Doc fragments as one text, less the indentation that all its lines share."""
+    if not fragments:
+        return ""
+    lines = [line.rstrip() for line in "\n".join(fragments).split("\n")]
+    margin = min((len(line) - len(line.lstrip()) for line in lines if line), default=0)
+    return "\n".join(line[margin:] for line in lines).strip("\n")
+
+
+def _unescape(match: re.Match[str]) -> str:
+    continuation, unicode, byte, character = match.groups()
+    if continuation:
+        return ""
+    if digits := unicode or byte:
+        point = int(digits.replace("_", ""), 16)
+        return chr(point) if point < 0x110000 and not 0xD800 <= point < 0xE000 else "\ufffd"
+    return _ESCAPED.get(character, character)

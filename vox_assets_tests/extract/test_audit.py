@@ -1,0 +1,106 @@
+"""The audits find what they are for, and do not accuse what only resembles it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vox_assets.curate.syntax import vox_fault
+from vox_assets.extract import audit
+from vox_assets.extract.source_tree import FILES_SCHEMA
+from vox_assets.rows import Drop, drops_to_frame, to_frame
+from vox_assets_tests.conftest import make_pair
+
+
+def files(*lines: tuple[str, str, str | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(path, 1, status, reason, 0) for path, status, reason in lines],
+        schema=FILES_SCHEMA,
+        orient="row",
+    )
+
+
+def test_a_file_without_a_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "crates").mkdir()
+    for name in ("a.rs", "b.rs"):
+        (tmp_path / "crates" / name).write_text("fn f() {}")
+    row = to_frame([make_pair("p", "fn f() {}", source_path="crates/a.rs")])
+    whole = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", "nothing in it"))
+    assert audit.files_accounted(tmp_path, "crates", whole, row).passed
+    verdict = audit.files_accounted(tmp_path, "crates", whole.head(1), row)
+    assert not verdict.passed
+    assert "crates/b.rs is not accounted for" in verdict.summary
+    silent = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", None))
+    assert not audit.files_accounted(tmp_path, "crates", silent, row).passed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source_path": "crates/a/tests/it.rs"},
+        {"source_symbol": "a::tests::helper"},
+        {"response": "#[tokio::test]\nasync fn works() {}"},
+        {"response": "impl A {\n    #[cfg(test)]\n    fn f() {}\n}"},
+    ],
+)
+def test_test_code_is_found(changes: dict) -> None:
+    response = changes.pop("response", "fn f() {}")
+    assert not audit.library_code_only(to_frame([make_pair("p", response, **changes)])).passed
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        'fn f() -> bool {\n    line.contains("#[test]")\n}',
+        "fn contest() {}",
+        "#[cfg(not(test))]\nfn f() {}",
+    ],
+)
+def test_code_that_speaks_of_tests_is_library_code(response: str) -> None:
+    assert audit.library_code_only(to_frame([make_pair("p", response)])).passed
+
+
+def test_includes_that_stayed_and_includes_that_name_nothing_are_told_apart() -> None:
+    assert not audit.includes_replaced(to_frame([make_pair("p", "{{#include a.vox}}")])).passed
+    assert audit.includes_replaced(to_frame([make_pair("p", "fn f() {}")])).passed
+    lost = drops_to_frame([Drop("doc_qa_pairs", "include 'x': no such file", "docs/a.md", 3)])
+    assert "docs/a.md:3" in audit.includes_found(lost).summary
+
+
+@pytest.mark.parametrize(
+    ("front", "eligible"),
+    [
+        ("title: A", True),
+        ("training_eligible: false", False),
+        ("status: deprecated", False),
+        ("title: a: b", False),
+        (None, True),
+    ],
+)
+def test_pages_that_opted_out_are_found(tmp_path: Path, front: str | None, eligible: bool) -> None:
+    page = tmp_path / "docs" / "a.md"
+    page.parent.mkdir()
+    page.write_text(f"---\n{front}\n---\n# A\n" if front else "# A\n")
+    rows = to_frame([make_pair("p", "x", source_path="docs/a.md")])
+    assert audit.eligible_pages_only(tmp_path, rows).passed == eligible
+
+
+PROSE = {"lane": "vox_docs_qa", "response_mode": "prose_only", "language": "markdown"}
+
+
+@pytest.mark.parametrize(
+    ("response", "changes", "pure"),
+    [
+        ("A table keeps rows.", PROSE, True),
+        ("Like so:\n\n```vox\nfn f() {}\n```", PROSE, False),
+        ("A table keeps rows.", {**PROSE, "lane": "vox_codegen"}, False),
+        ("fn f() to int {\n    return 1\n}", {"language": "vox"}, True),
+        ("fn f() -> {", {"language": "vox"}, False),
+        ("```\nfn f() {}\n```", {"language": "rust"}, False),
+    ],
+)
+def test_code_and_prose_are_kept_apart(response: str, changes: dict, pure: bool) -> None:
+    rows = to_frame([make_pair("p", response, **changes)])
+    assert audit.lane_purity(rows, vox_fault).passed == pure

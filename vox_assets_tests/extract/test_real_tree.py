@@ -1,0 +1,224 @@
+"""What must hold on a real tree: set VOX_REAL_DIR to a checkout of vox-foundation/vox.
+
+The statements are checked against the sources by other means than the extractors' own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+import tree_sitter
+import tree_sitter_rust
+import yaml
+
+from vox_assets import profiles
+from vox_assets.extract import Extraction, extract_docs, extract_rust
+from vox_assets.vox_syntax import check
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(os.environ["VOX_REAL_DIR"])
+LANGUAGE = tree_sitter.Language(tree_sitter_rust.language())
+
+#: A page may take this share of a core for each of the tree's 743 pages.
+DOCS_SECONDS = 10
+MAX_RUST_RATIO = 3
+
+_GATED = tree_sitter.Query(LANGUAGE, "(attribute_item) @attribute")
+_TEST_WORD = re.compile(r"\btest\b|rstest|proptest|test_case|_test\b")
+_DECLARATION = r"\b(?:fn|struct|enum|union|trait|type)\s+(?:r#)?{}\b"
+
+
+def check_vox(source: str) -> str | None:
+    diagnostics = check(source)
+    return str(diagnostics[0]) if diagnostics else None
+
+
+@pytest.fixture(scope="module")
+def rust() -> Extraction:
+    return extract_rust(ROOT, profiles.load("vox"), commit=None)
+
+
+@pytest.fixture(scope="module")
+def docs() -> Extraction:
+    return extract_docs(ROOT, profiles.load("vox"), commit=None, check_vox=check_vox)
+
+
+def _code(extraction: Extraction) -> pl.DataFrame:
+    return extraction.rows.filter(pl.col("response_mode") == "code_only")
+
+
+def _prose(extraction: Extraction) -> pl.DataFrame:
+    return extraction.rows.filter(pl.col("response_mode") == "prose_only")
+
+
+def test_there_are_enough_rows(rust: Extraction, docs: Extraction) -> None:
+    assert rust.rows.height >= 9_000
+    assert docs.rows.height >= 1_500
+
+
+def test_every_rust_answer_parses(rust: Extraction) -> None:
+    parser = tree_sitter.Parser(LANGUAGE)
+    broken = [
+        symbol
+        for symbol, response in _code(rust).select("source_symbol", "response").iter_rows()
+        if parser.parse(response.encode()).root_node.has_error
+    ]
+    assert broken == []
+
+
+def test_no_rust_row_comes_from_test_code(rust: Extraction) -> None:
+    parser = tree_sitter.Parser(LANGUAGE)
+    offending = []
+    for (path,), group in rust.rows.group_by("source_path", maintain_order=True):
+        assert not re.search(r"(?:^|/)(?:tests|benches|target)/", str(path))
+        source = (ROOT / str(path)).read_bytes()
+        root = parser.parse(source).root_node
+        gated = []
+        for attribute in tree_sitter.QueryCursor(_GATED).captures(root).get("attribute", []):
+            text = (attribute.text or b"").decode()
+            if _TEST_WORD.search(text) and not re.search(
+                r'not\(\s*test|"[^"]*test|cfg_attr|doc', text
+            ):
+                item = attribute.next_named_sibling
+                while item is not None and item.type in ("attribute_item", "line_comment"):
+                    item = item.next_named_sibling
+                if item is not None:
+                    gated.append((item.start_point.row + 1, item.end_point.row + 1))
+        modules = group.filter(pl.col("source_symbol").str.contains("::"))
+        for symbol, family, start, end in modules.select(
+            "source_symbol", "task_family", "source_start_line", "source_end_line"
+        ).iter_rows():
+            if any(first <= end and start <= last for first, last in gated):
+                offending.append((path, symbol, family, start))
+    assert offending == []
+
+
+def test_every_span_holds_the_item_that_it_names(rust: Extraction) -> None:
+    lines: dict[str, list[str]] = {}
+    for path, symbol, start, end, family in rust.rows.select(
+        "source_path", "source_symbol", "source_start_line", "source_end_line", "task_family"
+    ).iter_rows():
+        if path not in lines:
+            lines[path] = (ROOT / path).read_text(encoding="utf-8-sig").split("\n")
+        span = "\n".join(lines[path][start - 1 : end])
+        name = symbol.rsplit("::", 1)[-1]
+        is_module = family in ("explain_api", "use_api") and span.lstrip().startswith("//!")
+        assert is_module or re.search(_DECLARATION.format(re.escape(name)), span), (path, symbol)
+
+
+def test_every_file_is_accounted_for(rust: Extraction, docs: Extraction) -> None:
+    for extraction, folder in ((rust, "crates"), (docs, "docs/src")):
+        found = {
+            path.relative_to(ROOT).as_posix()
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file()
+        }
+        assert set(extraction.files["path"]) == found
+        assert extraction.files["path"].is_unique().all()
+        silent = extraction.files.filter(
+            (pl.col("status") == "rows") == pl.col("reason").is_not_null()
+        )
+        assert silent.is_empty()
+
+
+def test_ids_and_questions_are_not_repeated(rust: Extraction, docs: Extraction) -> None:
+    assert rust.rows["pair_id"].is_unique().all()
+    assert docs.rows["pair_id"].is_unique().all()
+    assert docs.rows["prompt"].is_unique().all()
+    assert rust.rows["prompt"].is_unique().all()
+    assert docs.rows["response"].is_unique().all()
+
+
+def test_nothing_of_an_opted_out_page(docs: Extraction) -> None:
+    for path in docs.rows["source_path"].unique():
+        text = (ROOT / path).read_text(encoding="utf-8-sig")
+        if text.startswith("---\n"):
+            head = yaml.safe_load(text.split("\n---", 1)[0][4:])
+            assert head.get("training_eligible") is not False
+            assert head.get("status") != "deprecated"
+
+
+def test_lanes_are_pure(rust: Extraction, docs: Extraction) -> None:
+    fence = re.compile(r"^[ \t>]*(?:```|~~~)", re.MULTILINE)
+    for extraction in (rust, docs):
+        assert set(_prose(extraction)["lane"]) == {"vox_docs_qa"}
+        assert "vox_docs_qa" not in set(_code(extraction)["lane"])
+        for response in extraction.rows["response"]:
+            assert not fence.search(response)
+    for prompt, response in docs.rows.select("prompt", "response").iter_rows():
+        assert "{{#" not in prompt + response
+    for response in _prose(docs)["response"]:
+        assert "```" not in response
+        assert "<!--" not in response
+    for response in _code(docs)["response"]:
+        assert "vox:skip" not in response
+        assert "ANCHOR" not in response
+        assert check_vox(response) is None
+
+
+def test_questions_take_many_forms(rust: Extraction, docs: Extraction) -> None:
+    for extraction in (rust, docs):
+        openings = Counter(" ".join(p.split()[:2]) for p in extraction.rows["prompt"])
+        assert openings.most_common(1)[0][1] < 0.25 * extraction.rows.height
+    assert not any(re.match(r"Implement the `\w+` function", p) for p in rust.rows["prompt"])
+
+
+def test_two_runs_agree(rust: Extraction, docs: Extraction) -> None:
+    profile = profiles.load("vox")
+    assert extract_rust(ROOT, profile, commit=None).rows.equals(rust.rows)
+    again = extract_docs(ROOT, profile, commit=None, check_vox=check_vox)
+    assert again.rows.equals(docs.rows)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from vox_assets import profiles
+from vox_assets.extract import extract_docs, extract_rust
+root, profile = Path(sys.argv[1]), profiles.load("vox")
+if sys.argv[2] == "rust":
+    extract_rust(root, profile, commit=None)
+else:
+    extract_docs(root, profile, commit=None, check_vox=lambda source: None)
+"""
+
+
+def _process_seconds(what: str) -> float:
+    """Processor seconds of a whole process, its start included; other work does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", PROGRAM, str(ROOT), what], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _parsing_seconds(sources: list[bytes]) -> float:
+    parser = tree_sitter.Parser(LANGUAGE)
+    start = time.process_time()
+    for source in sources:
+        parser.parse(source)
+    return time.process_time() - start
+
+
+def test_rust_extraction_costs_little_more_than_parsing() -> None:
+    sources = [path.read_bytes() for path in sorted((ROOT / "crates").rglob("*.rs"))]
+    # Turn about and the best of each, so that a busy machine slows both alike.
+    turns = [(_parsing_seconds(sources), _process_seconds("rust")) for _ in range(3)]
+    ratio = min(whole for _, whole in turns) / min(parsing for parsing, _ in turns)
+    print(f"extraction costs {ratio:.2f} times a bare parse of {len(sources)} files")
+    assert ratio <= MAX_RUST_RATIO
+
+
+def test_pages_take_seconds() -> None:
+    seconds = _process_seconds("docs")
+    print(f"pages take {seconds:.2f} s of one core")
+    assert seconds < DOCS_SECONDS

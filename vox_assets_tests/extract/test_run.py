@@ -1,0 +1,223 @@
+"""Both extractors over small whole trees: every file accounted for, every run the same."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from vox_assets import rows
+from vox_assets.extract import (
+    FILES_SCHEMA,
+    Extraction,
+    SourceError,
+    extract_docs,
+    extract_rust,
+)
+from vox_assets.profiles import Profile
+from vox_assets_tests.extract.conftest import WriteTree
+
+LONG = "The harbour master writes down every boat that leaves, with the hour and the crew. "
+
+RUST = {
+    "crates/sea-map/Cargo.toml": '[package]\nname = "sea-map"\ndescription = "Sea maps."\n',
+    "crates/sea-map/src/lib.rs": "mod tiles;\n#[cfg(test)] mod checks;\n",
+    "crates/sea-map/src/tiles.rs": (
+        "/// Cuts the map into squares of one sea mile.\r\n"
+        "pub fn cut(size: u8) -> u8 {\r\n    size / 2\r\n}\r\n"
+    ),
+    "crates/sea-map/src/checks.rs": "fn helper() { 1; 2; }\nfn other() {\n a();\n b();\n c();\n}",
+    "crates/sea-map/tests/all.rs": "/// Tests everything that there is to test.\nfn a() { 1 }",
+    "crates/sea-map/src/latin.rs": b"// caf\xe9\nfn a() {}\n",
+    "crates/sea-map/src/bom.rs": (
+        b"\xef\xbb\xbf/// Measures how deep the water is here.\nfn depth() -> u8 { 3 }\n"
+    ),
+    "crates/sea-map/src/empty.rs": "",
+    "crates/sea-map/src/cut.rs": (
+        "/// Names the harbour that lies to the north.\nfn north() -> u8 { 4 }\nfn south() { if"
+    ),
+    "crates/sea-map/README.md": "# no Rust\n",
+    "crates/sea-map/src/made.rs": "// @generated\nfn a() {\n b();\n c();\n d();\n}",
+}
+
+DOCS = {
+    "docs/src/a.md": f"# A\n\n{LONG * 3}\n",
+    "docs/src/b.md": f"---\ntraining_eligible: false\n---\n# B\n\n{LONG * 3} B.\n",
+    "docs/src/c.md": f"---\nstatus: deprecated\n---\n# C\n\n{LONG * 3} C.\n",
+    "docs/src/d.md": f"---\ntitle: [\n---\n# D\n\n{LONG * 3} D.\n",
+    "docs/src/copy.md": f"# Copy\n\n{LONG * 3}\n",
+    "docs/src/x/twin.md": f"---\ntitle: Twin\n---\n## S\n\n{LONG * 3} x.\n",
+    "docs/src/y/twin.md": f"---\ntitle: Twin\n---\n## S\n\n{LONG * 3} y.\n",
+    "docs/src/latin.md": b"# caf\xe9\n",
+    "docs/src/chart.png": b"\x89PNG",
+    "docs/src/code.md": "# Code\n\n```vox\n{{#include ../../examples/a.vox}}\n```\n",
+    "examples/a.vox": "fn tide() to int { return 3 }\n",
+}
+
+
+def _rust(root: Path, profile: Profile) -> Extraction:
+    return extract_rust(root, profile, commit="c0ffee")
+
+
+def _docs(root: Path, profile: Profile) -> Extraction:
+    return extract_docs(root, profile, commit=None, check_vox=lambda _: None)
+
+
+def _check(extraction: Extraction) -> None:
+    """What holds of every extraction, whatever the tree."""
+    assert extraction.rows.schema == rows.SCHEMA
+    assert extraction.files.schema == FILES_SCHEMA
+    assert extraction.drops.schema == rows.DROP_SCHEMA
+    assert extraction.rows["pair_id"].is_unique().all()
+    files = extraction.files
+    assert files["path"].is_unique().all()
+    assert files["path"].to_list() == sorted(files["path"])
+    assert files["rows"].sum() == extraction.rows.height
+    given = {path for path, status in files.select("path", "status").rows() if status == "rows"}
+    assert given == set(extraction.rows["source_path"])
+    assert all(
+        (reason is None) == (status == "rows")
+        for reason, status in files.select("reason", "status").rows()
+    )
+
+
+def _accounts(extraction: Extraction) -> dict[str, tuple[str, str | None]]:
+    return {
+        path.rsplit("/", 1)[1]: (status, reason)
+        for path, status, reason in extraction.files.select("path", "status", "reason").rows()
+    }
+
+
+def test_every_rust_file_ends_as_rows_or_with_a_reason(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    said: list[str] = []
+    extraction = extract_rust(write_tree(RUST), profile, commit="c0ffee", log=said.append)
+    _check(extraction)
+    assert _accounts(extraction) == {
+        "Cargo.toml": ("excluded", "not Rust"),
+        "README.md": ("excluded", "not Rust"),
+        "bom.rs": ("rows", None),
+        "checks.rs": ("excluded", "test code: only #[cfg(test)] pulls it in"),
+        "cut.rs": ("rows", None),
+        "empty.rs": ("no_rows", "nothing in it is worth a row"),
+        "latin.rs": ("unreadable", "not UTF-8: byte 0xe9 at offset 6"),
+        "lib.rs": ("no_rows", "nothing in it is worth a row"),
+        "made.rs": ("excluded", "generated: its header says '@generated'"),
+        "all.rs": ("excluded", "test code: tests/ folder"),
+        "tiles.rs": ("rows", None),
+    }
+    assert said == ["crates/sea-map/src/latin.rs: not UTF-8: byte 0xe9 at offset 6"]
+    assert set(extraction.rows["source_symbol"]) == {
+        "sea_map::tiles::cut",
+        "sea_map::bom::depth",
+        "sea_map::cut::north",
+    }
+    assert set(extraction.rows["source_commit"]) == {"c0ffee"}
+    tiles = extraction.rows.filter(extraction.rows["source_path"].str.ends_with("tiles.rs"))
+    assert tiles["source_start_line"].to_list() == [1]
+    assert tiles["source_end_line"].to_list() == [4]
+    assert "\r" not in tiles["response"][0]
+
+
+def test_every_page_ends_as_rows_or_with_a_reason(write_tree: WriteTree, profile: Profile) -> None:
+    extraction = _docs(write_tree(DOCS), profile)
+    _check(extraction)
+    accounts = _accounts(extraction)
+    assert accounts["b.md"] == ("excluded", "training_eligible: false")
+    assert accounts["c.md"] == ("excluded", "status: deprecated")
+    assert accounts["d.md"][0] == "excluded"
+    assert accounts["latin.md"] == ("unreadable", "not UTF-8: byte 0xe9 at offset 5")
+    assert accounts["chart.png"] == ("excluded", "not Markdown")
+    assert accounts["a.md"] == ("rows", None)
+    code = extraction.rows.filter(extraction.rows["response_mode"] == "code_only")
+    assert code["response"].to_list() == ["fn tide() to int { return 3 }"]
+
+
+def test_pages_that_share_a_title_or_an_answer_stay_apart(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    extraction = _docs(write_tree(DOCS), profile)
+    twins = extraction.rows.filter(extraction.rows["source_path"].str.contains("twin"))
+    assert twins["prompt"].n_unique() == 2
+    assert all("twin.md" in prompt for prompt in twins["prompt"])
+    repeats = extraction.drops.filter(extraction.drops["lost_to"].is_not_null())
+    assert repeats["reason"].to_list() == ["an earlier row has the same answer"]
+    assert repeats["lost_to"][0] in set(extraction.rows["pair_id"])
+
+
+def test_two_runs_give_the_same_rows_in_the_same_order(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    root = write_tree(RUST | DOCS)
+    for extract in (_rust, _docs):
+        first, second = extract(root, profile), extract(root, profile)
+        assert first.rows.equals(second.rows)
+        assert first.files.equals(second.files)
+        assert first.drops.equals(second.drops)
+
+
+def test_moving_the_root_changes_nothing(
+    write_tree: WriteTree, profile: Profile, tmp_path: Path
+) -> None:
+    root = write_tree(RUST)
+    before = _rust(root, profile)
+    after = _rust(root.rename(tmp_path / "elsewhere"), profile)
+    assert before.rows.equals(after.rows)
+
+
+@pytest.mark.parametrize(("extract", "folder"), [(_rust, "crates"), (_docs, "docs/src")])
+def test_a_missing_folder_is_one_clear_line(
+    extract: object, folder: str, tmp_path: Path, profile: Profile
+) -> None:
+    assert callable(extract)
+    with pytest.raises(SourceError) as error:
+        extract(tmp_path, profile)
+    assert folder in str(error.value)
+    assert "expected" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_empty_folders_give_empty_tables(tmp_path: Path, profile: Profile) -> None:
+    (tmp_path / "crates").mkdir()
+    (tmp_path / "docs" / "src").mkdir(parents=True)
+    _check(_rust(tmp_path, profile))
+    _check(_docs(tmp_path, profile))
+
+
+@pytest.mark.parametrize(
+    "include",
+    ["../../../secret.vox", "../../link.vox", "../../linked/secret.vox", "/etc/hostname"],
+)
+def test_no_include_reads_outside_the_root(
+    write_tree: WriteTree, profile: Profile, include: str
+) -> None:
+    page = f"# A\n\n```vox\n{{{{#include {include}}}}}\n```\n"
+    root = write_tree({"docs/src/a.md": page})
+    outside = root.parent / "secret.vox"
+    outside.write_text("fn secret() to int { return 42 }\n")
+    (root / "link.vox").symlink_to(outside)
+    (root / "linked").symlink_to(root.parent)
+    extraction = _docs(root, profile)
+    assert extraction.rows.is_empty()
+    assert extraction.drops["reason"].str.starts_with("include").any()
+
+
+def test_methods_of_split_files_see_their_type(write_tree: WriteTree, profile: Profile) -> None:
+    root = write_tree(
+        {
+            "crates/a/src/lib.rs": "mod s; mod t;",
+            "crates/a/src/s.rs": "pub struct Sail { pub area: f64 }",
+            "crates/a/src/t.rs": textwrap.dedent(
+                """
+                impl crate::s::Sail {
+                    /// How far the boat goes in an hour with this sail.
+                    pub fn speed(&self) -> f64 { self.area * 2.0 }
+                }
+                """
+            ),
+        }
+    )
+    (prompt,) = _rust(root, profile).rows["prompt"]
+    assert "pub struct Sail { pub area: f64 }" in prompt

@@ -1,0 +1,143 @@
+"""The walk reads what it may, refuses the rest with a reason, and counts every file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vox_assets.extract import source_tree
+from vox_assets.extract.source_tree import SourceError, SourceFile, UnreadableError
+from vox_assets_tests.extract.conftest import WriteTree
+
+
+def _walk(root: Path) -> dict[str, SourceFile]:
+    files = source_tree.walk(root, "crates", "a folder of Rust crates")
+    assert [file.path for file in files] == sorted(file.path for file in files)
+    return {file.path: file for file in files}
+
+
+def _reason(file: SourceFile) -> str | None:
+    return file.refused[1] if file.refused else None
+
+
+def test_missing_folder_is_named_with_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"crates: no such folder; expected a folder of Rust"):
+        source_tree.walk(tmp_path, "crates", "a folder of Rust crates")
+
+
+def test_hidden_built_and_installed_files_are_listed_and_refused(write_tree: WriteTree) -> None:
+    root = write_tree(
+        {
+            "crates/a/Cargo.toml": "",
+            "crates/a/src/lib.rs": "",
+            "crates/a/src/target/mod.rs": "",
+            "crates/a/target/debug/out.rs": "",
+            "crates/b/cache/CACHEDIR.TAG": "Signature",
+            "crates/b/cache/x/y.rs": "",
+            "crates/a/node_modules/p/index.rs": "",
+            "crates/a/.hidden/z.rs": "",
+        }
+    )
+    found = {path: _reason(file) for path, file in _walk(root).items()}
+    assert found == {
+        "crates/a/.hidden/z.rs": "hidden",
+        "crates/a/Cargo.toml": None,
+        "crates/a/node_modules/p/index.rs": "installed packages",
+        "crates/a/src/lib.rs": None,
+        # A module may be called target; only beside a manifest is it build output.
+        "crates/a/src/target/mod.rs": None,
+        "crates/a/target/debug/out.rs": "build output",
+        "crates/b/cache/CACHEDIR.TAG": "build output",
+        "crates/b/cache/x/y.rs": "build output",
+    }
+
+
+def test_links_never_lead_out_of_the_root_nor_round_in_circles(write_tree: WriteTree) -> None:
+    root = write_tree(
+        {
+            "crates/a/src/lib.rs": "fn a() {}",
+            "shared/s.rs": "fn s() {}",
+            "shared/deep/t.rs": "fn t() {}",
+        }
+    )
+    outside = root.parent / "secret.rs"
+    outside.write_text("fn secret() {}")
+    links = {
+        "crates/out.rs": outside,
+        "crates/up": root,
+        "crates/loop": root / "crates",
+        "crates/again": root / "crates" / "a",
+        "crates/shared": root / "shared",
+        "crates/shared_again": root / "shared",
+        "shared/deep/back": root / "shared",
+        "crates/nowhere": root / "nothing",
+        "crates/self": root / "crates" / "self",
+        "crates/one.rs": root / "shared" / "s.rs",
+    }
+    for path, target in links.items():
+        (root / path).symlink_to(target)
+    found = {path: _reason(file) for path, file in _walk(root).items()}
+    assert found["crates/out.rs"] == "a link out of the source root"
+    assert found["crates/up"] == "a link to a folder that holds it"
+    assert found["crates/loop"] == "a link to what is read where it lies"
+    assert found["crates/again"] == "a link to what is read where it lies"
+    assert found["crates/nowhere"] == "a link that leads nowhere"
+    assert found["crates/self"] == "a link that leads nowhere"
+    # Links to the rest of the tree are followed, each folder once.
+    assert found["crates/one.rs"] is None
+    seen = [path for path in found if path.endswith("deep/t.rs")]
+    assert len(seen) == 1
+    assert found["crates/a/src/lib.rs"] is None
+
+
+def test_pipes_and_long_files_are_refused_unread(write_tree: WriteTree) -> None:
+    root = write_tree({"crates/long.rs": b"//" + b"x" * source_tree.MAX_SOURCE_BYTES})
+    os.mkfifo(root / "crates" / "pipe.rs")
+    found = _walk(root)
+    assert _reason(found["crates/pipe.rs"]) == "not a regular file"
+    assert _reason(found["crates/long.rs"]) == "larger than 2,000,000 bytes"
+
+
+def test_names_that_are_not_utf8_become_text(write_tree: WriteTree) -> None:
+    root = write_tree({"crates/a.rs": ""})
+    try:
+        Path(os.fsdecode(os.fsencode(root / "crates") + b"/\xff.rs")).write_text("")
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    assert "crates/\\xff.rs" in _walk(root)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xef\xbb\xbfa\r\nb\r\n", "a\nb\n"),
+        (b"a\rb", "a\rb"),
+        ("\u00e4\u2028b\x0cc".encode(), "\u00e4\u2028b\x0cc"),
+    ],
+)
+def test_decoding_keeps_lines(data: bytes, text: str) -> None:
+    assert source_tree.decode(data) == text
+
+
+def test_other_encodings_are_named() -> None:
+    with pytest.raises(UnreadableError, match="not UTF-8: byte 0xe9 at offset 2"):
+        source_tree.decode(b"caf\xe9"[1:])
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_commit_is_that_of_a_tracked_root(write_tree: WriteTree, tracked: bool) -> None:
+    root = write_tree({"crates/a.rs": "", "README": ""})
+    git = ["git", "-C", str(root.parent), "-c", "user.name=n", "-c", "user.email=e@x.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (root.parent / "other").write_text("")
+    subprocess.run([*git, "add", "root" if tracked else "other"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert source_tree.git_commit(root) == (head.stdout.strip() if tracked else None)
+
+
+def test_no_commit_without_git(tmp_path: Path) -> None:
+    assert source_tree.git_commit(tmp_path) is None
