@@ -1,0 +1,89 @@
+"""Synthetic rows: programs from templates, live-code expansion, repairs and dialogues.
+
+`synthesize` is the entry point: a pure function of the live rows, a profile and a syntax gate.
+The same input gives the same rows, byte for byte. Nothing here calls a language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from vox_assets import rows as schema
+from vox_assets.profiles import Profile
+from vox_assets.rows import Drop, Pair
+from vox_assets.synthesize import coverage, lexicon, programs
+from vox_assets.synthesize import templates as template_files
+from vox_assets.synthesize.dialogues import make_dialogues
+from vox_assets.synthesize.live_code import expand_live_code
+from vox_assets.synthesize.programs import STAGE, Gate
+from vox_assets.synthesize.repairs import make_repairs
+
+__all__ = ["Synthesis", "synthesize"]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """Synthetic rows, what could have become one and did not, and what they cover."""
+
+    rows: pl.DataFrame
+    drops: pl.DataFrame
+    #: See `coverage.SCHEMA`.
+    coverage: pl.DataFrame
+
+
+def _silent(message: str) -> None:
+    """Progress that nobody asked for."""
+
+
+def synthesize(
+    rust_rows: pl.DataFrame,
+    doc_rows: pl.DataFrame,
+    profile: Profile,
+    *,
+    check_vox: Gate,
+    log: Callable[[str], None] = _silent,
+) -> Synthesis:
+    """Expand templates and live code into rows, as many as the profile asks for.
+
+    `check_vox` gives the reason why a Vox program is refused, or None; no refused program
+    becomes an answer.
+    """
+    wanted = profile.synthesis
+    seed = wanted.seed
+    domains = lexicon.load()
+    pool = programs.Pool()
+
+    live, drops = expand_live_code(doc_rows, domains, profile, pool, check_vox, wanted.programs)
+    log(f"live code: {len(live)} rows")
+
+    stream = programs.candidates(template_files.load(), domains, seed)
+    written, lost = programs.take(stream, wanted.programs - len(live), pool, seed, check_vox)
+    drops += lost
+    log(f"templates: {len(written)} programs, {len(lost)} candidates refused")
+
+    # Programs of their own, so that no answer is also that of another row.
+    sound, lost = programs.take(stream, wanted.repairs, pool, seed, check_vox)
+    drops += lost
+    mended, lost = make_repairs(sound, profile, check_vox, seed)
+    drops += lost
+    log(f"repairs: {len(mended)} rows")
+
+    talks, lost = make_dialogues(rust_rows, domains, profile, pool, check_vox)
+    drops += lost
+    log(f"dialogues: {len(talks)} rows")
+
+    pairs = [*live, *(programs.pair(one, profile) for one in written), *mended, *talks]
+    frame, repeated = _distinct(pairs)
+    return Synthesis(
+        rows=frame,
+        drops=schema.drops_to_frame([*drops, *repeated]),
+        coverage=coverage.table(doc_rows, frame),
+    )
+
+
+def _distinct(pairs: list[Pair]) -> tuple[pl.DataFrame, list[Drop]]:
+    kept, repeated = schema.keep_first(pairs, STAGE)
+    return schema.to_frame(kept), repeated

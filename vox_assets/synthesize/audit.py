@@ -1,0 +1,38 @@
+"""Statements that must hold of synthetic rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from vox_assets.synthesize.coverage import drifted, missing
+from vox_assets.verdicts import Verdict
+
+
+def answers_parse(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> Verdict:
+    """Every Vox answer of every turn passes the gate."""
+    faults = []
+    looked_at = 0
+    vox = rows.filter(pl.col("language") == "vox")
+    for pair_id, messages in vox.select("pair_id", "messages").iter_rows():
+        for turn in messages:
+            if turn["role"] == "assistant":
+                looked_at += 1
+                fault = vox_fault(turn["content"])
+                if fault:
+                    faults.append(f"{pair_id}: {fault}")
+    return Verdict.none_of(faults, "Vox answers that do not parse", looked_at)
+
+
+def constructs_covered(coverage: pl.DataFrame) -> Verdict:
+    """Every construct of live documentation occurs in synthetic rows."""
+    live = int((coverage["live_count"] > 0).sum())
+    return Verdict.none_of(missing(coverage), "live constructs without a template", live)
+
+
+def templates_still_live(rows: pl.DataFrame, coverage: pl.DataFrame) -> Verdict:
+    """No template insists on a construct that live documentation has given up."""
+    faults = [f"{path} needs {', '.join(names)}" for path, names in drifted(rows, coverage).items()]
+    templates = rows.filter(pl.col("task_family") == "write_construct")["source_path"].n_unique()
+    return Verdict.none_of(faults, "templates that have drifted", templates)

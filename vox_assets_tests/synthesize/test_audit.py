@@ -1,0 +1,42 @@
+"""The audits of synthetic rows find what they are for."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from vox_assets.curate.syntax import vox_fault
+from vox_assets.rows import Pair, to_frame, turns
+from vox_assets.synthesize import audit
+from vox_assets.synthesize.coverage import table
+from vox_assets_tests.conftest import make_pair
+
+GOOD = "fn double(n: int) to int {\n    return n * 2\n}"
+ACTOR = 'actor Gate {\n    on greet() to str {\n        return "hello"\n    }\n}'
+
+
+def program(*answers: str) -> Pair:
+    contents = [text for i, answer in enumerate(answers) for text in (f"step {i}", answer)]
+    return make_pair(
+        "", "", messages=turns(*contents), language="vox", task_family="write_construct"
+    )
+
+
+def test_an_answer_of_any_turn_that_does_not_parse_is_found() -> None:
+    assert audit.answers_parse(to_frame([program(GOOD)]), vox_fault).passed
+    verdict = audit.answers_parse(to_frame([program("fn broken( {", GOOD)]), vox_fault)
+    assert not verdict.passed
+    assert verdict.figures["looked_at"] == 2
+
+
+def test_a_live_construct_without_a_template_is_named() -> None:
+    live = to_frame([program(ACTOR)])
+    assert audit.constructs_covered(table(live, live)).passed
+    verdict = audit.constructs_covered(table(live, to_frame([program(GOOD)])))
+    assert "actor" in verdict.summary
+
+
+def test_a_template_whose_construct_is_gone_has_drifted() -> None:
+    made = to_frame([program(ACTOR)]).with_columns(source_path=pl.lit("templates/actors.vox.j2"))
+    assert audit.templates_still_live(made, table(made, made)).passed
+    verdict = audit.templates_still_live(made, table(to_frame([program(GOOD)]), made))
+    assert "templates/actors.vox.j2 needs" in verdict.summary

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from vox_assets import rows
+from vox_assets.profiles import Profile
+from vox_assets.synthesize import (
+    Synthesis,
+    coverage,
+    lexicon,
+    programs,
+    synthesize,
+    templates,
+)
+from vox_assets.synthesize.programs import Gate
+from vox_assets.vox_syntax import CONSTRUCTS
+
+
+@pytest.fixture(scope="module")
+def made(
+    rust_rows: pl.DataFrame, doc_rows: pl.DataFrame, profile: Profile, gate: Gate
+) -> Synthesis:
+    return synthesize(rust_rows, doc_rows, profile, check_vox=gate)
+
+
+def test_as_many_rows_as_the_profile_asks_for(made: Synthesis, profile: Profile) -> None:
+    counts = dict(made.rows.group_by("task_family").len().iter_rows())
+    wanted = profile.synthesis
+    assert counts["dialogue"] == wanted.dialogues
+    assert counts["repair_syntax"] == wanted.repairs
+    assert made.rows.height == wanted.programs + wanted.dialogues + wanted.repairs
+
+
+def test_the_frames_have_their_schemas_and_ids_are_unique(made: Synthesis) -> None:
+    assert dict(made.rows.schema) == rows.SCHEMA
+    assert dict(made.drops.schema) == rows.DROP_SCHEMA
+    assert dict(made.coverage.schema) == coverage.SCHEMA
+    assert made.rows["pair_id"].is_unique().all()
+
+
+def test_ids_are_those_of_the_content(made: Synthesis) -> None:
+    for row in made.rows.iter_rows(named=True):
+        assert row["pair_id"] == rows.pair_id(row["lane"], row["messages"])
+        assert row["response"] == row["messages"][-1]["content"]
+
+
+def test_every_answer_is_code_alone_and_vox_passes_the_gate(made: Synthesis, gate: Gate) -> None:
+    for row in made.rows.iter_rows(named=True):
+        for turn in row["messages"][1::2]:
+            assert "```" not in turn["content"]
+            if row["language"] == "vox":
+                assert gate(turn["content"]) is None
+
+
+def test_parents_are_live_rows(
+    made: Synthesis, rust_rows: pl.DataFrame, doc_rows: pl.DataFrame
+) -> None:
+    known = {*rust_rows["pair_id"], *doc_rows["pair_id"]}
+    parents = set(made.rows["parents"].explode().drop_nulls())
+    assert parents
+    assert parents <= known
+
+
+_DIGEST = """
+import hashlib, polars as pl, sys
+from vox_assets import profiles
+from vox_assets.profiles import Synthesis
+from vox_assets.synthesize import synthesize
+from vox_assets.vox_syntax import check
+few = Synthesis(seed=3, programs=40, dialogues=6, repairs=6)
+profile = profiles.load("sample").model_copy(update={"synthesis": few})
+gate = lambda source: next(map(str, check(source)), None)
+frames = [pl.read_parquet(path) for path in sys.argv[1:]]
+made = synthesize(*frames, profile, check_vox=gate)
+print(hashlib.sha256((made.rows.write_json() + made.drops.write_json()).encode()).hexdigest())
+"""
+
+
+def test_another_process_makes_the_same_rows_byte_for_byte(
+    tmp_path_factory: pytest.TempPathFactory, rust_rows: pl.DataFrame, doc_rows: pl.DataFrame
+) -> None:
+    """Python's hashes differ from process to process; the rows must not."""
+    folder = tmp_path_factory.mktemp("rows")
+    rust_rows.write_parquet(folder / "rust.parquet")
+    doc_rows.write_parquet(folder / "docs.parquet")
+    files = [str(folder / "rust.parquet"), str(folder / "docs.parquet")]
+    command = [sys.executable, "-c", _DIGEST, *files]
+    digests = {
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_coverage_counts_live_and_synthetic_rows(made: Synthesis) -> None:
+    counts = {name: (live, new) for name, live, new in made.coverage.iter_rows()}
+    assert set(counts) == set(CONSTRUCTS)
+    assert counts["table"][0] == 1
+    assert counts["table"][1] > 0
+    assert coverage.missing(made.coverage) == []
+
+
+def test_missing_names_what_is_live_and_never_synthesised() -> None:
+    table = pl.DataFrame(
+        {
+            "construct": ["table", "actor", "form"],
+            "live_count": [2, 1, 0],
+            "synthetic_count": [0, 3, 0],
+        }
+    )
+    assert coverage.missing(table) == ["table"]
+
+
+def test_a_template_drifts_when_what_it_insists_on_is_no_longer_live(
+    doc_rows: pl.DataFrame, profile: Profile, gate: Gate
+) -> None:
+    few = [one for one in templates.load() if one.construct in ("actors", "tables")]
+    stream = programs.candidates(few, lexicon.load()[:3], 1)
+    written, _ = programs.take(stream, 20, programs.Pool(), 1, gate)
+    frame = rows.to_frame(programs.pair(one, profile) for one in written)
+    drifted = coverage.drifted(frame, coverage.table(doc_rows, frame))
+    assert drifted == {"synthesize/templates/actors.vox.j2": ("actor",)}
