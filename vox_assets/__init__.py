@@ -1,1 +1,1 @@
-"""vox-assets: a live Rust workspace and its documentation become a curated corpus and a proven adapter."""
+"""vox-assets: live sources become a curated corpus, and the corpus a proven adapter."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from vox_assets.engine.cache import VectorCache, content_key
 from vox_assets.engine.models import LocalModel, preferred_dtype
-from vox_assets.engine.progress import Log, progress, silent
+from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 
 # all-MiniLM-L6-v2 was trained on 256 word pieces; a text's tail beyond them is not read.
 MAX_TOKENS = 256
@@ -48,6 +48,7 @@ def _encoder(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
     import torch
     from sentence_transformers import SentenceTransformer
 
+    quiet_libraries()
     encoder = SentenceTransformer(str(model.path), trust_remote_code=False)
     encoder.max_seq_length = MAX_TOKENS
     return encoder.to(getattr(torch, dtype)).eval()

@@ -144,7 +144,7 @@ def _standing(asset: str, row: Mapping) -> str:
 def _losses(
     wanted: str, asset: str, drops: pl.DataFrame | None, tables: Mapping[str, pl.DataFrame]
 ) -> list[str]:
-    lines = []
+    lines: list[str] = []
     if drops is None:
         return lines
     for drop in drops.filter(pl.col("pair_id") == wanted).iter_rows(named=True):

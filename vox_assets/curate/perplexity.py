@@ -14,7 +14,7 @@ import polars as pl
 
 from vox_assets.engine.cache import VectorCache, content_key
 from vox_assets.engine.models import LocalModel, preferred_dtype
-from vox_assets.engine.progress import Log, progress, silent
+from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 from vox_assets.rows import Message
 
 # Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
@@ -141,24 +141,12 @@ def _tokenizer(model: LocalModel):  # type: ignore[no-untyped-def]
     return AutoTokenizer.from_pretrained(model.path, trust_remote_code=False)
 
 
-def token_counter(model: LocalModel):  # type: ignore[no-untyped-def]
-    """A function from dialogues to the number of tokens each has in the model's chat template."""
-    tokenizer = _tokenizer(model)
-
-    def count(dialogues: Sequence[Sequence[Message]]) -> list[int]:
-        if not dialogues:
-            return []
-        texts = [tokenizer.apply_chat_template(list(d), tokenize=False) for d in dialogues]
-        return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-
-    return count
-
-
 @cache
 def _network(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
     import torch
     from transformers import AutoModelForCausalLM
 
+    quiet_libraries()
     return AutoModelForCausalLM.from_pretrained(
         model.path, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
     ).eval()

@@ -29,6 +29,9 @@ CALIBRATION_FILE = Path(__file__).with_name("calibration.json")
 LOWEST, HIGHEST = 1.0, 10.0
 # A feature counts at most this many standard deviations, so that none decides alone by a freak.
 CLIP = 3.0
+# The model is the dear part: it reads where a reading within so many standard deviations of the
+# usual one can change the verdict, which is a third to a half of all rows.
+ORDINARY = 1.0
 # Features named in a reason: more would hide what matters.
 REASONS = 3
 # Answers of every language without a model of its own are read as code of this one.
@@ -94,31 +97,31 @@ class Evaluator:
     def score(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add `SCORE_COLUMNS` to rows with `pair_id`, `prompt`, `response`, `lane`, `language`.
 
-        A row that no reading by the model could bring to the threshold is not read: its
-        perplexity is null and its score is the best it could have reached.
+        The model reads only where an ordinary reading (`ORDINARY`) decides. Any other row has the
+        score of a usual reading, and its perplexity is null.
         """
         if rows.is_empty():
             return rows.with_columns(
                 *(pl.lit(None, dtype).alias(name) for name, dtype in SCORE_COLUMNS.items())
             )
         measured = self.meter.cheap(rows)
-        best = measured.with_columns(pl.Series("surprise", self._best_surprise(rows["language"])))
-        wanted = self._judge(best, rows["language"])[0] >= self.policy.threshold
+        surprise, wanted = self._foreseen(measured, rows["language"])
         self.meter.log(f"the language model reads {wanted.sum():,} of {len(rows):,} rows")
-        surprise = best["surprise"].to_numpy().copy()
         surprise[wanted] = self.meter.surprise(rows.filter(pl.Series(wanted)))
         measured = measured.with_columns(pl.Series("surprise", surprise))
-        scores, reasons = self._judge(measured, rows["language"])
+        scores, reasons = self.judge(measured, rows["language"])
         perplexity = np.where(wanted, np.exp(surprise), np.nan)
         scored = rows.with_columns(
             pl.Series("score", scores),
             *(measured[name] for name in features.FEATURES),
             pl.Series("perplexity", perplexity).fill_nan(None),
         )
-        passed = scored.filter(pl.col("score") >= self.policy.threshold)
-        readable = within_perplexity(passed, self.policy.perplexity_quantile)
         good = pl.col("score") >= self.policy.threshold
-        easy = pl.col("pair_id").is_in(sorted(readable))
+        was_read = pl.col("perplexity").is_not_null()
+        readable = within_perplexity(
+            scored.filter(good & was_read), self.policy.perplexity_quantile
+        )
+        easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
         too_hard = pl.format(
             "perplexity {}: among the hardest of its lane and language",
             pl.col("perplexity").round(1),
@@ -133,12 +136,22 @@ class Evaluator:
             .alias("drop_reason"),
         )
 
-    def _best_surprise(self, languages: pl.Series) -> np.ndarray:
-        """The lowest surprise that still counts, for each row's form."""
+    def _foreseen(
+        self, measured: pl.DataFrame, languages: pl.Series
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The usual surprise of each row's language, in nats, and which rows are to be read."""
         forms = [self.calibration.form(language) for language in languages]
-        return np.array([f.center["surprise"] - CLIP * f.scale["surprise"] for f in forms])
+        usual = np.array([form.center["surprise"] for form in forms])
+        reach = ORDINARY * np.array([form.scale["surprise"] for form in forms])
 
-    def _judge(self, measured: pl.DataFrame, languages: pl.Series) -> tuple[np.ndarray, list[str]]:
+        def reaches(surprise: np.ndarray) -> np.ndarray:
+            supposed = measured.with_columns(pl.Series("surprise", surprise))
+            return self.judge(supposed, languages)[0] >= self.policy.threshold
+
+        return usual, reaches(usual - reach) != reaches(usual + reach)
+
+    def judge(self, measured: pl.DataFrame, languages: pl.Series) -> tuple[np.ndarray, list[str]]:
+        """Scores (float64, 1 to 10) of rows whose features are all measured, and their reasons."""
         names = list(features.FEATURES)
         matrix = measured.select(names).to_numpy()
         contributions = np.zeros_like(matrix)
@@ -184,7 +197,7 @@ class Evaluator:
             inherited["freshness"],
             pl.Series("surprise", self.meter.surprise(spoilt)),
         )
-        scores, _ = self._judge(measured, spoilt["language"])
+        scores, _ = self.judge(measured, spoilt["language"])
         known = real.select("pair_id", pl.lit(None, pl.String).alias("mutant"), "language", "score")
         found = spoilt.select("pair_id", "mutant", "language").with_columns(
             pl.Series("score", scores)

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vox_assets.engine.files import atomic_directory, file_sha256
+from vox_assets.engine.progress import quiet_libraries
 
 # Digests of the third-party packages that carry the default models; anything else is refused.
 SMOLLM2_GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -157,6 +158,7 @@ def _dequantise(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+    quiet_libraries()
     source, name = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype=torch.float32)

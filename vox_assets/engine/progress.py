@@ -16,6 +16,15 @@ def silent(_line: str) -> None:
     """A log for callers that want none."""
 
 
+def quiet_libraries() -> None:
+    """Leave the log to progress lines: no bars of the model libraries."""
+    from datasets.utils.logging import disable_progress_bar
+    from transformers.utils import logging
+
+    disable_progress_bar()
+    logging.disable_progress_bar()
+
+
 @contextmanager
 def progress(label: str, total: int, unit: str, log: Log) -> Iterator[Callable[[int], None]]:
     """Yield a function to call with the items just done; lines go to `log` now and then."""

@@ -34,7 +34,7 @@ CODE_LANES = frozenset({"vox_codegen", "vox_tooling", "vox_speech"})
 def files_accounted(root: Path, folder: str, files: pl.DataFrame, rows: pl.DataFrame) -> Verdict:
     """Every file below `root/folder` stands once in `files`, and every row's file stands there."""
     found = {
-        os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/")
+        Path(parent, name).relative_to(root).as_posix()
         for parent, _, names in os.walk(root / folder)
         for name in names
     }
@@ -146,7 +146,7 @@ def lane_purity(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> V
 
 def _repeated(values: list[str]) -> list[str]:
     seen: set[str] = set()
-    repeated = set()
+    repeated: set[str] = set()
     for value in values:
         (repeated if value in seen else seen).add(value)
     return sorted(repeated)

@@ -144,7 +144,10 @@ class Profile(Policy):
     """The whole policy of one project."""
 
     name: str
-    language: str = "vox"
+    #: The info string of the fences that are code rows.
+    language: str
+    #: Licence of the sources, as a hub identifier: the exported dataset carries it.
+    license: str
     lane_rules: tuple[LaneRule, ...] = Field(min_length=1)
     yields: Yields
     size: Size

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import dagster as dg
 import polars as pl
 from dagster_polars import PolarsDeltaIOManager
+from dagster_polars.io_managers.delta import DeltaSchemaMode, DeltaWriteMode
 from dagster_polars.io_managers.utils import get_metadata_schema
 
 
@@ -17,7 +18,7 @@ class LakeIOManager(PolarsDeltaIOManager):
     maintainer wants to see of a table, the asset itself attaches.
     """
 
-    extension: ClassVar[str] = ""
+    extension: ClassVar[str] = ""  # type: ignore[misc]
 
     def get_metadata(
         self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame | None
@@ -33,4 +34,8 @@ class LakeIOManager(PolarsDeltaIOManager):
 
 def lake_io_manager(lake_uri: str) -> LakeIOManager:
     """Tables below `lake_uri`; a build replaces content and, where it changed, schema."""
-    return LakeIOManager(base_dir=lake_uri, mode="overwrite", schema_mode="overwrite")
+    return LakeIOManager(
+        base_dir=lake_uri,
+        mode=DeltaWriteMode.overwrite,
+        schema_mode=DeltaSchemaMode.overwrite,
+    )

@@ -1,0 +1,1 @@
+"""The assets: each reads its inputs, calls one pure function and attaches what it measured."""

@@ -1,0 +1,1 @@
+"""What happens without a click: jobs, the nightly schedule, source sensors and alerts."""

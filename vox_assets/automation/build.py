@@ -1,0 +1,93 @@
+"""One job from the command line, and the table that says what was built and where to look."""
+
+from __future__ import annotations
+
+import sys
+
+import dagster as dg
+
+from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.resources.settings import Settings, load_settings
+
+
+def build(job_name: str) -> int:
+    """Materialise a job of the code location in this process, on the instance of DAGSTER_HOME.
+
+    Returns 0 when the run succeeded, so that a failed blocking check gives 1.
+    """
+    from vox_assets.definitions import build_defs
+
+    settings = load_settings()
+    job = build_defs(resource_overrides={"settings": settings}).resolve_job_def(job_name)
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            # Dagster tells of every event at debug level; the story is told at info.
+            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
+        )
+        checks = _checks(result)
+        for line in summary(settings, checks):
+            print(line)
+        for event in result.get_step_failure_events():
+            print(f"FAILED {event.step_key}: {_said(event)}", file=sys.stderr)
+    return 0 if result.success else 1
+
+
+def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:
+    """What was built, how the checks went, and where to look: lines of a table."""
+    lake = Lake(settings.lake_uri)
+    lines = ["", f"{'asset':<18}{'version':>8}{'rows':>9}  lanes"]
+    for asset in TABLES:
+        try:
+            table, version = lake.read(asset), lake.version(asset)
+        except TableMissingError:
+            lines.append(f"{asset:<18}{'-':>8}{'-':>9}  not built")
+            continue
+        lanes = ""
+        if "lane" in table.columns:
+            counts = table.group_by("lane").len().sort("lane").rows()
+            lanes = ", ".join(f"{lane} {count:,}" for lane, count in counts)
+        lines.append(f"{asset:<18}{version:>8}{table.height:>9,}  {lanes}")
+    lines += ["", f"{'check':<48}{'verdict':<9}"]
+    for check in sorted(checks, key=lambda c: (c.passed, c.asset_check_key.to_user_string())):
+        verdict = "passed" if check.passed else check.severity.value.lower()
+        name = check.asset_check_key.to_user_string()
+        lines.append(f"{name:<48}{verdict:<9}{check.description or ''}")
+    lines += [
+        "",
+        f"tables    {settings.lake_uri}",
+        f"adapters  {settings.adapters_dir}",
+        f"exports   {settings.exports_dir}",
+        f"report    {settings.reports_dir / 'corpus.html'}",
+        "UI        make dev, then http://127.0.0.1:3000",
+    ]
+    return lines
+
+
+TABLES = (
+    "raw_rust_fns",
+    "doc_qa_pairs",
+    "synthetic_pairs",
+    "deduped_corpus",
+    "scored_corpus",
+    "training_mix",
+    "row_ledger",
+    "qlora_adapter",
+    "adapter_eval",
+)
+
+
+def _checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+    return [
+        event.asset_check_evaluation_data
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+
+
+def _said(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip().splitlines()[0] if error else "no message"

@@ -1,0 +1,33 @@
+"""The jobs: everything, the corpus alone, and what depends on one changed source."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from vox_assets.assets.records import corpus_card, row_ledger
+
+_ALL = dg.AssetSelection.all()
+
+rebuild = dg.define_asset_job(
+    "rebuild",
+    selection=_ALL,
+    description="Everything, from the source tree to the evaluated adapter.",
+)
+
+corpus = dg.define_asset_job(
+    "corpus",
+    selection=dg.AssetSelection.assets(row_ledger, corpus_card).upstream(),
+    description="The corpus, its exports and its ledger; nothing is trained.",
+)
+
+#: Source asset -> the job that rebuilds what depends on it.
+REBUILD_OF = {
+    source: dg.define_asset_job(
+        f"rebuild_after_{source}",
+        selection=dg.AssetSelection.assets(source).downstream(include_self=False),
+        description=f"Everything that depends on `{source}`, through the blocking checks.",
+    )
+    for source in ("crates", "docs")
+}
+
+JOBS = [rebuild, corpus, *REBUILD_OF.values()]

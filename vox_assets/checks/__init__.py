@@ -1,0 +1,1 @@
+"""The asset checks: each calls one pure predicate and reports its verdict."""

@@ -1,0 +1,99 @@
+"""Checks of the curated tables and of the training mix."""
+
+import dagster as dg
+import polars as pl
+
+from vox_assets.checks.report import report, warn
+from vox_assets.curate.audit import (
+    evaluator_separates,
+    ledger_balances,
+    rows_balance,
+)
+from vox_assets.curate.audit import (
+    no_residual_duplicates as residual_verdict,
+)
+from vox_assets.engine.lake import Lake
+from vox_assets.resources.settings import Settings
+from vox_assets.training import gates
+
+
+@dg.asset_check(asset="deduped_corpus")
+def no_residual_duplicates(deduped_corpus: pl.DataFrame) -> dg.AssetCheckResult:
+    """No two survivors are equal or near, found by a method that dedup does not use."""
+    return report(residual_verdict(deduped_corpus))
+
+
+@dg.asset_check(
+    asset="deduped_corpus",
+    additional_ins={
+        name: dg.AssetIn(name) for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
+    },
+)
+def rows_accounted(
+    lake: dg.ResourceParam[Lake],
+    deduped_corpus: pl.DataFrame,
+    raw_rust_fns: pl.DataFrame,
+    doc_qa_pairs: pl.DataFrame,
+    synthetic_pairs: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """Rows in = survivors + rows dropped with a winner."""
+    sources = (raw_rust_fns, doc_qa_pairs, synthetic_pairs)
+    rows_in = {pair_id for table in sources for pair_id in table["pair_id"]}
+    drops = lake.read_account("deduped_corpus", "drops")
+    return report(rows_balance(rows_in, deduped_corpus["pair_id"], drops["pair_id"]))
+
+
+@dg.asset_check(asset="row_ledger", name="rows_accounted")
+def ledger_rows_accounted(row_ledger: pl.DataFrame) -> dg.AssetCheckResult:
+    """Every pair that a source produced was trained, evaluated or dropped for a reason."""
+    return report(ledger_balances(row_ledger))
+
+
+@dg.asset_check(asset="scored_corpus")
+def evaluator_separates_mutants(
+    lake: dg.ResourceParam[Lake], scored_corpus: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """The score tells spoilt rows from real ones, for each way of spoiling."""
+    return report(evaluator_separates(lake.read_account("scored_corpus", "mutants")))
+
+
+@dg.asset_check(asset="scored_corpus", blocking=True, name="minimum_size")
+def scored_minimum_size(
+    settings: dg.ResourceParam[Settings], scored_corpus: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Each lane that is trained keeps enough distinct rows for the profile's tier."""
+    return report(gates.minimum_size(scored_corpus.filter("kept"), settings.profile))
+
+
+def _gate(name: str) -> dg.AssetChecksDefinition:
+    gate = gates.GATES[name]
+
+    @dg.asset_check(
+        asset="training_mix",
+        name=name,
+        blocking=True,
+        description=gate.__doc__,
+    )
+    def check(settings: dg.ResourceParam[Settings], mix: pl.DataFrame) -> dg.AssetCheckResult:
+        return report(gate(mix, settings.profile))
+
+    return check
+
+
+@dg.asset_check(asset="training_mix")
+def human_share(
+    settings: dg.ResourceParam[Settings], training_mix: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Enough of what is trained was written by people."""
+    return warn(gates.human_share(training_mix, settings.profile))
+
+
+CHECKS = [
+    no_residual_duplicates,
+    rows_accounted,
+    ledger_rows_accounted,
+    evaluator_separates_mutants,
+    scored_minimum_size,
+    *(_gate(name) for name in gates.GATES),
+    human_share,
+]

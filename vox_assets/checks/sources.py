@@ -1,0 +1,107 @@
+"""Checks of the three source assets."""
+
+import dagster as dg
+import polars as pl
+
+from vox_assets.checks.report import report, warn
+from vox_assets.curate.syntax import vox_fault
+from vox_assets.engine.lake import Lake
+from vox_assets.extract import audit
+from vox_assets.resources.settings import Settings
+from vox_assets.synthesize import audit as synthesis_audit
+from vox_assets.verdicts import Verdict
+
+
+@dg.asset_check(asset="raw_rust_fns")
+def files_accounted(
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_rust_fns: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """Every file of the tree gave rows or is listed with the reason why not."""
+    files = lake.read_account("raw_rust_fns", "files")
+    return report(audit.files_accounted(settings.source_dir, "crates", files, raw_rust_fns))
+
+
+@dg.asset_check(asset="raw_rust_fns")
+def library_code_only(raw_rust_fns: pl.DataFrame) -> dg.AssetCheckResult:
+    """No row comes from test code."""
+    return report(audit.library_code_only(raw_rust_fns))
+
+
+@dg.asset_check(asset="doc_qa_pairs")
+def includes_resolved(
+    lake: dg.ResourceParam[Lake], doc_qa_pairs: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Every mdBook include was replaced by what it names; one that names nothing warns."""
+    replaced = audit.includes_replaced(doc_qa_pairs)
+    if not replaced.passed:
+        return report(replaced)
+    return warn(audit.includes_found(lake.read_account("doc_qa_pairs", "drops")))
+
+
+@dg.asset_check(asset="doc_qa_pairs")
+def eligible_pages_only(
+    settings: dg.ResourceParam[Settings], doc_qa_pairs: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """No row comes from a page that opted out."""
+    return report(audit.eligible_pages_only(settings.source_dir, doc_qa_pairs))
+
+
+@dg.asset_check(asset="doc_qa_pairs")
+def lane_purity(doc_qa_pairs: pl.DataFrame) -> dg.AssetCheckResult:
+    """Code answers are code and prose answers are prose."""
+    return report(audit.lane_purity(doc_qa_pairs, vox_fault))
+
+
+@dg.asset_check(asset="synthetic_pairs")
+def vox_syntax(synthetic_pairs: pl.DataFrame) -> dg.AssetCheckResult:
+    """Every Vox answer parses, in every turn."""
+    return report(synthesis_audit.answers_parse(synthetic_pairs, vox_fault))
+
+
+@dg.asset_check(asset="synthetic_pairs")
+def construct_coverage(
+    lake: dg.ResourceParam[Lake], synthetic_pairs: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Every construct that live documentation uses is also synthesised."""
+    return report(
+        synthesis_audit.constructs_covered(lake.read_account("synthetic_pairs", "coverage"))
+    )
+
+
+@dg.asset_check(asset="synthetic_pairs")
+def template_drift(
+    lake: dg.ResourceParam[Lake], synthetic_pairs: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """No template insists on a construct that live documentation has given up."""
+    coverage = lake.read_account("synthetic_pairs", "coverage")
+    return warn(synthesis_audit.templates_still_live(synthetic_pairs, coverage))
+
+
+def _yield_floor(asset: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset,
+        name="yield_floor",
+        description="The asset gives at least as many rows as the profile expects.",
+    )
+    def yield_floor(
+        settings: dg.ResourceParam[Settings], rows: pl.DataFrame
+    ) -> dg.AssetCheckResult:
+        floor = getattr(settings.profile.yields, asset)
+        return warn(Verdict.at_least(floor, rows.height, f"rows of {asset}"))
+
+    return yield_floor
+
+
+CHECKS = [
+    files_accounted,
+    library_code_only,
+    includes_resolved,
+    eligible_pages_only,
+    lane_purity,
+    vox_syntax,
+    construct_coverage,
+    template_drift,
+    *(_yield_floor(asset) for asset in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")),
+]

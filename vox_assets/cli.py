@@ -1,0 +1,330 @@
+"""The `vox-assets` command: each stage without Dagster, on tables in files.
+
+Arguments, files and exit codes belong here; what a stage does belongs to the stage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from vox_assets.engine.files import atomic_file, write_text
+from vox_assets.engine.lake import TableMissingError
+from vox_assets.engine.models import ModelError
+from vox_assets.extract import SourceError
+from vox_assets.resources.settings import Settings, SettingsError, load_settings
+from vox_assets.rows import pair_id, turns
+
+ENDINGS = (".jsonl", ".parquet")
+
+
+class UsageError(ValueError):
+    """Something asked for that cannot be done; the message is one clear line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 only when what was asked holds."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (UsageError, SettingsError, TableMissingError, ModelError, SourceError) as error:
+        print(f"vox-assets: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("vox-assets: cancelled", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vox-assets",
+        description="The stages of the pipeline on files; IN and OUT end in .jsonl or .parquet.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], summary: str
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(run=run)
+        return sub
+
+    extract = command("extract", _extract, "rows from the live sources below SOURCE")
+    extract.add_argument("kind", choices=("rust", "docs"))
+    extract.add_argument("source", type=Path, metavar="SOURCE")
+    extract.add_argument("out", type=Path, metavar="OUT")
+
+    check = command("check-vox", _check_vox, "whether Vox files parse")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+    dedup = command("dedup", _dedup, "one copy of each row of a table with prompt and response")
+    dedup.add_argument("source", type=Path, metavar="IN")
+    dedup.add_argument("out", type=Path, metavar="OUT")
+
+    score = command(
+        "score", _score, "score, features and reason for prompt, response, lane, language"
+    )
+    score.add_argument("source", type=Path, metavar="IN")
+    score.add_argument("out", type=Path, metavar="OUT")
+
+    explain = command("explain", _explain, "a row's way through the last build, in words")
+    explain.add_argument("pair_id", metavar="PAIR_ID")
+
+    promote = command("promote", _promote, "let an adapter serve that passed its evaluation")
+    promote.add_argument("digest", metavar="DIGEST")
+
+    verify = command("verify", _verify, "recompute every digest of an adapter")
+    verify.add_argument("digest", metavar="DIGEST")
+
+    build = command("build", _build, "materialise a job and print what was built")
+    build.add_argument("job", choices=("corpus", "rebuild"))
+
+    calibrate = command("calibrate", _calibrate, "fit the evaluator's weights on tables")
+    calibrate.add_argument("version")
+    calibrate.add_argument("tables", nargs="+", type=Path, metavar="TABLE")
+    return parser
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+# Tables in files ----------------------------------------------------------------------------
+
+
+def read_table(path: Path, needed: Sequence[str]) -> pl.DataFrame:
+    """A table from JSONL or Parquet. Raises UsageError that names what is wrong with it."""
+    _check_ending(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file: expected a table in .jsonl or .parquet")
+    try:
+        if path.suffix == ".parquet":
+            rows = pl.read_parquet(path)
+        else:
+            rows = pl.read_ndjson(path, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        detail = str(error).splitlines()[0]
+        raise UsageError(f"{path}: cannot be read as {path.suffix[1:]}: {detail}") from error
+    missing = [column for column in needed if column not in rows.columns]
+    if missing:
+        raise UsageError(f"{path}: column {missing[0]!r} is missing: expected {', '.join(needed)}")
+    for column in needed:
+        if rows[column].dtype != pl.String or rows[column].has_nulls():
+            raise UsageError(f"{path}: column {column!r}: expected text in every row")
+    return rows
+
+
+def write_table(rows: pl.DataFrame, path: Path) -> None:
+    """A table to JSONL or Parquet, whole or not at all."""
+    with atomic_file(path) as work:
+        if path.suffix == ".parquet":
+            rows.write_parquet(work)
+        else:
+            rows.write_ndjson(work)
+
+
+def _check_ending(path: Path) -> None:
+    if path.suffix not in ENDINGS:
+        raise UsageError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
+
+
+def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
+    """What the stages need besides prompt and response, where a table does not bring it."""
+    defaults = {"lane": "vox_codegen", "language": "text", "origin": "human"}
+    rows = rows.with_columns(
+        pl.lit(value).alias(name) for name, value in defaults.items() if name not in rows.columns
+    )
+    if "response_mode" not in rows.columns:
+        prose = pl.col("language").is_in(["markdown", "text"])
+        mode = pl.when(prose).then(pl.lit("prose_only")).otherwise(pl.lit("code_only"))
+        rows = rows.with_columns(mode.alias("response_mode"))
+    if "documented" not in rows.columns:
+        rows = rows.with_columns(pl.lit(False).alias("documented"))
+    if "source_date" not in rows.columns:
+        rows = rows.with_columns(pl.lit(None, pl.String).alias("source_date"))
+    if "pair_id" not in rows.columns:
+        ids = [
+            pair_id(lane, turns(prompt, response))
+            for lane, prompt, response in rows.select("lane", "prompt", "response").iter_rows()
+        ]
+        rows = rows.with_columns(pl.Series("pair_id", ids, dtype=pl.String))
+    return rows
+
+
+# Commands -----------------------------------------------------------------------------------
+
+
+def _extract(options: argparse.Namespace) -> int:
+    from vox_assets.curate.syntax import vox_fault
+    from vox_assets.extract import extract_docs, extract_rust, git_commit
+
+    _check_ending(options.out)
+    settings = load_settings()
+    commit = git_commit(options.source)
+    if options.kind == "rust":
+        found = extract_rust(options.source, settings.profile, commit=commit, log=_log)
+    else:
+        found = extract_docs(
+            options.source, settings.profile, commit=commit, check_vox=vox_fault, log=_log
+        )
+    write_table(found.rows, options.out)
+    for path, reason in (
+        found.files.filter(pl.col("status") == "unreadable").select("path", "reason").iter_rows()
+    ):
+        _log(f"{path}: {reason}")
+    print(f"{options.out}: {found.rows.height:,} rows from {found.files.height:,} files")
+    return 0
+
+
+def _check_vox(options: argparse.Namespace) -> int:
+    from vox_assets.vox_syntax import check
+
+    failed = 0
+    for path in options.files:
+        try:
+            source = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            print(f"{path}: cannot be read: {' '.join(str(error).split())}")
+            failed += 1
+            continue
+        diagnostics = check(source, ui_module=path.name.endswith(".vox.ui"))
+        for diagnostic in diagnostics:
+            print(f"{path}:{diagnostic}")
+        failed += bool(diagnostics)
+    _log(f"{len(options.files) - failed} of {len(options.files)} files parse")
+    return 1 if failed else 0
+
+
+def _dedup(options: argparse.Namespace) -> int:
+    from vox_assets.curate.dedup import answers, deduplicate
+    from vox_assets.curate.embedding import embed
+
+    _check_ending(options.out)
+    settings = load_settings()
+    models = _models(settings)
+    given = read_table(options.source, ["prompt", "response"])
+    rows = _with_contract(given)
+    repeated = rows["pair_id"].is_duplicated().sum()
+    rows = rows.unique("pair_id", keep="first", maintain_order=True)
+    vectors = embed(answers(rows), models.embedder, models.store, _log)
+    result = deduplicate(rows, vectors, settings.profile.dedup)
+    survivors = result.survivors.select(
+        "pair_id", *(c for c in given.columns if c != "pair_id"), "cluster_id", "cluster_size"
+    )
+    write_table(survivors, options.out)
+    losses = result.drops.group_by("reason").len().sort("reason").rows()
+    _log("; ".join(f"{reason}: {count:,}" for reason, count in losses) or "no duplicates")
+    if repeated:
+        _log(f"{given.height - rows.height:,} rows repeated another word for word")
+    print(f"{options.out}: {survivors.height:,} of {given.height:,} rows survive")
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    from vox_assets.curate.scoring import SCORE_COLUMNS, Calibration, Evaluator
+
+    _check_ending(options.out)
+    settings = load_settings()
+    given = read_table(options.source, ["prompt", "response", "lane", "language"])
+    rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
+    evaluator = Evaluator(
+        _models(settings).meter(_log), Calibration.load(), settings.profile.scoring
+    )
+    scored = evaluator.score(rows)
+    columns = dict.fromkeys(["pair_id", *given.columns, *SCORE_COLUMNS])
+    write_table(scored.select(*columns), options.out)
+    kept = int(scored["kept"].sum())
+    print(f"{options.out}: {kept:,} of {scored.height:,} rows reach {evaluator.policy.threshold:g}")
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from vox_assets.curate.ledger import story
+    from vox_assets.engine.lake import Lake, TableMissingError
+
+    lake = Lake(load_settings().lake_uri)
+    tables: dict[str, pl.DataFrame] = {}
+    drops: dict[str, pl.DataFrame] = {}
+    for asset in (
+        "raw_rust_fns",
+        "doc_qa_pairs",
+        "synthetic_pairs",
+        "deduped_corpus",
+        "scored_corpus",
+        "training_mix",
+    ):
+        tables[asset] = lake.read(asset)
+        if asset in ("deduped_corpus", "training_mix"):
+            try:
+                drops[asset] = lake.read_account(asset, "drops")
+            except TableMissingError:
+                continue
+    try:
+        lines = story(options.pair_id, tables, drops)
+    except LookupError as error:
+        raise UsageError(str(error)) from error
+    print("\n".join(lines))
+    return 0
+
+
+def _promote(options: argparse.Namespace) -> int:
+    from vox_assets.training.promote import PromotionError, promote
+
+    try:
+        decision = promote(load_settings().adapters_dir, options.digest)
+    except PromotionError as error:
+        raise UsageError(str(error)) from error
+    print(decision.reason)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from vox_assets.training.adapter import verify
+
+    root = load_settings().adapters_dir
+    # A digest names one folder below the root, never a path out of it.
+    if not options.digest.isalnum() or not (root / options.digest).is_dir():
+        raise UsageError(f"{options.digest}: no such adapter below {root}")
+    faults = verify(root / options.digest)
+    for fault in faults:
+        print(f"{options.digest}: {fault}")
+    if not faults:
+        print(f"{options.digest}: every digest holds")
+    return 1 if faults else 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from vox_assets.automation.build import build
+
+    return build(options.job)
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from vox_assets.curate.calibrate import SEED, fit_forms
+    from vox_assets.curate.scoring import CALIBRATION_FILE
+
+    settings = load_settings()
+    columns = ["pair_id", "prompt", "response", "lane", "language", "source_date"]
+    rows = pl.concat(
+        [read_table(path, columns[:-1]).select(columns) for path in options.tables]
+    ).unique("pair_id", keep="first", maintain_order=True)
+    forms = fit_forms(rows, _models(settings).meter(_log).everything)
+    content = {"version": options.version, "seed": SEED, "rows": rows.height, "forms": forms}
+    write_text(CALIBRATION_FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    print(f"{CALIBRATION_FILE}: {', '.join(forms)} fitted on {rows.height:,} rows")
+    return 0
+
+
+def _models(settings: Settings):  # type: ignore[no-untyped-def]
+    from vox_assets.resources.models import Models
+
+    return Models(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

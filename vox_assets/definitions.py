@@ -1,0 +1,58 @@
+"""The code location: wiring, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+
+def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Everything that Dagster runs. Tests and deployments replace resources by name.
+
+    Raises SettingsError when a setting holds a value that it may not have.
+    """
+    from vox_assets.assets import adapter, corpus, records, sources
+    from vox_assets.automation import alerts, jobs, schedules, sensors
+    from vox_assets.checks import adapter as adapter_checks
+    from vox_assets.checks import corpus as corpus_checks
+    from vox_assets.checks import sources as source_checks
+    from vox_assets.engine.lake import Lake
+    from vox_assets.resources.models import Models
+    from vox_assets.resources.notifier import Notifier
+    from vox_assets.resources.settings import load_settings
+    from vox_assets.resources.tables import lake_io_manager
+
+    overrides = dict(resource_overrides or {})
+    settings = overrides.pop("settings", None) or load_settings()
+    resources = {
+        "settings": settings,
+        "lake": Lake(settings.lake_uri),
+        "models": Models(settings),
+        "notifier": Notifier(settings.alert_urls),
+        "io_manager": lake_io_manager(settings.lake_uri),
+        "pipes": dg.PipesSubprocessClient(),
+        **overrides,
+    }
+    return dg.Definitions(
+        assets=[
+            sources.crates,
+            sources.docs,
+            *dg.load_assets_from_modules([sources, corpus, adapter, records]),
+        ],
+        asset_checks=[*source_checks.CHECKS, *corpus_checks.CHECKS, *adapter_checks.CHECKS],
+        jobs=jobs.JOBS,
+        schedules=[schedules.nightly_schedule(settings.timezone)],
+        sensors=[*sensors.SENSORS, *alerts.SENSORS],
+        resources=resources,
+        # One process for a run: the models are loaded once, and training, which may run out of
+        # memory, is a process of its own in any case.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster` and `dg` load."""
+    return build_defs()

@@ -1,0 +1,63 @@
+"""A cut of the bundled workspace, a profile for a training of a few steps, and builds of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from vox_assets import profiles
+from vox_assets.definitions import build_defs
+from vox_assets.resources.settings import Settings, load_settings
+
+SAMPLE = Path("data/sample_workspace")
+
+
+@pytest.fixture(scope="session")
+def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two crates, one part of the documentation, and the programs that it includes."""
+    root = tmp_path_factory.mktemp("tree")
+    for crate in ("vox-units", "vox-mcp-tools"):
+        shutil.copytree(SAMPLE / "crates" / crate, root / "crates" / crate)
+    shutil.copytree(SAMPLE / "docs" / "src" / "cookbook", root / "docs" / "src" / "cookbook")
+    shutil.copytree(SAMPLE / "examples", root / "examples")
+    return root
+
+
+def write_profile(path: Path, **changes: Any) -> str:
+    """The sample profile with parts replaced or merged, as a file."""
+    content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
+    for key, value in changes.items():
+        merged = isinstance(value, dict) and isinstance(content.get(key), dict)
+        content[key] = {**content[key], **value} if merged else value
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def build(
+    settings: Settings, job: str, instance: dg.DagsterInstance, **resources: Any
+) -> dg.ExecuteInProcessResult:
+    """Run a job of the real definitions in this process."""
+    defs = build_defs(resource_overrides={"settings": settings, **resources})
+    return defs.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+
+
+def settings_for(tree: Path, data: Path, profile: str) -> Settings:
+    return load_settings(
+        {"VOX_SOURCE_DIR": str(tree), "VOX_DATA_DIR": str(data), "VOX_PROFILE": profile}
+    )
+
+
+def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    """Check evaluations of a run, by `asset:check`."""
+    return {
+        event.asset_check_evaluation_data.asset_check_key.to_user_string(): (
+            event.asset_check_evaluation_data
+        )
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    }

@@ -1,0 +1,130 @@
+"""Each feature moves when what it measures is there, and is documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vox_assets.curate.calibrate import DIRECTION
+from vox_assets.curate.features import FEATURES, MODEL_FEATURES, freshness, measure
+from vox_assets.curate.mutants import KINDS, plant
+from vox_assets.curate.syntax import parses
+
+PROMPT = (
+    "Write a Rust function `moving_average(values: &[f64], window: usize) -> Vec<f64>` for the "
+    "crate `vox-stats`. It returns the mean of each run of `window` values, and nothing when "
+    "`window` is 0 or longer than `values`."
+)
+ANSWER = """pub fn moving_average(values: &[f64], window: usize) -> Vec<f64> {
+    if window == 0 || window > values.len() {
+        return Vec::new();
+    }
+    values
+        .windows(window)
+        .map(|run| run.iter().sum::<f64>() / window as f64)
+        .collect()
+}"""
+PROSE_PROMPT = 'What does the Vox documentation say about indexes on the page "Tables"?'
+PROSE = (
+    "An index of a table names the fields by which rows are found. It costs a little on every "
+    "insert, and saves a walk over the whole table on every query that filters by its fields. "
+    "Declare one for each field that an endpoint filters by."
+)
+
+
+def features(prompt: str = PROMPT, answer: str = ANSWER, language: str = "rust") -> dict:
+    return measure(prompt, answer, language, parses)
+
+
+def test_each_feature_has_a_definition_a_direction_and_a_line_in_the_docs() -> None:
+    documented = Path("docs/features.md").read_text(encoding="utf-8")
+    assert list(FEATURES) == list(DIRECTION)
+    assert all(f"| `{name}` |" in documented for name in (*FEATURES, *KINDS))
+
+
+def test_a_good_row_measures_well() -> None:
+    good = features()
+    assert good["parses"] == good["complete"] == good["standing_alone"] == 1
+    assert good["stub_share"] == 0
+    assert good["repetition"] < 0.05
+    assert good["answer_named"] > 0.4
+    assert good["prompt_named"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("feature", "worse"),
+    [
+        ("answer_named", {"answer": "fn unrelated() -> bool {\n    true\n}"}),
+        ("prompt_specifics", {"prompt": "Write some code."}),
+        ("prompt_length", {"prompt": "Write some code."}),
+        ("standing_alone", {"prompt": "Make it work as shown above."}),
+        ("parses", {"answer": ANSWER[:-40]}),
+        ("complete", {"answer": ANSWER[:-40]}),
+        ("substance", {"answer": "fn f() {}"}),
+    ],
+)
+def test_a_feature_falls_when_its_quality_is_missing(feature: str, worse: dict) -> None:
+    assert features(**worse)[feature] < features()[feature]
+
+
+@pytest.mark.parametrize(
+    ("feature", "worse"),
+    [
+        ("stub_share", "pub fn moving_average(v: &[f64], w: usize) -> Vec<f64> {\n    todo!()\n}"),
+        ("repetition", ANSWER + "\n" + ANSWER + "\n" + ANSWER),
+        ("lone_names", ANSWER.replace("values", "valzes", 1).replace("window", "wjndow", 1)),
+    ],
+)
+def test_a_fault_raises_its_feature(feature: str, worse: str) -> None:
+    assert features(answer=worse)[feature] > features()[feature]
+
+
+def test_cut_prose_is_incomplete_and_whole_prose_is_not() -> None:
+    assert features(PROSE_PROMPT, PROSE, "markdown")["complete"] == 1
+    assert features(PROSE_PROMPT, PROSE[:-30], "markdown")["complete"] == 0
+
+
+@given(st.text(), st.text(), st.sampled_from(["rust", "vox", "markdown"]))
+def test_features_of_any_text_stay_in_their_range(prompt: str, answer: str, language: str) -> None:
+    found = measure(prompt, answer, language, lambda _language, _text: True)
+    assert all(0.0 <= value <= 1.0 for value in found.values())
+    known = set(found) | {"alignment", "neighbour_distance", "freshness", *MODEL_FEATURES}
+    assert known == set(FEATURES)
+
+
+def test_freshness_halves_by_age_and_forgives_a_missing_date() -> None:
+    found = freshness(pl.Series(["2026-06-01", "2025-06-01", None, "not a date"]))
+    assert found[0] == 1
+    assert found[1] == pytest.approx(0.368, abs=0.01)
+    assert list(found[2:]) == [1, 1]
+
+
+ROWS = pl.DataFrame(
+    {
+        "pair_id": ["a1", "b2", "c3"],
+        "prompt": [PROMPT, PROMPT.replace("average", "sum"), PROSE_PROMPT],
+        "response": [ANSWER, ANSWER.replace("average", "sum"), PROSE],
+        "language": ["rust", "rust", "markdown"],
+    }
+)
+
+
+def test_mutants_differ_from_their_rows_and_are_the_same_every_time() -> None:
+    mutants = plant(ROWS, per_kind=3, seed=1)
+    assert set(mutants["mutant"]) == set(KINDS)
+    originals = dict(ROWS.select("pair_id", pl.concat_str("prompt", "response")).iter_rows())
+    spoilt = mutants.select("pair_id", pl.concat_str("prompt", "response"))
+    assert all(originals[pair_id] != text for pair_id, text in spoilt.iter_rows())
+    assert mutants.equals(plant(ROWS.reverse(), per_kind=3, seed=1))
+    assert not mutants.equals(plant(ROWS, per_kind=3, seed=2))
+
+
+@given(st.text(min_size=1), st.sampled_from(["rust", "vox", "markdown"]))
+def test_any_text_can_be_spoilt(text: str, language: str) -> None:
+    rows = ROWS.with_columns(response=pl.lit(text), language=pl.lit(language))
+    mutants = plant(rows, per_kind=2, seed=1)
+    assert "" not in mutants["response"].to_list()

@@ -1,0 +1,194 @@
+"""Scores separate real rows from spoilt ones, on a stable scale and with reasons."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from vox_assets.curate.calibrate import DIRECTION, fit
+from vox_assets.curate.features import FEATURES
+from vox_assets.curate.meter import Meter
+from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perplexity
+from vox_assets.curate.scoring import Calibration, Evaluator, auc, auc_per_kind
+from vox_assets.curate.syntax import parses
+from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.models import LocalModel
+from vox_assets.extract import extract_rust
+from vox_assets.profiles import load
+from vox_assets.rows import turns
+
+SAMPLE = Path("data/sample_workspace")
+
+
+@pytest.fixture(scope="module")
+def meter(
+    base_model: LocalModel,
+    embedding_model: LocalModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Meter:
+    store = VectorCache(tmp_path_factory.mktemp("cache") / "vectors.sqlite")
+    return Meter(base_model, embedding_model, store, parses, model_tokens=64)
+
+
+@pytest.fixture(scope="module")
+def rows() -> pl.DataFrame:
+    """Real rows of one crate."""
+    found = extract_rust(SAMPLE, load("sample"), commit=None).rows
+    return found.filter(
+        pl.col("source_path").str.contains("vox-units") & (pl.col("language") == "rust")
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluator(meter: Meter) -> Evaluator:
+    return Evaluator(meter, Calibration.load(), load("sample").scoring)
+
+
+@pytest.fixture(scope="module")
+def scored(evaluator: Evaluator, rows: pl.DataFrame) -> pl.DataFrame:
+    return evaluator.score(rows)
+
+
+def test_most_real_rows_are_kept_and_every_score_is_on_the_scale(scored: pl.DataFrame) -> None:
+    assert scored["kept"].mean() > 0.7
+    assert scored["score"].is_between(1, 10).all()
+    assert scored.filter("kept")["score"].min() >= 7
+    assert set(FEATURES) <= set(scored.columns)
+
+
+def test_a_dropped_row_says_what_cost_it_most(evaluator: Evaluator) -> None:
+    poor = pl.DataFrame(
+        {
+            "pair_id": ["a"],
+            "prompt": ["Do something like the previous example."],
+            "response": ["fn f() {\n    todo!()\n"],
+            "lane": ["vox_codegen"],
+            "language": ["rust"],
+        }
+    )
+    row = evaluator.score(poor).row(0, named=True)
+    assert not row["kept"]
+    assert "parses 0.00" in row["drop_reason"]
+    assert row["drop_reason"].startswith(f"score {row['score']:.1f} < 7: ")
+    # Nothing that the model could say would save it, so the model is not asked.
+    assert row["perplexity"] is None
+
+
+def test_spoilt_rows_score_lower(evaluator: Evaluator, scored: pl.DataFrame) -> None:
+    kinds = auc_per_kind(evaluator.separation(scored, per_kind=8, seed=1))
+    assert len(kinds) == 7
+    assert np.mean(list(kinds.values())) > 0.9
+
+
+def test_a_second_scoring_gives_the_same_table(
+    evaluator: Evaluator, rows: pl.DataFrame, scored: pl.DataFrame
+) -> None:
+    assert evaluator.score(rows).equals(scored)
+
+
+def test_rows_that_the_model_did_not_read_are_mostly_decided_as_if_it_had(
+    evaluator: Evaluator, meter: Meter, scored: pl.DataFrame
+) -> None:
+    unread = scored.filter(pl.col("perplexity").is_null()).head(30)
+    assert unread.height == 30
+    read = unread.with_columns(pl.Series("surprise", meter.surprise(unread)))
+    scores, _ = evaluator.judge(read, read["language"])
+    assert ((scores >= 7) == (unread["score"] >= 7).to_numpy()).mean() >= 0.9
+
+
+def test_an_empty_table_is_scored_to_an_empty_table(
+    evaluator: Evaluator, rows: pl.DataFrame
+) -> None:
+    assert evaluator.score(rows.clear()).columns == evaluator.score(rows.head(1)).columns
+
+
+def test_nll_is_that_of_the_model_itself(base_model: LocalModel, tmp_path: Path) -> None:
+    """Batched, chunked and cached, against the plain computation on one row."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    dialogue = turns("What is the capital of France?", "The capital of France is Paris.")
+    tokenizer = AutoTokenizer.from_pretrained(base_model.path)
+    network = AutoModelForCausalLM.from_pretrained(base_model.path, dtype=torch.float32)
+    prompt = tokenizer.apply_chat_template(
+        list(dialogue[:1]), tokenize=False, add_generation_prompt=True
+    )
+    before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    after = tokenizer("The capital of France is Paris.<|im_end|>", add_special_tokens=False)
+    ids = torch.tensor([before + after["input_ids"]])
+    with torch.no_grad():
+        logits = network(ids).logits[0, len(before) - 1 : -1]
+    plain = torch.nn.functional.cross_entropy(logits, ids[0, len(before) :]).item()
+
+    other = turns("Say a number.", "Seventeen, which is a prime, and odd, and not a square.")
+    store = VectorCache(tmp_path / "v.sqlite")
+    nll, counts = answer_nll([dialogue, other, dialogue], base_model, 256, store)
+    assert nll[0] == pytest.approx(plain, rel=0.02)
+    assert counts[0] == len(after["input_ids"])
+    assert nll[0] == nll[2]
+    again, _ = answer_nll([dialogue, other, dialogue], base_model, 256, store)
+    assert (again == nll).all()
+
+
+def test_nonsense_surprises_the_model_more(base_model: LocalModel, tmp_path: Path) -> None:
+    question = "What is the capital of France?"
+    sense = turns(question, "The capital of France is Paris.")
+    nonsense = turns(question, "Paris capital the is France of the of.")
+    nll, _ = answer_nll([sense, nonsense], base_model, 64, VectorCache(tmp_path / "v.sqlite"))
+    assert nll[0] < nll[1]
+
+
+def test_the_hardest_share_goes_by_lane_and_language() -> None:
+    count = 2 * MIN_GROUP_ROWS
+    rows = pl.DataFrame(
+        {
+            "pair_id": [f"{language}{i}" for language in ("rust", "vox") for i in range(count)],
+            "lane": ["vox_codegen"] * 2 * count,
+            "language": ["rust"] * count + ["vox"] * count,
+            # All Vox is harder than any Rust; only the hardest of each may go.
+            "perplexity": [float(i) for i in range(count)] + [1000.0 + i for i in range(count)],
+        }
+    )
+    kept = within_perplexity(rows, 0.98)
+    dropped = set(rows["pair_id"]) - kept
+    assert dropped
+    assert {name.rstrip("0123456789") for name in dropped} == {"rust", "vox"}
+    assert len(dropped) <= 0.02 * rows.height
+    assert within_perplexity(rows.head(MIN_GROUP_ROWS - 1), 0.5) == set(
+        rows["pair_id"][: MIN_GROUP_ROWS - 1]
+    )
+
+
+def test_auc_counts_pairs_and_halves_ties() -> None:
+    rng = np.random.default_rng(1)
+    real, mutants = rng.integers(0, 20, 50) / 2, rng.integers(0, 15, 40) / 2
+    pairs = [(a > b) + (a == b) / 2 for a in real for b in mutants]
+    assert auc(real, mutants) == pytest.approx(np.mean(pairs))
+    assert math.isnan(auc(real, mutants[:0]))
+
+
+def test_a_fit_keeps_the_stated_directions_and_finds_the_signal() -> None:
+    rng = np.random.default_rng(2)
+    names = list(FEATURES)
+    matrix = rng.normal(size=(600, len(names)))
+    # `parses` tells real from spoilt; `repetition` does too, but in a direction that is not meant.
+    real = matrix[:, names.index("parses")] + matrix[:, names.index("repetition")] > 0
+    form = fit(matrix, real, np.ones(600))
+    assert form["weight"]["parses"] > 0.5
+    assert form["weight"]["repetition"] == 0
+    assert all(
+        weight * DIRECTION[name] >= 0 and (weight == 0 or DIRECTION[name] != 0)
+        for name, weight in form["weight"].items()
+    )
+
+
+def test_the_calibration_of_the_package_covers_every_feature() -> None:
+    calibration = Calibration.load()
+    assert {"rust", "vox", "markdown"} <= set(calibration.forms)
+    for form in calibration.forms.values():
+        assert set(form.weight) == set(FEATURES)
+        assert form.weight["parses"] >= 0

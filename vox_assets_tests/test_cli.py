@@ -1,0 +1,137 @@
+"""The commands do what they say on real files, and refuse bad input in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vox_assets.cli import main, read_table, write_table
+from vox_assets.rows import SCHEMA
+
+SAMPLE = Path("data/sample_workspace")
+
+GOOD = "fn add(a: int, b: int) to int {\n    return a + b\n}\n"
+
+
+@pytest.fixture(autouse=True)
+def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("kind", ["rust", "docs"])
+def test_extract_writes_rows_of_the_schema(tmp_path: Path, kind: str, ending: str) -> None:
+    out = tmp_path / f"rows{ending}"
+    assert main(["extract", kind, str(SAMPLE), str(out)]) == 0
+    rows = read_table(out, ["pair_id", "prompt", "response"])
+    assert rows.columns == list(SCHEMA)
+    assert rows.height > 100
+
+
+def test_check_vox_prints_the_place_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "good.vox", tmp_path / "bad.vox"
+    good.write_text(GOOD)
+    bad.write_text("fn f() to int {\n    return !x\n}\n")
+    assert main(["check-vox", str(good)]) == 0
+    assert main(["check-vox", str(good), str(bad)]) == 1
+    assert f"{bad}:2:12" in capsys.readouterr().out
+
+
+def test_check_vox_names_a_file_that_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latin = tmp_path / "latin.vox"
+    latin.write_bytes(b"// caf\xe9\n")
+    assert main(["check-vox", str(latin), str(tmp_path / "absent.vox")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [str(latin), str(tmp_path / "absent.vox")]
+
+
+def test_dedup_serves_any_table_with_prompt_and_response(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
+    answer = "A table keeps rows of one type, and an index finds them by a field."
+    rows = [{"prompt": f"q{i}", "response": answer, "note": i} for i in range(3)]
+    rows.append({"prompt": "q9", "response": "Something else entirely, about actors.", "note": 9})
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["dedup", str(source), str(out)]) == 0
+    kept = pl.read_parquet(out)
+    assert sorted(kept["cluster_size"]) == [1, 3]
+    assert "note" in kept.columns
+
+
+def test_score_writes_score_features_and_reason(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    good = "Write a Vox function `add(a: int, b: int) to int` that returns the sum of a and b."
+    write_table(
+        pl.DataFrame(
+            {
+                "prompt": [good, "Do something like the previous example."],
+                "response": [GOOD, "fn f() {"],
+                "lane": ["vox_codegen"] * 2,
+                "language": ["vox"] * 2,
+            }
+        ),
+        source,
+    )
+    assert main(["score", str(source), str(out)]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert rows[0]["score"] > rows[1]["score"]
+    assert rows[1]["kept"] is False
+    assert rows[1]["drop_reason"].startswith("score ")
+    assert rows[1]["parses"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["extract", "rust", "SOURCE", "rows.csv"], "ends in .jsonl or .parquet"),
+        (["extract", "rust", "nowhere", "rows.jsonl"], "crates"),
+        (["extract", "docs", "nowhere", "rows.jsonl"], "docs"),
+        (["dedup", "absent.jsonl", "out.jsonl"], "no such file"),
+        (["dedup", "broken.parquet", "out.jsonl"], "cannot be read as parquet"),
+        (["dedup", "columns.jsonl", "out.jsonl"], "column 'response' is missing"),
+        (["score", "columns.jsonl", "out.jsonl"], "column 'response' is missing"),
+        (["explain", "0" * 32], "not built yet"),
+        (["verify", "../../etc"], "no such adapter"),
+        (["promote", "abc"], "unknown"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    source = SAMPLE.resolve()
+    monkeypatch.setenv("VOX_SOURCE_DIR", str(source))
+    monkeypatch.setenv("VOX_PROFILE", "sample")
+    monkeypatch.chdir(tmp_path)
+    Path("broken.parquet").write_text("not parquet")
+    Path("columns.jsonl").write_text('{"prompt": "x"}\n')
+    assert main([str(source) if a == "SOURCE" else a for a in arguments]) == 1
+    said = capsys.readouterr().err.strip()
+    assert complaint in said
+    assert len(said.splitlines()) == 1
+    assert not list(tmp_path.glob("out*")) + list(tmp_path.glob("rows*"))
+
+
+def test_the_help_lists_every_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vox_assets.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    commands = "extract check-vox dedup score explain promote verify build"
+    for command in commands.split():
+        assert command in done.stdout

@@ -1,0 +1,110 @@
+"""The code location holds the contract's assets, checks, jobs and automation, and loads fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from vox_assets.definitions import build_defs
+from vox_assets.resources.settings import load_settings
+
+CHECKS = {
+    "raw_rust_fns": {"files_accounted", "library_code_only", "yield_floor"},
+    "doc_qa_pairs": {"includes_resolved", "eligible_pages_only", "lane_purity", "yield_floor"},
+    "synthetic_pairs": {"vox_syntax", "construct_coverage", "template_drift", "yield_floor"},
+    "deduped_corpus": {"no_residual_duplicates", "rows_accounted"},
+    "scored_corpus": {"minimum_size", "evaluator_separates_mutants"},
+    "training_mix": {
+        "minimum_size",
+        "lane_policy",
+        "no_split_leakage",
+        "no_secrets",
+        "fits_context",
+        "human_share",
+    },
+    "qlora_adapter": {"adapter_loads", "provenance"},
+    "adapter_eval": {"beats_base", "not_overfit", "lane_discipline"},
+}
+BLOCKING = {
+    ("scored_corpus", "minimum_size"),
+    *(("training_mix", name) for name in CHECKS["training_mix"] - {"human_share"}),
+}
+ASSETS = {*CHECKS, "crates", "docs", "row_ledger", "corpus_card"}
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    return build_defs(resource_overrides={"settings": load_settings({})})
+
+
+@pytest.fixture(scope="module")
+def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_every_asset_of_the_contract_exists(specs: dict[str, dg.AssetSpec]) -> None:
+    assert set(specs) == ASSETS
+
+
+@pytest.mark.parametrize("name", sorted(ASSETS))
+def test_an_asset_tells_what_it_is(specs: dict[str, dg.AssetSpec], name: str) -> None:
+    spec = specs[name]
+    assert spec.description
+    assert spec.group_name != "default"
+    assert spec.kinds
+    assert spec.owners
+    assert spec.code_version or name in ("crates", "docs")
+
+
+def test_checks_and_their_blocking_are_the_contract(defs: dg.Definitions) -> None:
+    found = {
+        (spec.asset_key.to_user_string(), spec.name): spec.blocking
+        for definition in defs.asset_checks or ()
+        for spec in definition.check_specs
+    }
+    expected = {(asset, name) for asset, names in CHECKS.items() for name in names}
+    assert expected <= set(found)
+    assert {key for key, blocking in found.items() if blocking} == BLOCKING
+
+
+def test_the_graph_runs_from_sources_to_evaluation(specs: dict[str, dg.AssetSpec]) -> None:
+    def upstream(name: str) -> set[str]:
+        direct = {dep.asset_key.to_user_string() for dep in specs[name].deps}
+        return direct.union(*(upstream(parent) for parent in direct))
+
+    assert upstream("adapter_eval") == ASSETS - {"adapter_eval", "row_ledger", "corpus_card"}
+
+
+def test_corpus_stops_before_training(defs: dg.Definitions) -> None:
+    keys = defs.resolve_job_def("corpus").asset_layer.executable_asset_keys
+    names = {key.to_user_string() for key in keys}
+    assert "training_mix" in names
+    assert not names & {"qlora_adapter", "adapter_eval"}
+
+
+def test_a_changed_side_rebuilds_only_what_depends_on_it(defs: dg.Definitions) -> None:
+    keys = defs.resolve_job_def("rebuild_after_docs").asset_layer.executable_asset_keys
+    names = {key.to_user_string() for key in keys}
+    assert "raw_rust_fns" not in names
+    assert {"doc_qa_pairs", "synthetic_pairs", "adapter_eval"} <= names
+
+
+def test_the_nightly_run_builds_everything_at_two(defs: dg.Definitions) -> None:
+    schedule = defs.resolve_schedule_def("nightly")
+    assert schedule.cron_schedule == "0 2 * * *"
+    assert schedule.job_name == "rebuild"
+
+
+def test_loading_imports_neither_torch_nor_transformers() -> None:
+    program = (
+        "import sys; from vox_assets.definitions import build_defs; build_defs();"
+        "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'datasets',"
+        " 'trl', 'peft') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
