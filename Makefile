@@ -9,6 +9,8 @@ export VOX_DATA_DIR ?= $(CURDIR)/data
 # Dagster keeps its runs here; its configuration is the dagster.yaml of this repository.
 export DAGSTER_HOME := $(VOX_DATA_DIR)/dagster
 export PYTHONUNBUFFERED := 1
+# Threads that wait by spinning cost each other more than they gain on a shared machine.
+export OMP_WAIT_POLICY := PASSIVE
 # Models come from packages or from the directory that is named: nothing is looked up on a hub.
 export HF_HUB_DISABLE_TELEMETRY := 1
 

@@ -22,7 +22,7 @@ from vox_assets.training.evaluate import record as record_evaluation
 from vox_assets.training.preflight import load_tokenizer, preflight
 from vox_assets.training.promote import consider
 from vox_assets.training.ranks import choose_rank
-from vox_assets.training.spec import launch_command, make_spec, rows_digest
+from vox_assets.training.spec import LAUNCH_ENV, launch_command, make_spec, rows_digest
 
 GROUP = "adapter"
 
@@ -100,7 +100,9 @@ def qlora_adapter(
     )
     spec_path = spec.write(settings.adapters_dir / ".work" / f"spec-{spec.digest}.json")
     done = pipes.run(
-        command=launch_command(spec_path, cpu=not _has_gpu()), context=context.op_execution_context
+        command=launch_command(spec_path, cpu=not _has_gpu()),
+        env=dict(LAUNCH_ENV),
+        context=context.op_execution_context,
     )
     reported = done.get_materialize_result()
     manifest = read_manifest(spec.adapter_dir)

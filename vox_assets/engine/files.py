@@ -41,6 +41,9 @@ def atomic_file(target: Path) -> Iterator[Path]:
     work = Path(name)
     try:
         yield work
+        with work.open("rb") as written:
+            # On disk before it has its name: a power cut must not leave an empty file.
+            os.fsync(written.fileno())
         work.chmod(_default_mode(is_directory=False))
         work.replace(target)
     finally:

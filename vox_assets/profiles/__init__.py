@@ -134,7 +134,7 @@ class Evaluation(Policy):
 
     generations: Count
     generation_tokens: Annotated[int, Field(ge=1)]
-    #: Largest rise of held-out loss over training loss, as a share of the base model's gap.
+    #: Largest share of the gain on training rows that held-out rows may lack.
     max_overfit_gap: Annotated[float, Field(ge=0)]
     min_parse_rate_gain: float = 0.0
     max_prose_share: Share

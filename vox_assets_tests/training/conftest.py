@@ -1,0 +1,244 @@
+"""A real model in miniature and a small scored corpus, for tests that train in seconds."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vox_assets import rows
+from vox_assets.engine.models import LocalModel
+from vox_assets.profiles import Profile, load
+from vox_assets.training import mix, ranks
+from vox_assets.training.spec import TrainingSpec, make_spec
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
+    "message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+#: Verbs and nouns of the made-up functions: enough for answers that differ in more than a name.
+VERBS = (
+    "add",
+    "drop",
+    "find",
+    "join",
+    "keep",
+    "map",
+    "pick",
+    "rank",
+    "sort",
+    "trim",
+    "walk",
+    "zip",
+)
+NOUNS = ("carts", "dates", "edges", "files", "graphs", "items", "jobs", "keys", "lines", "nodes")
+#: What a body is made of: drawn at random, so that no two functions have one shape.
+STATEMENTS = (
+    "let {a}_{n} = {v}({b}, {n})",
+    "if {a} > {n} {{ return {b} }}",
+    "for {a} in {b} {{ {v}({a}) }}",
+    "{a}.{v}({b}, fn(x) {{ x + {n} }})",
+    "while {a} < {b} + {n} {{ {a} = {v}({a}) }}",
+    "assert {v}({a}) is {b}[{n}]",
+    "let ({a}_{n}, {b}_{n}) = {v}()",
+    "match {a} {{ {n} -> {v}({b}), _ -> {b} }}",
+)
+
+
+def count_words(messages: list[rows.Message]) -> int:
+    """A token counter that needs no model."""
+    return sum(len(turn["content"].split()) + 4 for turn in messages)
+
+
+def similar_pairs(frame: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
+    """Exact Jaccard over 5-token shingles of the answers, every pair compared."""
+    sets = []
+    for pair_id, response in frame.select("pair_id", "response").iter_rows():
+        tokens = re.findall(r"[A-Za-z_]\w*|\d+|\S", response)
+        sets.append((pair_id, {tuple(tokens[i : i + 5]) for i in range(max(1, len(tokens) - 4))}))
+    found = []
+    for index, (left, mine) in enumerate(sets):
+        for right, other in sets[index + 1 :]:
+            jaccard = len(mine & other) / len(mine | other)
+            if jaccard >= threshold:
+                found.append((left, right, jaccard))
+    return found
+
+
+def make_pair(index: int, file: int, **changes: object) -> rows.Pair:
+    """A small function of its own; `file` places it."""
+    verb, noun = VERBS[index % len(VERBS)], NOUNS[(index // len(VERBS)) % len(NOUNS)]
+    rng = random.Random(index)
+    body = "\n".join(
+        "    "
+        + rng.choice(STATEMENTS).format(
+            a=rng.choice(NOUNS), b=rng.choice(NOUNS), v=rng.choice(VERBS), n=rng.randrange(90)
+        )
+        for _ in range(rng.randrange(3, 7))
+    )
+    answer = f"fn {verb}_{noun}_{index}(x{index}: int) to int {{\n{body}\n    return {index}\n}}"
+    fields = {
+        "messages": rows.turns(f"Write {verb} for {noun} number {index}.", answer),
+        "lane": "vox_codegen",
+        "response_mode": "code_only",
+        "task_family": ("write", "extend", "repair")[index % 3],
+        "language": ("vox", "rust")[file % 2],
+        "origin": ("human", "synthetic")[index % 2],
+        "category": noun,
+        "difficulty": 3,
+        "source_kind": "rust",
+        "source_path": f"crates/c/src/f{file}.rs",
+        "source_start_line": index + 1,
+        "source_end_line": index + 9,
+        "source_symbol": f"c::f{file}::{verb}_{noun}_{index}",
+    }
+    return rows.Pair(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
+    """Pairs as the columns of `scored_corpus` that the mix reads, all kept."""
+    frame = rows.to_frame(pairs)
+    scores = [7.0 + (index * 37 % 30) / 10 for index in range(len(frame))]
+    return frame.with_columns(
+        pl.col("pair_id").alias("cluster_id"),
+        pl.Series("score", scores, dtype=pl.Float64),
+        pl.lit(None, dtype=pl.List(pl.Float32)).alias("embedding"),
+        pl.lit(True).alias("kept"),
+        pl.lit(10).alias("tokens"),
+    )
+
+
+def shaped(profile: Profile, **sections: dict[str, object]) -> Profile:
+    """A profile with single values of its sections replaced."""
+    changes = {
+        name: getattr(profile, name).model_copy(update=values) for name, values in sections.items()
+    }
+    return profile.model_copy(update=changes)
+
+
+@pytest.fixture(scope="session")
+def profile() -> Profile:
+    """The sample profile, cut to a few steps and without caps."""
+    return shaped(
+        load("sample"),
+        mix={
+            "context": 256,
+            "eval_rows": 12,
+            "eval_share": 0.2,
+            "language_caps": {},
+            "task_family_cap": 1.0,
+            "category_cap": 1.0,
+        },
+        training={
+            "max_steps": 6,
+            "max_seconds": 120,
+            "block_tokens": 256,
+            "blocks_per_step": 2,
+            "eval_every_steps": 2,
+            "patience": 9,
+        },
+        evaluation={"generations": 3, "generation_tokens": 8},
+    )
+
+
+@pytest.fixture(scope="session")
+def scored() -> pl.DataFrame:
+    """Sixty rows of thirty files."""
+    return as_scored([make_pair(index, index % 30) for index in range(60)])
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory, scored: pl.DataFrame) -> LocalModel:
+    """A Llama of two layers with random weights and a tokenizer trained on the corpus."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    path = tmp_path_factory.mktemp("tiny-base")
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(scored["response"].to_list() + scored["prompt"].to_list(), trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        unk_token="<|endoftext|>",
+    )
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(path)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(path)
+    return LocalModel(name="tests/tiny-llama", path=path, fingerprint="tiny", revision="r1")
+
+
+@pytest.fixture(scope="session")
+def mixed(scored: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """The mix of the sixty rows."""
+    return mix.build_mix(scored, profile, count_words, similar_pairs).rows
+
+
+@pytest.fixture
+def spec(
+    tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
+) -> TrainingSpec:
+    """A training of a few steps, written to a folder of its own."""
+    return written_spec(tmp_path, tiny_base, mixed, profile)
+
+
+def written_spec(
+    folder: Path, base: LocalModel, mixed: pl.DataFrame, profile: Profile
+) -> TrainingSpec:
+    mixed.write_parquet(folder / "mix.parquet")
+    choice = ranks.choose_rank(len(mixed), 1000, profile.ranks, override=8)
+    made = make_spec(
+        profile,
+        mixed,
+        folder / "mix.parquet",
+        base,
+        choice,
+        folder / "adapters",
+        provenance={"source_commit": "abc123", "table_versions": {"training_mix": 4}},
+    )
+    made.write(folder / "spec.json")
+    return made
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_base: LocalModel,
+    mixed: pl.DataFrame,
+    profile: Profile,
+) -> Iterator[TrainingSpec]:
+    """One finished training, for everything that only reads an adapter."""
+    from vox_assets.training.qlora import Interrupt, run
+
+    made = written_spec(tmp_path_factory.mktemp("trained"), tiny_base, mixed, profile)
+    run(made, Interrupt(), lambda line: None)
+    yield made

@@ -1,0 +1,69 @@
+"""The report is one file that needs no network and trusts no row."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+
+from vox_assets.rows import turns
+from vox_assets.training.report import render_report
+
+from .conftest import as_scored, make_pair
+
+
+@pytest.fixture(scope="module")
+def report(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
+    return render(scored, mixed)
+
+
+def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
+    return render_report(
+        "Corpus report",
+        {"profile": "sample", "source commit": "abc"},
+        [("sources", 80), ("deduplicated", 60), ("mix", len(mixed))],
+        scored,
+        mixed,
+        evaluators=[{"name": "perplexity", "auc": 0.91234}],
+        curve=[
+            {"step": 0, "watched_nll": 3.0},
+            {"step": 1, "loss": 2.9},
+            {"step": 2, "loss": 2.5, "watched_nll": 2.6},
+        ],
+        evaluation={"verdicts": [{"name": "beats_base", "passed": True, "reason": "0.8 < 1"}]},
+    )
+
+
+def test_every_part_is_there(report: str) -> None:
+    for words in (
+        "From sources to the mix",
+        "Lanes",
+        "Languages",
+        "Lengths",
+        "Scores",
+        "Evaluators",
+        "0.912",
+        "Training",
+        "beats_base",
+        "Rows of vox_codegen",
+    ):
+        assert words in report
+    assert report.count("data:image/svg+xml;base64,") == 4
+
+
+def test_nothing_is_fetched(report: str) -> None:
+    assert not re.search(r"(?:src|href)=\"(?!data:)", report)
+    assert "<script" not in report and "@import" not in report
+
+
+def test_rows_cannot_inject_markup(mixed: pl.DataFrame) -> None:
+    evil = as_scored([make_pair(1, 1, messages=turns("<b>?", "<script>alert(1)</script>"))])
+    report = render(evil, mixed)
+    assert "<script>" not in report and "&lt;script&gt;" in report
+
+
+def test_the_same_corpus_gives_the_same_report(
+    report: str, scored: pl.DataFrame, mixed: pl.DataFrame
+) -> None:
+    assert render(scored, mixed) == report
