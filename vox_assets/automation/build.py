@@ -90,4 +90,5 @@ def _said(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip().splitlines()[0] if error else "no message"
+    # Only what the error says itself: its class and the path of the stack say nothing to a user.
+    return " ".join(error.message.split()).split(": ", 1)[-1] if error else "no message"

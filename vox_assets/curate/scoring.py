@@ -30,8 +30,9 @@ LOWEST, HIGHEST = 1.0, 10.0
 # A feature counts at most this many standard deviations, so that none decides alone by a freak.
 CLIP = 3.0
 # The model is the dear part: it reads where a reading within so many standard deviations of the
-# usual one can change the verdict, which is a third to a half of all rows.
-ORDINARY = 1.0
+# usual one can change the verdict. On the bundled workspace that is 23 % of the rows; reading all
+# within one deviation, 44 %, decides 3 % of the rows otherwise.
+ORDINARY = 0.5
 # Features named in a reason: more would hide what matters.
 REASONS = 3
 # Answers of every language without a model of its own are read as code of this one.

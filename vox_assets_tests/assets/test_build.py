@@ -22,7 +22,7 @@ from vox_assets_tests.assets.conftest import build, settings_for, verdicts, writ
 QUICK = {
     "synthesis": {"programs": 520, "dialogues": 30, "repairs": 30},
     "scoring": {"model_tokens": 64},
-    "mix": {"context": 512, "eval_rows": 24},
+    "mix": {"context": 512, "eval_rows": 24, "task_family_cap": 1.0, "language_caps": {}},
     "training": {
         "max_steps": 3,
         "max_seconds": 120,

@@ -1,0 +1,112 @@
+"""Whole processes timed against the least that anyone could do: `make bench`.
+
+Each result is a ratio of medians, ours over the reference, in alternating runs on the same input
+(VOX_SOURCE_DIR, or the bundled workspace). Prints a table and writes `reports/bench.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vox_assets.engine.files import write_text
+from vox_assets.resources.settings import load_settings
+
+# The median of three is the least that one disturbed run cannot decide.
+RUNS = 3
+
+BARE_RUST_PARSE = """
+import pathlib, sys, tree_sitter, tree_sitter_rust
+parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))
+for path in sorted(pathlib.Path(sys.argv[1], "crates").rglob("*.rs")):
+    parser.parse(path.read_bytes())
+"""
+BARE_MARKDOWN_PARSE = """
+import pathlib, sys
+from markdown_it import MarkdownIt
+parser = MarkdownIt("commonmark").enable("table")
+for path in sorted(pathlib.Path(sys.argv[1], "docs", "src").rglob("*.md")):
+    parser.parse(path.read_text(encoding="utf-8", errors="replace"))
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Median seconds of both sides; the ratio is lower-is-better and holds up to `target`."""
+
+    name: str
+    ours_s: float
+    reference: str
+    reference_s: float
+    ratio: float
+    target: float
+    n: int
+
+
+def seconds(command: list[str]) -> float:
+    """Wall time of a process that has to succeed."""
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def compare(name: str, ours: list[str], reference: str, theirs: list[str], target: float) -> Result:
+    """Time both in turn, after one uncounted run of each."""
+    seconds(ours), seconds(theirs)
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(RUNS)]
+    mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return Result(
+        name, round(mine, 3), reference, round(other, 3), round(mine / other, 2), target, RUNS
+    )
+
+
+def main() -> int:
+    """Run every comparison; the exit code is 0 only when all ratios meet their targets."""
+    settings = load_settings()
+    source = str(settings.source_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder, "rows.parquet"))
+        extract = [sys.executable, "-m", "vox_assets.cli", "extract"]
+        results = [
+            compare(
+                "extract rust",
+                [*extract, "rust", source, out],
+                "bare tree-sitter parse",
+                [sys.executable, "-c", BARE_RUST_PARSE, source],
+                target=3.0,
+            ),
+            compare(
+                "extract docs",
+                [*extract, "docs", source, out],
+                "bare markdown-it parse",
+                [sys.executable, "-c", BARE_MARKDOWN_PARSE, source],
+                target=3.0,
+            ),
+        ]
+    print(f"{'':<16}{'ours':>9}{'reference':>11}  {'ratio':>6}{'target':>8}  against")
+    for one in results:
+        print(
+            f"{one.name:<16}{one.ours_s:>8.2f}s{one.reference_s:>10.2f}s  {one.ratio:>6.2f}"
+            f"{one.target:>8.2f}  {one.reference}"
+        )
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "source": settings.profile.name,
+    }
+    content = {"machine": machine, "results": [asdict(one) for one in results]}
+    write_text(settings.reports_dir / "bench.json", json.dumps(content, indent=2) + "\n")
+    return 0 if all(one.ratio <= one.target for one in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
