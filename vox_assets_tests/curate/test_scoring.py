@@ -16,7 +16,7 @@ from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perp
 from vox_assets.curate.scoring import Calibration, Evaluator, auc, auc_per_kind
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.cache import VectorCache
-from vox_assets.engine.models import LocalModel
+from vox_assets.engine.models import LocalModel, preferred_dtype
 from vox_assets.extract import extract_rust
 from vox_assets.profiles import load
 from vox_assets.rows import turns
@@ -113,7 +113,9 @@ def test_nll_is_that_of_the_model_itself(base_model: LocalModel, tmp_path: Path)
 
     dialogue = turns("What is the capital of France?", "The capital of France is Paris.")
     tokenizer = AutoTokenizer.from_pretrained(base_model.path)
-    network = AutoModelForCausalLM.from_pretrained(base_model.path, dtype=torch.float32)
+    network = AutoModelForCausalLM.from_pretrained(
+        base_model.path, dtype=getattr(torch, preferred_dtype())
+    )
     prompt = tokenizer.apply_chat_template(
         list(dialogue[:1]), tokenize=False, add_generation_prompt=True
     )
@@ -121,13 +123,14 @@ def test_nll_is_that_of_the_model_itself(base_model: LocalModel, tmp_path: Path)
     after = tokenizer("The capital of France is Paris.<|im_end|>", add_special_tokens=False)
     ids = torch.tensor([before + after["input_ids"]])
     with torch.no_grad():
-        logits = network(ids).logits[0, len(before) - 1 : -1]
+        logits = network(ids).logits[0, len(before) - 1 : -1].float()
     plain = torch.nn.functional.cross_entropy(logits, ids[0, len(before) :]).item()
 
     other = turns("Say a number.", "Seventeen, which is a prime, and odd, and not a square.")
     store = VectorCache(tmp_path / "v.sqlite")
     nll, counts = answer_nll([dialogue, other, dialogue], base_model, 256, store)
-    assert nll[0] == pytest.approx(plain, rel=0.02)
+    # bfloat16 rounds otherwise in another batch.
+    assert nll[0] == pytest.approx(plain, abs=0.03)
     assert counts[0] == len(after["input_ids"])
     assert nll[0] == nll[2]
     again, _ = answer_nll([dialogue, other, dialogue], base_model, 256, store)
