@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from vox_assets.cli import main, read_table, write_table
+from vox_assets.engine.models import LocalModel
 from vox_assets.rows import SCHEMA
 
 SAMPLE = Path("data/sample_workspace")
@@ -68,7 +70,11 @@ def test_dedup_serves_any_table_with_prompt_and_response(tmp_path: Path) -> None
     assert "note" in kept.columns
 
 
-def test_score_writes_score_features_and_reason(tmp_path: Path) -> None:
+def test_score_writes_score_features_and_reason(
+    tmp_path: Path, base_model: LocalModel, model_dir: Path
+) -> None:
+    # The model that the session has already dequantised.
+    shutil.copytree(model_dir, tmp_path / "data" / "cache")
     source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
     good = "Write a Vox function `add(a: int, b: int) to int` that returns the sum of a and b."
     write_table(

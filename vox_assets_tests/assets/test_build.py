@@ -14,6 +14,7 @@ import pytest
 
 from vox_assets.cli import main
 from vox_assets.engine.lake import Lake
+from vox_assets.engine.models import LocalModel
 from vox_assets.resources.settings import Settings
 from vox_assets.rows import SCHEMA, pair_id
 from vox_assets_tests.assets.conftest import build, settings_for, verdicts, write_profile
@@ -49,7 +50,10 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(
-    small_tree: Path, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    small_tree: Path,
+    base_model: LocalModel,
+    model_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
     data = tmp_path_factory.mktemp("data")
     # The models that the session has already dequantised.
@@ -181,7 +185,7 @@ def test_a_second_build_gives_the_same_rows(built: Built) -> None:
 
 
 def test_a_tree_too_small_is_refused_by_name_and_nothing_is_trained(
-    tmp_path: Path, small_tree: Path, model_dir: Path
+    tmp_path: Path, base_model: LocalModel, model_dir: Path
 ) -> None:
     tree, data = tmp_path / "tree", tmp_path / "data"
     source = tree / "crates" / "tiny" / "src"
