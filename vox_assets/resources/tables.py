@@ -1,41 +1,28 @@
-"""The IO manager: an asset's value is a Delta table in the lake, one version per build."""
+"""The lake's IO manager as a resource that a code location loads without its libraries."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import dagster as dg
-import polars as pl
-from dagster_polars import PolarsDeltaIOManager
-from dagster_polars.io_managers.delta import DeltaSchemaMode, DeltaWriteMode
-from dagster_polars.io_managers.utils import get_metadata_schema
 
 
-class LakeIOManager(PolarsDeltaIOManager):
-    """dagster-polars' Delta IO manager, without its file ending and its statistics.
+def lake_io_manager(lake_uri: str) -> dg.IOManagerDefinition:
+    """Tables below `lake_uri`; a build replaces content and, where it changed, schema.
 
-    Those compute minima and maxima over text and put whole rows into the event log; what a
-    maintainer wants to see of a table, the asset itself attaches.
+    dagster-polars brings pandas, half a second of every load: only a run imports it.
     """
 
-    extension: ClassVar[str] = ""  # type: ignore[misc]
+    @dg.io_manager
+    def tables(context: dg.InitResourceContext) -> dg.IOManager:
+        from dagster_polars.io_managers.delta import DeltaSchemaMode, DeltaWriteMode
 
-    def get_metadata(
-        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame | None
-    ) -> dict[str, Any]:
-        if not isinstance(obj, pl.DataFrame):
-            return super().get_metadata(context, obj)
-        return {
-            "dagster/column_schema": get_metadata_schema(obj),
-            "dagster/row_count": dg.MetadataValue.int(obj.height),
-            "size_mib": dg.MetadataValue.float(round(obj.estimated_size("mb"), 2)),
-        }
+        from vox_assets.resources.delta import LakeIOManager
 
+        manager = LakeIOManager(
+            base_dir=lake_uri,
+            mode=DeltaWriteMode.overwrite,
+            schema_mode=DeltaSchemaMode.overwrite,
+        )
+        manager.setup_for_execution(context)
+        return manager
 
-def lake_io_manager(lake_uri: str) -> LakeIOManager:
-    """Tables below `lake_uri`; a build replaces content and, where it changed, schema."""
-    return LakeIOManager(
-        base_dir=lake_uri,
-        mode=DeltaWriteMode.overwrite,
-        schema_mode=DeltaSchemaMode.overwrite,
-    )
+    return tables
