@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,6 +20,9 @@ from vox_assets.engine.models import ModelError
 from vox_assets.extract import SourceError
 from vox_assets.resources.settings import Settings, SettingsError, load_settings
 from vox_assets.rows import pair_id, turns
+
+if TYPE_CHECKING:
+    from vox_assets.resources.models import Models
 
 ENDINGS = (".jsonl", ".parquet")
 
@@ -320,7 +324,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _models(settings: Settings):  # type: ignore[no-untyped-def]
+def _models(settings: Settings) -> Models:
     from vox_assets.resources.models import Models
 
     return Models(settings)
