@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, zip_longest
 
 from vox_assets.extract import markdown
-from vox_assets.extract.markdown import Fence, Section
+from vox_assets.extract.markdown import Block, Fence, Section
 from vox_assets.extract.mdbook import Includes, Page
 from vox_assets.profiles import Profile
 from vox_assets.rows import Drop, Pair, ResponseMode, turns
@@ -26,6 +26,8 @@ FOLD_BELOW_CHARS = 300
 MIN_PROSE_CHARS = 120
 #: About 1,000 tokens, what a training context leaves for an answer.
 MAX_PROSE_CHARS = 4_000
+#: Words that name the beginning and the end of a part of a longer section.
+NAME_WORDS = 6
 #: Share of a section's text that may be link text: more, and it is a signpost.
 MAX_LINKED_SHARE = 0.5
 #: Paragraphs before a snippet that go into its question.
@@ -42,6 +44,13 @@ _SKIP_MARK = re.compile(r"\bvox\s*:\s*skip\b")
 _HTML_COMMENT = re.compile(r"<!--|-->")
 _SIGNPOST = re.compile(
     r"related\b|see also|further reading|bibliography|(?:references?|sources?|links?|citations?)$",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(r"^(?:[-*>]|\d+\.)\s+|[*`']")
+_FOOTNOTE = re.compile(r"[ \t]?\[\^[^\]\s]+\](?!:)")
+_ABSENT_CODE = re.compile(
+    r"\b(?:code|snippet|listing|example)s? (?:above|below)\b"
+    r"|\b(?:above|below|following) (?:code|snippet|listing|example)s?\b",
     re.IGNORECASE,
 )
 _BOX = re.compile(r"^(\s*(?:- |\d+\. )?)\[[ xX]\] ", re.MULTILINE)
@@ -69,6 +78,8 @@ class _Prose:
 
     text: str
     problem: str | None = None
+    #: What `text` is made of, as long as no subsection is folded into it.
+    blocks: Sequence[Block] = ()
 
 
 def pairs(
@@ -136,9 +147,10 @@ def _parents(sections: Sequence[Section]) -> list[int | None]:
 def _own_prose(section: Section) -> _Prose:
     kept = []
     for block, following in zip_longest(section.blocks, section.blocks[1:]):
-        leads_in = following is not None and following.kind == "code" and block.text.endswith(":")
+        # What a last line announces stands below another heading, or nowhere.
+        leads_in = block.text.endswith(":") and (following is None or following.holds_code)
         if not block.holds_code and not leads_in:
-            kept.append(block)
+            kept.append(replace(block, text=_FOOTNOTE.sub("", block.text)))
     text = "\n\n".join(block.text for block in kept)
     code = sum(len(fence.content) for fence in section.fences)
     problem = None
@@ -146,11 +158,91 @@ def _own_prose(section: Section) -> _Prose:
         problem = "needs its code"
     elif text and sum(block.linked for block in kept) > MAX_LINKED_SHARE * len(text):
         problem = "mostly links"
-    elif text and 2 * sum(block.boxes for block in kept) >= text.count("\n") + 1:
+    elif sum(block.boxes for block in kept) > 1:
         problem = "a list of work to do"
     elif section.path and _SIGNPOST.match(_NUMBERING.sub("", section.path[-1])):
         problem = "a list of references"
-    return _Prose(text, problem)
+    return _Prose(text, problem, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A run of a long section's blocks: an answer that a question can name by its two ends."""
+
+    text: str
+    lines: tuple[int, int]
+    ends: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What a part holds in one piece; `cut` is the long block that it was cut out of."""
+
+    text: str
+    lines: tuple[int, int]
+    cut: Block | None = None
+
+
+def _parts(blocks: Sequence[Block]) -> list[_Part]:
+    """A long section in answers of a good length, cut between blocks, items and table rows."""
+    units = list(_units(blocks))
+    room = MAX_PROSE_CHARS - max(len(_table_head(unit.cut)) for unit in units)
+    runs: list[list[_Unit]] = [[]]
+    size = 0
+    for unit in units:
+        if runs[-1] and size + len(unit.text) > room:
+            runs.append([])
+            size = 0
+        runs[-1].append(unit)
+        size += len(unit.text) + len("\n\n")
+    return [_part(run) for run in runs]
+
+
+def _units(blocks: Sequence[Block]) -> Iterator[_Unit]:
+    groups: list[list[Block]] = []
+    for block in blocks:
+        # A list or table belongs to the paragraph that introduces it.
+        if groups and block.kind != "paragraph" and groups[-1][-1].kind == "paragraph":
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    for group in groups:
+        text = "\n\n".join(block.text for block in group)
+        if len(text) <= MAX_PROSE_CHARS:
+            yield _Unit(text, (group[0].start_line, group[-1].end_line))
+            continue
+        for block in group:
+            body = block.text.removeprefix(_table_head(block))
+            for item in re.split(r"^(?=\S)", body, flags=re.MULTILINE):
+                if item:
+                    yield _Unit(item.rstrip(), (block.start_line, block.end_line), block)
+
+
+def _part(run: Sequence[_Unit]) -> _Part:
+    pieces = []
+    for _, group in groupby(run, key=lambda unit: id(unit.cut or unit)):
+        same = list(group)
+        pieces.append(_table_head(same[0].cut) + "\n".join(unit.text for unit in same))
+    first, last = _name(run[0].text), _name(run[-1].text, at_end=True)
+    ends = f"from '{first}' to '{last}'" if first != last else f"at '{first}'"
+    return _Part("\n\n".join(pieces), (run[0].lines[0], run[-1].lines[1]), ends)
+
+
+def _table_head(block: Block | None) -> str:
+    """The two lines that every part of a table repeats; empty where it is no table."""
+    if block is None or block.kind != "table":
+        return ""
+    return "".join(block.text.splitlines(keepends=True)[:2])
+
+
+def _name(text: str, at_end: bool = False) -> str:
+    """A unit's first words; of a table the first cell of its first, or at the end its last, row."""
+    lines = text.split("\n")
+    line = lines[0]
+    if line.startswith("| "):
+        first_row = 2 if len(lines) > 2 and lines[1].startswith("| ---") else 0
+        line = lines[-1 if at_end else first_row][2:].split(" | ")[0]
+    return " ".join(_MARKS.sub("", line).split()[:NAME_WORDS]).rstrip(" .,:;—-")
 
 
 class _Writer:
@@ -179,18 +271,28 @@ class _Writer:
         text = prose.text
         if not text:
             return
-        problem = prose.problem or self._prose_problem(text)
-        if problem:
-            self._drop(section, section.start_line, problem)
+        if prose.problem:
+            self._drop(section, section.start_line, prose.problem)
+        elif len(text) > MAX_PROSE_CHARS:
+            for part in _parts(prose.blocks):
+                self._answer(section, part.text, part.lines, part.ends)
+        else:
+            self._answer(section, text, (section.start_line, section.end_line))
+
+    def _answer(self, section: Section, text: str, lines: tuple[int, int], ends: str = "") -> None:
+        if problem := self._prose_problem(text):
+            self._drop(section, lines[0], problem)
             return
         trail = self._trail(section)
+        if ends:
+            trail = (*trail[:-1], f"{trail[-1]}, {ends}" if trail else ends)
         self._add(
             section,
             _prose_question(self.language.capitalize(), self.label, trail, text),
             text,
             "prose_only",
             "docs_qa",
-            (section.start_line, section.end_line),
+            lines,
             min(10, 1 + len(text) // 600 + text.count("`") // 20),
         )
 
@@ -203,6 +305,8 @@ class _Writer:
             return f"longer than {MAX_PROSE_CHARS:,} characters"
         if "```" in text or "~~~" in text:
             return "holds the marks of a fence"
+        if _ABSENT_CODE.search(text):
+            return "speaks of code that is not in it"
         if _HTML_COMMENT.search(text):
             return "holds an HTML comment"
         if "\ufffd" in text or "\0" in text:

@@ -119,11 +119,6 @@ def split_code(text: str) -> tuple[str, list[Fence]]:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"), fences
 
 
-def plain(text: str) -> str:
-    """Inline Markdown as text on one line: code spans and emphasis kept, links as their words."""
-    return " ".join(_Renderer({}).inline(text).split())
-
-
 def _top_level(tokens: Sequence[Token]) -> list[list[Token]]:
     blocks: list[list[Token]] = []
     for token in tokens:

@@ -54,14 +54,15 @@ def extract_rust(
         for path, parsed in files.items()
         if parsed.left_out is None and modules[path].left_out is None
     }
-    types = rust_pairs.index_types(library, {path: index.of(path).folder for path in library})
+    crate_of = {path: index.of(path).folder for path in library}
+    declared = rust_pairs.index_declarations(library, crate_of)
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for path, parsed in library.items():
         crate = index.of(path)
         purpose = rust_pairs.purpose_of(parsed.doc) or rust_pairs.purpose_of(crate.description)
         place = rust_pairs.Place(path, modules[path].symbol, crate, purpose, commit)
-        new_pairs, new_drops = rust_pairs.pairs(parsed, place, types, profile)
+        new_pairs, new_drops = rust_pairs.pairs(parsed, place, declared, profile)
         pairs += new_pairs
         drops += new_drops
     reasons = {path: files[path].left_out or modules[path].left_out for path in files}
@@ -176,10 +177,8 @@ def _labels(pages: dict[str, mdbook.Page]) -> dict[str, str]:
 def _title(path: str, page: mdbook.Page) -> str:
     if page.front_matter.title:
         return page.front_matter.title
-    for line in page.body.split("\n"):
-        if line.startswith("# "):
-            return markdown.plain(line[2:].strip(" #")) or posixpath.basename(path)
-    return posixpath.basename(path)
+    headings = (section.path[0] for section in markdown.sections(page.body) if section.level == 1)
+    return next(headings, "") or posixpath.basename(path)
 
 
 def _included_file(root: Path) -> Callable[[str], str]:

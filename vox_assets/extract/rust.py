@@ -36,7 +36,7 @@ _ITEM_KINDS: dict[str, ItemKind] = {
 }
 
 _GENERATED = re.compile(
-    r"@generated|\bdo not edit\b|\bauto-?generated (?:by|from)\b", re.IGNORECASE
+    r"@generated|\bdo not edit\b|\bauto(?:-?|matically )generated (?:by|from)\b", re.IGNORECASE
 )
 _ATTRIBUTE = re.compile(r"#!?\s*\[\s*(?:unsafe\s*\(\s*)?((?:\w+\s*::\s*)*\w+)\s*")
 _CFG_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\w+|[(),=]', re.DOTALL)
@@ -46,6 +46,7 @@ _TEST_ATTRIBUTE = re.compile(
     r"(?:^|[:_])tests?(?:$|[:_])"  # test, tokio::test, test_case, wasm_bindgen_test, test_log::..
     r"|(?:^|::)(?:rstest\w*|proptest|quickcheck|gtest|fixture|bench|should_panic|proof|parameterized)$"
 )
+_ITEM_WORD = re.compile(rb"\b(?:fn|struct|enum|union|trait|type) ")
 _DOC_STRING = re.compile(r'=\s*(r#*)?"(.*)"#*\s*\]\s*\Z', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:(\n)\s*|u\{([0-9a-fA-F_]+)\}|x([0-7][0-9a-fA-F])|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "", "0": ""}
@@ -449,8 +450,11 @@ class _Reader:
         """Plain items in the braces of a macro call, where the braces hold nothing but Rust."""
         tokens = node.named_children[-1]
         inside = self.source[tokens.start_byte + 1 : tokens.end_byte - 1]
-        if scope.macro_depth >= MAX_MACRO_DEPTH or b"fn " not in inside:
+        if scope.macro_depth >= MAX_MACRO_DEPTH or not _ITEM_WORD.search(inside):
             return
+        macro = node.child_by_field_name("macro")
+        # `proptest! { fn a() {} }`: what such a macro writes are tests.
+        test = test or (macro is not None and _TEST_ATTRIBUTE.search(self._text(macro)) is not None)
         start, end = tokens.children[0], tokens.children[-1]
         if start.type != "{" or end.type != "}":
             return

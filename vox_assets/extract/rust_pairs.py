@@ -32,8 +32,13 @@ MAX_CODE_CHARS = 7_000
 #: An explanation shorter than this repeats the signature in words.
 MIN_PROSE_CHARS = 100
 MAX_PROSE_CHARS = 2_500
-#: Definitions shown with a signature: enough for the fields, not so much as to hide the task.
+#: Declarations shown with a task: enough for the fields, not so much as to hide the task.
 MAX_SHOWN_CHARS = 1_200
+#: Longer paths to a function are cut at the front, which only names modules.
+MAX_CALLEE_CHARS = 80
+#: Share of an answer in string literals: with more, and nothing that says what they read, the
+#: question is a riddle.
+MAX_LITERAL_SHARE = 0.4
 #: A use of an API shorter than this is the call itself.
 MIN_EXAMPLE_CHARS = 20
 #: Names of fields or variants that a question lists.
@@ -41,6 +46,10 @@ MAX_LISTED_MEMBERS = 24
 
 _UNFINISHED = re.compile(r"\b(?:todo|unimplemented)!\s*[(\[{]")
 _TYPE_NAME = re.compile(r"\b[A-Z]\w*")
+#: What stands before a call's bracket and says whose function it is; `value.method` does not.
+_CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
+_MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
+_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: What a branch looks like, near enough to rank functions by: a word in a comment counts too.
 _BRANCHES = ("if ", "match ", "while ", "loop {", "for ", "=>", "?;", "?.", "?)")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
@@ -74,25 +83,26 @@ class Place:
 
 
 @dataclass(slots=True)
-class TypeIndex:
-    """Definitions by crate and name, so that a signature's types can be shown with it."""
+class Declarations:
+    """Items by crate and name, so that a question can show what its answer may use.
 
-    _by_crate: dict[str, dict[str, list[tuple[str, str]]]] = field(default_factory=dict)
+    A type or a free function goes by its name, a method by `Type::method`.
+    """
+
+    _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
 
     def add(self, crate: str, path: str, items: Iterable[Item]) -> None:
-        """Index the types that `path` defines."""
+        """Index what `path` declares."""
         names = self._by_crate.setdefault(crate, {})
         for item in items:
-            if item.kind != "function":
-                text = "\n".join((*item.attributes, item.text))
-                if len(text) <= MAX_SHOWN_CHARS:
-                    names.setdefault(item.name, []).append((path, text))
+            owner = f"{item.container.type_name}::" if item.container else ""
+            names.setdefault(owner + item.name, []).append((path, item))
 
-    def definition(self, crate: str, path: str, name: str) -> str | None:
-        """The type that `name` means in `path`: the file's own, else the crate's only one."""
+    def find(self, crate: str, path: str, name: str) -> Item | None:
+        """The item that `name` means in `path`: the file's own, else the crate's only one."""
         known = self._by_crate.get(crate, {}).get(name, [])
-        here = [text for place, text in known if place == path]
-        candidates = here or [text for _, text in known]
+        here = [item for place, item in known if place == path]
+        candidates = here or [item for _, item in known]
         return candidates[0] if len(candidates) == 1 else None
 
 
@@ -105,10 +115,10 @@ def purpose_of(doc: str) -> str:
 
 
 def pairs(
-    file: RustFile, place: Place, types: TypeIndex, profile: Profile
+    file: RustFile, place: Place, declared: Declarations, profile: Profile
 ) -> tuple[list[Pair], list[Drop]]:
     """The rows of one file in source order, and every item that gave none."""
-    writer = _Writer(place, types, profile)
+    writer = _Writer(place, declared, profile)
     writer.module_doc(file)
     for skipped in file.skipped:
         writer.drop(skipped.line, skipped.name, skipped.reason)
@@ -135,9 +145,9 @@ class _Api:
 
 
 class _Writer:
-    def __init__(self, place: Place, types: TypeIndex, profile: Profile) -> None:
+    def __init__(self, place: Place, declared: Declarations, profile: Profile) -> None:
         self.place = place
-        self.types = types
+        self.declared = declared
         self.profile = profile
         self.pairs: list[Pair] = []
         self.drops: list[Drop] = []
@@ -224,6 +234,8 @@ class _Writer:
             return f"fewer than {MIN_UNDOCUMENTED_LINES} lines and no documentation to speak of"
         if item.name == "main" and not item.parameters:
             return "a main function that nothing describes"
+        if sum(map(len, _LITERAL.findall(item.body))) > MAX_LITERAL_SHARE * len(item.body):
+            return "mostly text in literals that nothing describes"
         return None
 
     # -- questions ---------------------------------------------------------------------------
@@ -232,7 +244,7 @@ class _Writer:
         place, noun = self._where(item), _noun(item)
         home = f"It belongs in `{_one_line(item.container.header)}`." if item.container else ""
         declared = _sentences(home, _declared(item))
-        shown = self._shown(item)
+        shown = self._shown(item, prose)
         return _choose(
             item.symbol + item.text,
             _paragraphs(
@@ -277,7 +289,7 @@ class _Writer:
         code = "\n".join([*comments, *item.attributes, stub])
         if item.container:
             code = _wrap(item.container, _indented(code))
-        block = "\n\n".join([*self._definitions(item), code])
+        block = "\n\n".join([*self._usable(item, prose), code])
         lead = _choose(
             item.symbol + item.text,
             f"Complete this Rust {noun} from {place}.",
@@ -296,7 +308,11 @@ class _Writer:
             label = {"enum": "variants", "trait": "members"}.get(kind, "fields")
             listed = ", ".join(f"`{name}`" for name in item.members[:MAX_LISTED_MEMBERS])
             members = f"Its {label}: {listed}."
-        declared = f"`{_one_line(item.signature)}`"
+        if item.attributes:
+            marks = ", ".join(f"`{_one_line(attribute)}`" for attribute in item.attributes)
+            members = _sentences(members, f"It carries {marks}.")
+        # What an alias stands for is the answer.
+        declared = f"`{_one_line(item.signature).split(' = ')[0]}`"
         return _choose(
             item.symbol + item.text,
             _paragraphs(f"Define the Rust {kind} {declared} for {place}.", prose, members),
@@ -375,19 +391,28 @@ class _Writer:
     def _purpose(self) -> str:
         return f"Context: {self.place.purpose.rstrip('.')}." if self.place.purpose else ""
 
-    def _shown(self, item: Item) -> str:
-        block = "\n\n".join(self._definitions(item))
-        return f"Types it works with:\n\n```rust\n{block}\n```" if block else ""
+    def _shown(self, item: Item, prose: str) -> str:
+        block = "\n\n".join(self._usable(item, prose))
+        return f"These are declared already:\n\n```rust\n{block}\n```" if block else ""
 
-    def _definitions(self, item: Item) -> list[str]:
+    def _usable(self, item: Item, prose: str) -> list[str]:
+        """Declarations for an answer to use: its owner, the types of its signature, functions that
+        its documentation names or that it calls; as many as there is room for.
+        """
+        owner = item.container.type_name if item.container else ""
         header = item.container.header if item.container else ""
-        owner = [item.container.type_name] if item.container else []
-        names = dict.fromkeys([*owner, *_TYPE_NAME.findall(f"{item.signature} {header}")])
+        names = [owner, *_TYPE_NAME.findall(f"{item.signature} {header}")]
+        names += [f"{of}::{name}" if of else name for of, name in _MENTION.findall(prose)]
+        names += _called(item.body, owner)
         shown: list[str] = []
         room = MAX_SHOWN_CHARS
-        for name in names:
-            text = self.types.definition(self.place.crate.folder, self.place.path, name)
-            if text is not None and len(text) <= room:
+        for name in dict.fromkeys(names):
+            found = self.declared.find(self.place.crate.folder, self.place.path, name)
+            # That a type has a default says nothing about it.
+            if found is None or found is item or found.name == "default":
+                continue
+            text = _declaration(found)
+            if len(text) <= room:
                 shown.append(text)
                 room -= len(text)
         return shown
@@ -589,6 +614,29 @@ def _module_noun(path: str) -> str:
     return "library" if name == "lib.rs" else "module"
 
 
+def _called(body: str, owner: str) -> list[str]:
+    """Names of the functions that a body calls, its own type's as `Owner::name`."""
+    names = []
+    # Splitting, and reading each word once, takes a fifth of the time of a search for calls.
+    pieces = dict.fromkeys(piece[-MAX_CALLEE_CHARS:] for piece in body.split("("))
+    for word in dict.fromkeys(piece.rsplit(None, 1)[-1] for piece in pieces if piece.strip()):
+        if match := _CALLEE.search(word):
+            own, of, name = match.groups("")
+            of = owner if own else of
+            names.append(f"{of}::{name}" if of[:1].isupper() else name)
+    return names
+
+
+def _declaration(item: Item) -> str:
+    """An item as somebody sees who uses it: a type in full, a function without its body."""
+    if item.kind != "function":
+        return "\n".join((*item.attributes, item.text))
+    purpose = purpose_of(item.doc)
+    lines = [f"/// {purpose}"] if purpose else []
+    code = "\n".join([*lines, f"{_outdented(item.signature, item)};"])
+    return _wrap(item.container, _indented(code)) if item.container else code
+
+
 def _noun(item: Item) -> str:
     if item.kind != "function":
         return item.kind
@@ -611,15 +659,15 @@ def _article(noun: str) -> str:
 
 
 def _declared(item: Item) -> str:
-    signature = item.signature
-    if "\n" in signature or len(signature) > 120:
-        return f"It is declared as:\n\n```rust\n{_outdented(signature, item)}\n```"
-    return f"Its signature is `{signature}`."
+    declaration = "\n".join((*item.attributes, _outdented(item.signature, item)))
+    if "\n" in declaration or len(declaration) > 120:
+        return f"It is declared as:\n\n```rust\n{declaration}\n```"
+    return f"Its signature is `{declaration}`."
 
 
 def _interface(item: Item) -> str:
-    """Inputs and result in words; generic functions show their signature instead."""
-    if "<" in item.signature.split("(", 1)[0] or "where" in item.signature:
+    """Inputs and result in words; functions with generics or attributes show them instead."""
+    if item.attributes or "<" in item.signature.split("(", 1)[0] or "where" in item.signature:
         return _declared(item)
     modifiers = item.signature.split("fn ", 1)[0].strip()
     inputs = ", ".join(f"`{_one_line(parameter)}`" for parameter in item.parameters)
@@ -645,9 +693,9 @@ def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def index_types(files: Mapping[str, RustFile], crate_of: Mapping[str, str]) -> TypeIndex:
-    """All types that `files` define, by the crate folder that `crate_of` gives each path."""
-    index = TypeIndex()
+def index_declarations(files: Mapping[str, RustFile], crate_of: Mapping[str, str]) -> Declarations:
+    """All that `files` declare, by the crate folder that `crate_of` gives each path."""
+    index = Declarations()
     for path, file in files.items():
         index.add(crate_of[path], path, file.items)
     return index

@@ -102,7 +102,8 @@ def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
         directory, name, refused = pending.pop()
         try:
             with os.scandir(directory) as entries:
-                found = list(entries)
+                # A folder that two links name is read by way of the first of them.
+                found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             yield SourceFile(f"{name}/", directory, 0, ("unreadable", _why(error)))
             continue

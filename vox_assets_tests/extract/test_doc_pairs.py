@@ -97,6 +97,42 @@ def test_prose_loses_its_fences_and_what_leads_into_them(profile: Profile) -> No
     assert pair.response == f"{(LONG * 2).strip()}\n\n{LONG.strip()}"
 
 
+def test_a_lead_in_goes_with_the_code_that_it_leads_to(profile: Profile) -> None:
+    listed = "Steps:\n\n- one\n\n  ```sh\n  sail\n  ```"
+    (pair,) = _prose(f"# T\n\n{LONG * 2}\n\n{listed}\n\nThe rest is this:\n", profile)
+    assert pair.response == (LONG * 2).strip()
+
+
+def test_footnotes_are_left_out(profile: Profile) -> None:
+    (pair,) = _prose(f"# T\n\n{LONG * 2}It is known.[^1][^log-book]\n", profile)
+    assert pair.response.endswith("It is known.")
+
+
+TABLE = "| Boat | Crew |\n|---|---|\n" + "".join(f"| `B{i}` | {LONG} |\n" for i in range(70))
+
+
+def test_a_long_table_is_cut_between_rows_and_each_part_is_named(profile: Profile) -> None:
+    parts = _prose(f"# T\n\n## Boats\n\n{TABLE}\n", profile)
+    assert len(parts) == 2
+    assert "\"Boats, from 'B0' to 'B" in parts[0].prompt
+    assert "to 'B69'\"" in parts[1].prompt
+    rows = [line for part in parts for line in part.response.split("\n")]
+    assert [rows.count(line) for line in ("| Boat | Crew |", "| --- | --- |")] == [2, 2]
+    assert len(rows) == 70 + 4
+    assert all(len(part.response) <= doc_pairs.MAX_PROSE_CHARS for part in parts)
+    assert parts[0].source_start_line == 5
+
+
+def test_a_long_section_is_cut_between_paragraphs(profile: Profile) -> None:
+    paragraphs = "\n\n".join(f"Boat {i} leaves. {LONG * 12}\n\n- at {i}" for i in range(9))
+    parts = _prose(f"# T\n\n## S\n\n{paragraphs}\n", profile)
+    assert [part.response.count("Boat") for part in parts] == [3, 3, 3]
+    assert [part.response.count("- at") for part in parts] == [3, 3, 3]
+    assert "from 'Boat 0 leaves" in parts[0].prompt
+    assert (parts[1].source_start_line, parts[1].source_end_line) == (17, 28)
+    assert len({part.prompt for part in parts}) == 3
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -104,6 +140,7 @@ def test_prose_loses_its_fences_and_what_leads_into_them(profile: Profile) -> No
         (LONG * 60, "longer than 4,000 characters"),
         ("- [some page that is linked](a.md) and\n" * 6, "mostly links"),
         ("- [ ] do this some day, when there is time for it\n" * 6, "a list of work to do"),
+        (LONG * 3 + "The code below counts them.", "speaks of code that is not in it"),
         (LONG * 2 + "{{#include}} is a directive.", "holds a template directive"),
         (LONG * 2 + "{{#include ../../x.md}}", "include '../../x.md': no such file"),
         (LONG * 2 + "\0", "holds characters that are no text"),

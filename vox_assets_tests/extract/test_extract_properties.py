@@ -40,8 +40,8 @@ def test_rust_never_raises_and_answers_parse(source: str) -> None:
         assert 1 <= item.start_line <= item.end_line <= len(lines)
         assert item.name in "\n".join(lines[item.start_line - 1 : item.end_line])
     place = Place("crates/a/src/lib.rs", "a", Crate("crates/a", "a"), "")
-    types = rust_pairs.index_types({place.path: file}, {place.path: "crates/a"})
-    pairs, _ = rust_pairs.pairs(file, place, types, PROFILE)
+    declared = rust_pairs.index_declarations({place.path: file}, {place.path: "crates/a"})
+    pairs, _ = rust_pairs.pairs(file, place, declared, PROFILE)
     for pair in pairs:
         if pair.response_mode == "code_only":
             assert not rust.has_errors(pair.response)

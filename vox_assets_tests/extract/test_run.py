@@ -135,6 +135,15 @@ def test_every_page_ends_as_rows_or_with_a_reason(write_tree: WriteTree, profile
     assert code["response"].to_list() == ["fn tide() to int { return 3 }"]
 
 
+def test_a_page_is_called_by_its_heading_and_not_by_a_line_of_code(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    page = f"```sh\n# comment\n```\n\nHarbour *guide*\n===\n\n{LONG * 3}\n"
+    (prompt,) = _docs(write_tree({"docs/src/a.md": page}), profile).rows["prompt"]
+    assert "Harbour *guide*" in prompt
+    assert "comment" not in prompt
+
+
 def test_pages_that_share_a_title_or_an_answer_stay_apart(
     write_tree: WriteTree, profile: Profile
 ) -> None:

@@ -20,8 +20,8 @@ def _pairs(
 ) -> tuple[list[Pair], list[Drop]]:
     file = rust.parse(textwrap.dedent(source).strip("\n"))
     place = Place(PATH, "sea_map::tiles", Crate("crates/sea-map", crate), purpose)
-    types = rust_pairs.index_types({PATH: file}, {PATH: "crates/sea-map"})
-    return rust_pairs.pairs(file, place, types, profile)
+    declared = rust_pairs.index_declarations({PATH: file}, {PATH: "crates/sea-map"})
+    return rust_pairs.pairs(file, place, declared, profile)
 
 
 def _only(source: str, profile: Profile, family: str) -> Pair:
@@ -125,6 +125,96 @@ def test_no_question_is_a_bare_name(profile: Profile, index: int) -> None:
     assert not prompt.startswith("Implement the")
 
 
+USES = """
+    /// How far a boat drifts in an hour.
+    fn drift(wind: f64) -> f64 { wind * 0.1 }
+    struct Boat;
+    impl Boat {
+        /// Steers the boat against the wind. Twice.
+        fn steer(&mut self, angle: f64) { self.turn(angle) }
+        fn turn(&mut self, angle: f64) { self.turn(-angle) }
+        fn sail(&mut self, wind: f64) {
+            let angle = drift(wind);
+            self.steer(angle);
+            log::info(angle);
+        }
+    }
+"""
+
+
+def test_what_an_answer_calls_is_shown_to_who_writes_it(profile: Profile) -> None:
+    prompts = [pair.prompt for pair in _pairs(USES, profile)[0]]
+    (prompt,) = (prompt for prompt in prompts if "fn sail" in prompt)
+    assert "/// How far a boat drifts in an hour.\nfn drift(wind: f64) -> f64;" in prompt
+    assert (
+        "impl Boat {\n    /// Steers the boat against the wind.\n    fn steer(&mut self, angle: f64);\n}"
+        in prompt
+    )
+    assert "fn turn" not in prompt
+    assert prompt.index("struct Boat;") < prompt.index("fn drift")
+
+
+def test_what_documentation_refers_to_is_shown(profile: Profile) -> None:
+    source = """
+        /// Measures how deep the water is, in metres.
+        fn depth(at: u8) -> f64 { lead(at) }
+        /// Like [`depth`], but nothing where the lead finds no ground.
+        fn depth_opt(at: u8) -> Option<f64> { None }
+    """
+    prompts = [pair.prompt for pair in _pairs(source, profile)[0]]
+    (prompt,) = (prompt for prompt in prompts if "Like `depth`" in prompt)
+    assert "fn depth(at: u8) -> f64;" in prompt
+
+
+def test_a_function_is_not_shown_to_itself(profile: Profile) -> None:
+    source = "/// Counts down to zero and then says so.\nfn count(n: u8) -> u8 { count(n - 1) }"
+    assert "declared already" not in _only(source, profile, "implement_from_doc").prompt
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_a_question_gives_no_answer_away(profile: Profile, index: int) -> None:
+    source = f"/// What the tide table of year {index} maps to.\ntype Tides{index} = Vec<Secret>;"
+    pair = _only(source, profile, "define_type")
+    assert "Secret" not in pair.prompt
+    assert "Secret" in pair.response
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_attributes_are_in_the_question_and_the_answer(profile: Profile, index: int) -> None:
+    source = f"""
+        /// Says hello to every harbour of the coast.
+        #[tauri::command]
+        fn hello_{index}() -> u8 {{ {index} }}
+        /// What the harbour master is called by day.
+        #[derive(Debug)]
+        struct Name{index} {{ name: String }}
+    """
+    for pair in _pairs(source, profile)[0]:
+        mark = "#[derive(Debug)]" if "Name" in pair.response else "#[tauri::command]"
+        assert mark in pair.prompt
+        assert pair.response.startswith(mark)
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_fences_of_a_question_stand_on_lines_of_their_own(profile: Profile, index: int) -> None:
+    source = f"""
+        struct Boat;
+        impl Boat {{
+            /// Sails {index} miles to the north and comes back by night.
+            #[must_use]
+            fn sail(&self, boat: &Boat) -> u8 {{ {index} }}
+            fn rest(&self) -> u8 {{
+                let hours = {index};
+                let more = hours;
+                more
+            }}
+        }}
+    """
+    for pair in _pairs(source, profile)[0]:
+        lines = [line for line in pair.prompt.split("\n") if "```" in line]
+        assert lines == ["```rust", "```"] * (len(lines) // 2)
+
+
 def test_questions_come_in_several_forms_and_do_not_change(profile: Profile) -> None:
     source = "\n".join(
         f"/// Counts the boats of harbour {i} that are at sea.\nfn count_{i}() -> u8 {{ {i} }}"
@@ -225,6 +315,10 @@ def test_escaped_hashes_and_attributes_are_not_hidden() -> None:
         ("struct S;", "a struct without documentation"),
         ('fn a() {\n b(r#"\n```\n"#);\n c();\n d();\n}', "holds the marks of a Markdown fence"),
         ("#[test]\nfn a() {}", "test code"),
+        (
+            'fn a() -> u8 {\n b();\n say("what nobody can know who was not told");\n c()\n}',
+            "mostly text in literals that nothing describes",
+        ),
         ("/// Short.\ntype A = u8;", "documentation too short to define it from"),
     ],
 )
