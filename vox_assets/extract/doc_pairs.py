@@ -47,6 +47,7 @@ _SIGNPOST = re.compile(
     re.IGNORECASE,
 )
 _MARKS = re.compile(r"^(?:[-*>]|\d+\.)\s+|[*`']")
+_POINTS_BACK = re.compile(r"(?:This|That|These|Those|It|They|Here|Both|Where|Then|The same)\b")
 _FOOTNOTE = re.compile(r"[ \t]?\[\^[^\]\s]+\](?!:)")
 _ABSENT_CODE = re.compile(
     r"\b(?:code|snippet|listing|example)s? (?:above|below)\b"
@@ -146,10 +147,14 @@ def _parents(sections: Sequence[Section]) -> list[int | None]:
 
 def _own_prose(section: Section) -> _Prose:
     kept = []
+    after_code = False
     for block, following in zip_longest(section.blocks, section.blocks[1:]):
         # What a last line announces stands below another heading, or nowhere.
         leads_in = block.text.endswith(":") and (following is None or following.holds_code)
-        if not block.holds_code and not leads_in:
+        # `This starts the server.` under a command says nothing without it.
+        points_back = after_code and _POINTS_BACK.match(block.text)
+        after_code = block.holds_code or bool(points_back)
+        if not (block.holds_code or leads_in or points_back):
             kept.append(replace(block, text=_FOOTNOTE.sub("", block.text)))
     text = "\n\n".join(block.text for block in kept)
     code = sum(len(fence.content) for fence in section.fences)
@@ -213,9 +218,14 @@ def _units(blocks: Sequence[Block]) -> Iterator[_Unit]:
             continue
         for block in group:
             body = block.text.removeprefix(_table_head(block))
-            for item in re.split(r"^(?=\S)", body, flags=re.MULTILINE):
-                if item:
-                    yield _Unit(item.rstrip(), (block.start_line, block.end_line), block)
+            items = [
+                item.rstrip() for item in re.split(r"^(?=\S)", body, flags=re.MULTILINE) if item
+            ]
+            for index, item in enumerate(items, start=block.start_line + 2):
+                # A row is a line; how many lines of the page an item takes is not known here.
+                is_row = block.kind == "table"
+                lines = (index, index) if is_row else (block.start_line, block.end_line)
+                yield _Unit(item, lines, block)
 
 
 def _part(run: Sequence[_Unit]) -> _Part:

@@ -49,6 +49,8 @@ _TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 #: What stands before a call's bracket and says whose function it is; `value.method` does not.
 _CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
 _MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
+#: Words that start a path and name no module.
+_PATH_WORDS = {"crate", "self", "super"}
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: What a branch looks like, near enough to rank functions by: a word in a comment counts too.
 _BRANCHES = ("if ", "match ", "while ", "loop {", "for ", "=>", "?;", "?.", "?)")
@@ -86,7 +88,8 @@ class Place:
 class Declarations:
     """Items by crate and name, so that a question can show what its answer may use.
 
-    A type or a free function goes by its name, a method by `Type::method`.
+    A type or a free function goes by its name, a method by `Type::method`; a function of another
+    module may be asked for as `module::function`.
     """
 
     _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
@@ -100,9 +103,15 @@ class Declarations:
 
     def find(self, crate: str, path: str, name: str) -> Item | None:
         """The item that `name` means in `path`: the file's own, else the crate's only one."""
-        known = self._by_crate.get(crate, {}).get(name, [])
-        here = [item for place, item in known if place == path]
-        candidates = here or [item for _, item in known]
+        names = self._by_crate.get(crate, {})
+        module, separator, function = name.rpartition("::")
+        if separator and not module[:1].isupper():
+            files = (f"/{module}.rs", f"/{module}/mod.rs")
+            candidates = [item for place, item in names.get(function, []) if place.endswith(files)]
+        else:
+            known = names.get(name, [])
+            here = [item for place, item in known if place == path]
+            candidates = here or [item for _, item in known]
         return candidates[0] if len(candidates) == 1 else None
 
 
@@ -622,8 +631,8 @@ def _called(body: str, owner: str) -> list[str]:
     for word in dict.fromkeys(piece.rsplit(None, 1)[-1] for piece in pieces if piece.strip()):
         if match := _CALLEE.search(word):
             own, of, name = match.groups("")
-            of = owner if own else of
-            names.append(f"{of}::{name}" if of[:1].isupper() else name)
+            of = owner if own else "" if of in _PATH_WORDS else of
+            names.append(f"{of}::{name}" if of else name)
     return names
 
 

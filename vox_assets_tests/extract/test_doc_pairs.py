@@ -103,6 +103,12 @@ def test_a_lead_in_goes_with_the_code_that_it_leads_to(profile: Profile) -> None
     assert pair.response == (LONG * 2).strip()
 
 
+def test_what_speaks_of_the_code_before_it_goes_with_it(profile: Profile) -> None:
+    code = "```sh\nsail\n```\n\nThis sails.\n\nIt is fast.\n\n"
+    (pair,) = _prose(f"# T\n\n{LONG * 2}\n\nIt is old.\n\n{code}{LONG}\n\nIt is done.\n", profile)
+    assert pair.response == f"{(LONG * 2).strip()}\n\nIt is old.\n\n{LONG.strip()}\n\nIt is done."
+
+
 def test_footnotes_are_left_out(profile: Profile) -> None:
     (pair,) = _prose(f"# T\n\n{LONG * 2}It is known.[^1][^log-book]\n", profile)
     assert pair.response.endswith("It is known.")
@@ -120,7 +126,8 @@ def test_a_long_table_is_cut_between_rows_and_each_part_is_named(profile: Profil
     assert [rows.count(line) for line in ("| Boat | Crew |", "| --- | --- |")] == [2, 2]
     assert len(rows) == 70 + 4
     assert all(len(part.response) <= doc_pairs.MAX_PROSE_CHARS for part in parts)
-    assert parts[0].source_start_line == 5
+    first, second = ((part.source_start_line, part.source_end_line) for part in parts)
+    assert (first[0], second) == (7, (first[1] + 1, 76))
 
 
 def test_a_long_section_is_cut_between_paragraphs(profile: Profile) -> None:

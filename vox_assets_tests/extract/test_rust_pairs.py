@@ -126,6 +126,7 @@ def test_no_question_is_a_bare_name(profile: Profile, index: int) -> None:
 
 
 USES = """
+    fn log(angle: f64) { print(angle) }
     /// How far a boat drifts in an hour.
     fn drift(wind: f64) -> f64 { wind * 0.1 }
     struct Boat;
@@ -136,7 +137,8 @@ USES = """
         fn sail(&mut self, wind: f64) {
             let angle = drift(wind);
             self.steer(angle);
-            log::info(angle);
+            tiles::log(angle);
+            elsewhere::drift(angle);
         }
     }
 """
@@ -146,10 +148,10 @@ def test_what_an_answer_calls_is_shown_to_who_writes_it(profile: Profile) -> Non
     prompts = [pair.prompt for pair in _pairs(USES, profile)[0]]
     (prompt,) = (prompt for prompt in prompts if "fn sail" in prompt)
     assert "/// How far a boat drifts in an hour.\nfn drift(wind: f64) -> f64;" in prompt
-    assert (
-        "impl Boat {\n    /// Steers the boat against the wind.\n    fn steer(&mut self, angle: f64);\n}"
-        in prompt
-    )
+    steer = "    /// Steers the boat against the wind.\n    fn steer(&mut self, angle: f64);"
+    assert f"impl Boat {{\n{steer}\n}}" in prompt
+    assert prompt.count("fn drift") == 1
+    assert "fn log(angle: f64);" in prompt
     assert "fn turn" not in prompt
     assert prompt.index("struct Boat;") < prompt.index("fn drift")
 
