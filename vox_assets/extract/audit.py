@@ -21,7 +21,8 @@ from vox_assets.verdicts import Verdict
 
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
 _TEST_ATTRIBUTE = re.compile(
-    rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b|cfg\(\s*test\s*\))"
+    rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b"
+    rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
 )
 _FENCE = re.compile(r"^\s{0,3}(?:```|~~~)", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)

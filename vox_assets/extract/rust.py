@@ -438,6 +438,8 @@ class _Reader:
         if name_node is None:
             return
         name = self._text(name_node).removeprefix("r#")
+        # Named so by convention, and sometimes without the attribute that says it.
+        test = test or name == "tests"
         body = node.child_by_field_name("body")
         if body is not None:
             yield _Scope(body.children, (*scope.modules, name), None, test, scope.macro_depth)

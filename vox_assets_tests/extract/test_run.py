@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -154,6 +155,23 @@ def test_pages_that_share_a_title_or_an_answer_stay_apart(
     repeats = extraction.drops.filter(extraction.drops["lost_to"].is_not_null())
     assert repeats["reason"].to_list() == ["an earlier row has the same answer"]
     assert repeats["lost_to"][0] in set(extraction.rows["pair_id"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_may_not_be_read_is_accounted_for(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    root = write_tree({"crates/a/src/lib.rs": "fn a() {}", "docs/src/a.md": "# A"})
+    (root / "crates/a/src/lib.rs").chmod(0)
+    (root / "docs/src/a.md").chmod(0)
+    assert _accounts(_rust(root, profile))["lib.rs"] == ("unreadable", "permission denied")
+    assert _accounts(_docs(root, profile))["a.md"] == ("unreadable", "permission denied")
+
+
+def test_a_file_of_ten_megabytes_costs_no_parse(write_tree: WriteTree, profile: Profile) -> None:
+    long = b"/// Counts.\nfn a() -> u8 { 1 }\n" * 400_000
+    extraction = _rust(write_tree({"crates/a/src/lib.rs": long}), profile)
+    assert _accounts(extraction)["lib.rs"] == ("excluded", "larger than 2,000,000 bytes")
 
 
 def test_two_runs_give_the_same_rows_in_the_same_order(

@@ -179,6 +179,7 @@ def test_test_code_inside_modules_impls_and_bodies() -> None:
         #[cfg(all(test, feature = "x"))]
         impl S { fn a() {} }
         mod m { #![cfg(test)] fn b() {} }
+        mod tests { fn helper() {} }
         fn c() { #[cfg(test)] { d(); } }
         enum E { A, #[cfg(test)] B }
         fn e() { if cfg!(any(test, unix)) { d() } }
@@ -186,7 +187,7 @@ def test_test_code_inside_modules_impls_and_bodies() -> None:
         """
     )
     assert [item.name for item in file.items] == ["library", "f"]
-    assert [skipped.name for skipped in file.skipped] == ["a", "b", "c", "E", "e"]
+    assert [skipped.name for skipped in file.skipped] == ["a", "b", "helper", "c", "E", "e"]
 
 
 @pytest.mark.parametrize(
