@@ -22,7 +22,7 @@ help:
 	@echo "make corpus    build the corpus of VOX_SOURCE_DIR; stops before training"
 	@echo "make build     build everything for VOX_SOURCE_DIR"
 	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
-	@echo "make bench     time extraction against bare parsers"
+	@echo "make bench     time extraction and start-up against bare parsers and Dagster"
 	@echo "make lint      format, lint and type-check"
 
 setup: $(READY)

@@ -50,7 +50,7 @@ _MARKS = re.compile(r"^(?:[-*>]|\d+\.)\s+|[*`']")
 _POINTS_BACK = re.compile(r"(?:This|That|These|Those|It|They|Here|Both|Where|Then|The same)\b")
 _FOOTNOTE = re.compile(r"[ \t]?\[\^[^\]\s]+\](?!:)")
 _ABSENT_CODE = re.compile(
-    r"\b(?:code|snippet|listing|example)s? (?:above|below)\b"
+    r"\b(?:code|snippet|listing|example)s?(?: blocks?)? (?:above|below)\b"
     r"|\b(?:above|below|following) (?:code|snippet|listing|example)s?\b",
     re.IGNORECASE,
 )

@@ -128,6 +128,8 @@ class RustFile:
 
     items: tuple[Item, ...] = ()
     declarations: tuple[ModuleDeclaration, ...] = ()
+    #: Name and text of the constants of its modules, which functions read.
+    constants: tuple[tuple[str, str], ...] = ()
     skipped: tuple[Skipped, ...] = ()
     #: Markdown of the file's own `//!` documentation and the lines it takes up.
     doc: str = ""
@@ -241,6 +243,7 @@ class _Reader:
         self.source = text.encode()
         self.items: list[Item] = []
         self.declarations: list[ModuleDeclaration] = []
+        self.constants: list[tuple[str, str]] = []
         self.skipped: list[Skipped] = []
         self.file_docs: list[str] = []
         self.file_doc_lines: list[int] = []
@@ -259,6 +262,7 @@ class _Reader:
         return RustFile(
             items=() if self.test_file else tuple(self.items),
             declarations=tuple(self.declarations),
+            constants=tuple(self.constants),
             skipped=() if self.test_file else tuple(self.skipped),
             doc=_unindent(self.file_docs),
             doc_lines=(min(self.file_doc_lines, default=0), max(self.file_doc_lines, default=0)),
@@ -326,6 +330,10 @@ class _Reader:
             self._read_declaration(node, scope, leading, test)
             if kind == "trait_item":
                 yield from self._read_block(node, scope, leading, test)
+        elif kind in ("const_item", "static_item"):
+            name = node.child_by_field_name("name")
+            if name is not None and not (test or node.has_error or scope.container):
+                self.constants.append((self._text(name), self._text(node)))
         elif kind == "impl_item":
             yield from self._read_block(node, scope, leading, test)
         elif kind == "mod_item":

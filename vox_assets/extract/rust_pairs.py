@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vox_assets.extract import markdown
@@ -48,6 +48,7 @@ _UNFINISHED = re.compile(r"\b(?:todo|unimplemented)!\s*[(\[{]")
 _TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 #: What stands before a call's bracket and says whose function it is; `value.method` does not.
 _CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
+_CONSTANT = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 _MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
 #: Words that start a path and name no module.
 _PATH_WORDS = {"crate", "self", "super"}
@@ -88,20 +89,22 @@ class Place:
 class Declarations:
     """Items by crate and name, so that a question can show what its answer may use.
 
-    A type or a free function goes by its name, a method by `Type::method`; a function of another
-    module may be asked for as `module::function`.
+    A type, constant or free function goes by its name, a method by `Type::method`; what stands in
+    another module may be asked for as `module::name`. Constants are kept as their text.
     """
 
-    _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
+    _by_crate: dict[str, dict[str, list[tuple[str, Item | str]]]] = field(default_factory=dict)
 
-    def add(self, crate: str, path: str, items: Iterable[Item]) -> None:
+    def add(self, crate: str, path: str, file: RustFile) -> None:
         """Index what `path` declares."""
         names = self._by_crate.setdefault(crate, {})
-        for item in items:
+        for name, text in file.constants:
+            names.setdefault(name, []).append((path, text))
+        for item in file.items:
             owner = f"{item.container.type_name}::" if item.container else ""
             names.setdefault(owner + item.name, []).append((path, item))
 
-    def find(self, crate: str, path: str, name: str) -> Item | None:
+    def find(self, crate: str, path: str, name: str) -> Item | str | None:
         """The item that `name` means in `path`: the file's own, else the crate's only one."""
         names = self._by_crate.get(crate, {})
         module, separator, function = name.rpartition("::")
@@ -406,19 +409,19 @@ class _Writer:
 
     def _usable(self, item: Item, prose: str) -> list[str]:
         """Declarations for an answer to use: its owner, the types of its signature, functions that
-        its documentation names or that it calls; as many as there is room for.
+        its documentation names or that it calls, constants that it reads; as many as fit.
         """
         owner = item.container.type_name if item.container else ""
         header = item.container.header if item.container else ""
         names = [owner, *_TYPE_NAME.findall(f"{item.signature} {header}")]
         names += [f"{of}::{name}" if of else name for of, name in _MENTION.findall(prose)]
         names += _called(item.body, owner)
+        names += _CONSTANT.findall(item.body)
         shown: list[str] = []
         room = MAX_SHOWN_CHARS
         for name in dict.fromkeys(names):
             found = self.declared.find(self.place.crate.folder, self.place.path, name)
-            # That a type has a default says nothing about it.
-            if found is None or found is item or found.name == "default":
+            if found is None or found is item:
                 continue
             text = _declaration(found)
             if len(text) <= room:
@@ -632,12 +635,16 @@ def _called(body: str, owner: str) -> list[str]:
         if match := _CALLEE.search(word):
             own, of, name = match.groups("")
             of = owner if own else "" if of in _PATH_WORDS else of
-            names.append(f"{of}::{name}" if of else name)
+            # That a type has a default says nothing about it.
+            if name != "default":
+                names.append(f"{of}::{name}" if of else name)
     return names
 
 
-def _declaration(item: Item) -> str:
+def _declaration(item: Item | str) -> str:
     """An item as somebody sees who uses it: a type in full, a function without its body."""
+    if isinstance(item, str):
+        return item
     if item.kind != "function":
         return "\n".join((*item.attributes, item.text))
     purpose = purpose_of(item.doc)
@@ -706,5 +713,5 @@ def index_declarations(files: Mapping[str, RustFile], crate_of: Mapping[str, str
     """All that `files` declare, by the crate folder that `crate_of` gives each path."""
     index = Declarations()
     for path, file in files.items():
-        index.add(crate_of[path], path, file.items)
+        index.add(crate_of[path], path, file)
     return index

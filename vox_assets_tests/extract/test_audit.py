@@ -43,7 +43,7 @@ def test_a_file_without_a_place_is_named(tmp_path: Path) -> None:
         {"source_symbol": "a::tests::helper"},
         {"response": "#[tokio::test]\nasync fn works() {}"},
         {"response": "impl A {\n    #[cfg(test)]\n    fn f() {}\n}"},
-        {"response": "#[cfg(all(feature = \"x\", test))]\nfn f() {}"},
+        {"response": '#[cfg(all(feature = "x", test))]\nfn f() {}'},
     ],
 )
 def test_test_code_is_found(changes: dict) -> None:

@@ -148,6 +148,7 @@ def test_a_long_section_is_cut_between_paragraphs(profile: Profile) -> None:
         ("- [some page that is linked](a.md) and\n" * 6, "mostly links"),
         ("- [ ] do this some day, when there is time for it\n" * 6, "a list of work to do"),
         (LONG * 3 + "The code below counts them.", "speaks of code that is not in it"),
+        (LONG * 3 + "Mend the code block above.", "speaks of code that is not in it"),
         (LONG * 2 + "{{#include}} is a directive.", "holds a template directive"),
         (LONG * 2 + "{{#include ../../x.md}}", "include '../../x.md': no such file"),
         (LONG * 2 + "\0", "holds characters that are no text"),

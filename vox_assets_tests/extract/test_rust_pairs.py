@@ -126,6 +126,10 @@ def test_no_question_is_a_bare_name(profile: Profile, index: int) -> None:
 
 
 USES = """
+    const LEEWAY: f64 = 0.5;
+    mod inner { static DEPTHS: [u8; 2] = [1, 2]; }
+    #[cfg(test)]
+    const TESTED: u8 = 3;
     fn log(angle: f64) { print(angle) }
     /// How far a boat drifts in an hour.
     fn drift(wind: f64) -> f64 { wind * 0.1 }
@@ -135,7 +139,7 @@ USES = """
         fn steer(&mut self, angle: f64) { self.turn(angle) }
         fn turn(&mut self, angle: f64) { self.turn(-angle) }
         fn sail(&mut self, wind: f64) {
-            let angle = drift(wind);
+            let angle = drift(wind) * LEEWAY + inner::DEPTHS[0] + TESTED;
             self.steer(angle);
             tiles::log(angle);
             elsewhere::drift(angle);
@@ -152,6 +156,9 @@ def test_what_an_answer_calls_is_shown_to_who_writes_it(profile: Profile) -> Non
     assert f"impl Boat {{\n{steer}\n}}" in prompt
     assert prompt.count("fn drift") == 1
     assert "fn log(angle: f64);" in prompt
+    assert "const LEEWAY: f64 = 0.5;" in prompt
+    assert "static DEPTHS: [u8; 2] = [1, 2];" in prompt
+    assert "TESTED" not in prompt
     assert "fn turn" not in prompt
     assert prompt.index("struct Boat;") < prompt.index("fn drift")
 
