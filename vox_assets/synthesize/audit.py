@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 import polars as pl
 
 from vox_assets.rows import Message
 from vox_assets.synthesize.coverage import drifted, missing
-from vox_assets.synthesize.programs import NEAR_INSTRUCTION
+from vox_assets.synthesize.programs import NEAR_INSTRUCTION, without_code
 from vox_assets.synthesize.similarity import share_alike
 from vox_assets.verdicts import Verdict
 
 #: Largest share of requests that may resemble an earlier one: repairs of one construct share
 #: diagnostics, and live programs are few.
 MAX_ALIKE = 0.03
-
-_FENCE = re.compile(r"```.*?```", re.DOTALL)
 
 
 def answers_parse(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> Verdict:
@@ -45,7 +42,7 @@ def instructions_alike(rows: pl.DataFrame) -> float:
     vox = rows.filter(pl.col("language") == "vox")
     for _, group in vox.group_by("task_family", "category", maintain_order=True):
         total += group.height
-        requests = [_FENCE.sub("", _asked(turns)) for turns in group["messages"].to_list()]
+        requests = [without_code(_asked(turns)) for turns in group["messages"].to_list()]
         alike += group.height * share_alike(requests, NEAR_INSTRUCTION)
     return alike / total if total else 0.0
 

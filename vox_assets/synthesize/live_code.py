@@ -99,6 +99,7 @@ def expand_live_code(
     pairs: list[Pair] = []
     drops: list[Drop] = []
     limit = int(budget * LIVE_SHARE)
+    rng = random.Random(f"{seed}:live")
     for live, task in _in_turns(queues):
         if len(pairs) >= limit:
             break
@@ -107,7 +108,9 @@ def expand_live_code(
             drops.append(_drop(live, task, reason))
             continue
         pool.programs.add(_symbol(live, task), task.answer)
-        pairs.append(_pair(live, task, profile))
+        prompts = [task.prompt(lead) for lead in rng.sample(task.leads, k=len(task.leads))]
+        prompt = pool.least_alike(f"live/{task.family}", prompts)
+        pairs.append(_pair(live, task, prompt, profile))
     return pairs, drops
 
 
@@ -140,10 +143,10 @@ def _drop(live: Live, task: Task, reason: str) -> Drop:
     )
 
 
-def _pair(live: Live, task: Task, profile: Profile) -> Pair:
+def _pair(live: Live, task: Task, prompt: str, profile: Profile) -> Pair:
     row = live.row
     return Pair(
-        messages=turns(task.prompt, task.answer),
+        messages=turns(prompt, task.answer),
         lane=profile.lane_for("synthetic", "code_only", row["source_path"]),
         response_mode="code_only",
         task_family=task.family,

@@ -90,8 +90,13 @@ class Task:
     family: str
     #: Names the task among those of its parent.
     label: str
-    prompt: str
+    #: Ways to begin the request, and what follows any of them.
+    leads: tuple[str, ...]
+    details: str
     answer: str
+
+    def prompt(self, lead: str) -> str:
+        return f"{lead}{self.details}"
 
 
 def tasks(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
@@ -105,7 +110,12 @@ def _fenced(source: str) -> str:
 
 
 def _paragraphs(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part)
+    """The parts that say something, each set off from what stands before it."""
+    return "".join(f"\n\n{part}" for part in parts if part)
+
+
+def _leads(forms: Iterable[str], **names: str) -> tuple[str, ...]:
+    return tuple(form.format(**names) for form in forms)
 
 
 # Consistent renaming into another domain.
@@ -197,12 +207,12 @@ def _renames(live: Live, domains: Sequence[Domain], rng: random.Random) -> Itera
         # A type and at least two names besides: less is no other domain.
         if len(names) < 3:
             continue
-        lead = rng.choice(_RENAME_LEADS).format(things=domain.many, place=domain.the_place)
         listed = "\n".join(f"- `{old}` becomes `{new}`" for old, new in names.items())
         yield Task(
             "rename_domain",
             f"as_{domain.name}",
-            f"{lead}\n{listed}\n\n{_fenced(source)}",
+            _leads(_RENAME_LEADS, things=domain.many, place=domain.the_place),
+            f"\n{listed}\n\n{_fenced(source)}",
             renamed(source, names),
         )
         made += 1
@@ -217,11 +227,15 @@ _COMPLETE_LEADS = (
     "Complete `{name}` in this Vox program and return just that declaration.",
     "Finish `{name}`, whose beginning is given.",
     "What comes after the comment in `{name}`? Answer with the complete declaration.",
+    "I stopped in the middle of `{name}`. Please go on, and return all of it.",
+    "Given the rest of this Vox program, how does `{name}` end?",
+    "Only the first lines of `{name}` were saved. Restore the declaration.",
 )
+_RESULT = re.compile(r"^[^{]*\bfn \w+\([^{]*\) (?:uses [^{]+ )?to (?!Unit\b)", re.MULTILINE)
 _CUT = "    // to be completed"
 #: Indented once, and not the end of a block, call or list that began above.
 _STATEMENT = re.compile(r" {4}[^\s})\]]")
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)+"')
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)+"|(?<![\w.])\d{2,}(?![\w.])')
 
 
 def cut(declaration: str) -> tuple[str, str] | None:
@@ -247,8 +261,8 @@ def _mentions(prompt: str, name: str) -> str:
 
 
 def _needed(missing: str, shown: str) -> str:
-    """The texts of the missing part, which nobody could guess."""
-    texts = [one for one in dict.fromkeys(_TEXT.findall(missing)) if one not in shown]
+    """The texts and larger numbers of the missing part, which nobody could guess."""
+    texts = [one for one in dict.fromkeys(_CONSTANT.findall(missing)) if one not in shown]
     if not texts:
         return ""
     return f"The missing part uses {', '.join(f'`{one}`' for one in texts)}."
@@ -259,16 +273,19 @@ def _completions(live: Live, domains: Sequence[Domain], rng: random.Random) -> I
         text = one.text
         if one.kind not in _BODIED_KINDS or len(text) > MAX_COMPLETED_SHARE * len(live.source):
             continue
+        # What a function without a result does next, its beginning does not tell.
+        if not _RESULT.search(text):
+            continue
         found = cut(text)
         around = live.around(one)
         if found is None or len(around) > MAX_SHOWN_CHARS:
             continue
         shortened, missing = found
         shown = around.replace(text, shortened, 1)
-        lead = rng.choice(_COMPLETE_LEADS).format(name=one.name)
         told = _mentions(live.row["prompt"], one.name)
-        prompt = _paragraphs(lead, told, _needed(missing, shown), _fenced(shown))
-        yield Task("complete_body", f"body_of_{one.name}", prompt, text)
+        details = _paragraphs(told, _needed(missing, shown), _fenced(shown))
+        leads = _leads(_COMPLETE_LEADS, name=one.name)
+        yield Task("complete_body", f"body_of_{one.name}", leads, details, text)
 
 
 # Writing the test for a function.
@@ -278,6 +295,10 @@ _TEST_LEADS = (
     "Add a test, `{name}`{label}, to the program below. Return the test alone.",
     "Which test named `{name}`{label} belongs to this Vox code?",
     "The code below lacks its test `{name}`{label}. Write it in Vox.",
+    "How do we know that this works? As a Vox test named `{name}`{label}, please.",
+    "Before we change anything here, pin its behaviour down: `@test`, `{name}`{label}.",
+    "Somebody reviews this Vox program and asks for a test. Name: `{name}`{label}.",
+    "Prove what the following code does. Answer with one `@test` function, `{name}`{label}.",
 )
 _LABEL = re.compile(r"@test\(\"([^\"]+)\"\)")
 _PARAMETER = re.compile(r"(\w+): ([\w\[\], ]+?)(?: = [^,]+)?(?:, (?=\w+:)|$)")
@@ -296,9 +317,9 @@ def _existing_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -
     for one in tests:
         label = _LABEL.search(one.text)
         called = f' ("{label[1]}")' if label else ""
-        lead = rng.choice(_TEST_LEADS).format(name=one.name, label=called)
-        prompt = _paragraphs(lead, _expectations(one.text), _fenced(rest))
-        yield Task("write_test", f"test_{one.name}", prompt, one.text)
+        leads = _leads(_TEST_LEADS, name=one.name, label=called)
+        details = _paragraphs(_expectations(one.text), _fenced(rest))
+        yield Task("write_test", f"test_{one.name}", leads, details, one.text)
 
 
 def _expectations(test: str) -> str:
@@ -319,12 +340,12 @@ def _written_tests(live: Live, domains: Sequence[Domain], rng: random.Random) ->
             continue
         name = f"{one.name}_is_right"
         calls = ", ".join(f"`{call}`" for call in asserted)
-        lead = rng.choice(_TEST_LEADS).format(name=name, label="")
         lines = "\n".join(f"    assert({claim})" for claim in asserted.values())
         yield Task(
             "write_test",
             f"test_{name}",
-            f"{lead} It checks {calls}, in this order.\n\n{_fenced(around)}",
+            _leads(_TEST_LEADS, name=name, label=""),
+            f" It checks {calls}, in this order.\n\n{_fenced(around)}",
             f"@test\nfn {name}() to Unit {{\n{lines}\n}}",
         )
 
@@ -504,10 +525,11 @@ def _extensions(live: Live, domains: Sequence[Domain], rng: random.Random) -> It
             change = with_field(live, table, field, kind)
             if change is None:
                 break
-            lead = rng.choice(_EXTEND_LEADS).format(field=field, kind=kind, table=table.name)
+            leads = _leads(_EXTEND_LEADS, field=field, kind=kind, table=table.name)
             steps = "\n".join(f"- {step}" for step in change.done)
-            prompt = f"{lead}\n{steps}\n\n{_fenced(live.source)}"
-            yield Task("extend_program", f"{table.name}_with_{field}", prompt, change.source)
+            details = f"\n{steps}\n\n{_fenced(live.source)}"
+            label = f"{table.name}_with_{field}"
+            yield Task("extend_program", label, leads, details, change.source)
 
 
 def _is_called_inside(live: Live, table: Declaration) -> bool:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from vox_assets.profiles import Profile
 from vox_assets.rows import Drop, Pair, turns
 from vox_assets.synthesize.programs import (
-    NEAR_INSTRUCTION,
     STAGE,
     Gate,
     Pool,
@@ -177,7 +176,9 @@ def make_repairs(
             continue
         mistake, broken, message = found
         made[mistake.name] += 1
-        request = f"{_opening(program, message, pool, rng)}\n\n```vox\n{broken}\n```"
+        request = pool.least_alike(
+            f"repairs/{program.told.variant.construct}", _requests(program, broken, message, rng)
+        )
         pairs.append(_pair(program, mistake, request, profile))
     return pairs, drops
 
@@ -194,17 +195,11 @@ def _broken(
     return None
 
 
-def _opening(program: Program, message: str, pool: Pool, rng: random.Random) -> str:
-    """What is asked, as unlike the other repairs of the construct as the openings allow."""
-    told = program.told
-    kept = pool.instructions[f"repairs/{told.variant.construct}"]
-    worded = [
-        opening.format(goal=rng.choice(told.goals), message=message)
-        for opening in rng.sample(_OPENINGS, k=len(_OPENINGS))
-    ]
-    text = min(worded, key=lambda one: kept.nearest(one, NEAR_INSTRUCTION))
-    kept.add(text)
-    return text
+def _requests(program: Program, broken: str, message: str, rng: random.Random) -> Iterator[str]:
+    """The ways to ask for the repair, in an order of their own."""
+    for opening in rng.sample(_OPENINGS, k=len(_OPENINGS)):
+        goal = rng.choice(program.told.goals)
+        yield f"{opening.format(goal=goal, message=message)}\n\n```vox\n{broken}\n```"
 
 
 def _pair(program: Program, mistake: Mistake, request: str, profile: Profile) -> Pair:
