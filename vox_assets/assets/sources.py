@@ -7,9 +7,10 @@ from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, t
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
-from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commit
+from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commit, source_reader
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import synthesize
+from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
 
 GROUP = "sources"
 
@@ -93,6 +94,7 @@ def synthetic_pairs(
         doc_qa_pairs,
         settings.profile,
         check_vox=vox_fault,
+        read_source=source_reader(settings.source_dir),
         log=context.log.info,
     )
     rows, repeated, saved = trim_rows(made.rows, context.asset_key.to_user_string())
@@ -107,6 +109,8 @@ def synthetic_pairs(
             **drop_metadata(drops),
             "characters_trimmed": dict(saved),
             "coverage": table(made.coverage),
+            "instructions_alike": instructions_alike(rows),
+            "instructions_alike_at_most": MAX_ALIKE,
         },
     )
 

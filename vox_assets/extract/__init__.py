@@ -6,7 +6,7 @@ below them are pure functions of a path and its text.
 
 from __future__ import annotations
 
-from vox_assets.extract.run import extract_docs, extract_rust
+from vox_assets.extract.run import extract_docs, extract_rust, source_reader
 from vox_assets.extract.source_tree import (
     FILES_SCHEMA,
     Extraction,
@@ -23,4 +23,5 @@ __all__ = [
     "extract_docs",
     "extract_rust",
     "git_commit",
+    "source_reader",
 ]

@@ -118,7 +118,7 @@ def extract_docs(
                 log(f"{file.path}: {error}")
     reasons = {path: page.front_matter.opted_out for path, page in pages.items()}
     labels = _labels({path: page for path, page in pages.items() if reasons[path] is None})
-    reader = _included_file(root)
+    reader = source_reader(root)
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for path, label in labels.items():
@@ -181,8 +181,11 @@ def _title(path: str, page: mdbook.Page) -> str:
     return next(headings, "") or posixpath.basename(path)
 
 
-def _included_file(root: Path) -> Callable[[str], str]:
-    """A reader for includes that never leaves `root`, whatever links lie on the way."""
+def source_reader(root: Path) -> Callable[[str], str]:
+    """A reader of files by their path below `root`, which it never leaves by any link.
+
+    It raises mdbook.IncludeError for whatever may not or cannot be read.
+    """
     real_root = root.resolve()
     known: dict[str, str] = {}
 

@@ -17,7 +17,7 @@ from vox_assets.rows import Drop, Pair
 from vox_assets.synthesize import coverage, lexicon, programs
 from vox_assets.synthesize import templates as template_files
 from vox_assets.synthesize.dialogues import make_dialogues
-from vox_assets.synthesize.live_code import expand_live_code
+from vox_assets.synthesize.live_code import Reader, expand_live_code
 from vox_assets.synthesize.programs import STAGE, Gate
 from vox_assets.synthesize.repairs import make_repairs
 
@@ -44,19 +44,23 @@ def synthesize(
     profile: Profile,
     *,
     check_vox: Gate,
+    read_source: Reader,
     log: Callable[[str], None] = _silent,
 ) -> Synthesis:
     """Expand templates and live code into rows, as many as the profile asks for.
 
     `check_vox` gives the reason why a Vox program is refused, or None; no refused program
-    becomes an answer.
+    becomes an answer. `read_source` gives the text of a file that a live row names, by its path
+    below the source root.
     """
     wanted = profile.synthesis
     seed = wanted.seed
     domains = lexicon.load()
     pool = programs.Pool()
 
-    live, drops = expand_live_code(doc_rows, domains, profile, pool, check_vox, wanted.programs)
+    live, drops = expand_live_code(
+        doc_rows, domains, profile, pool, check_vox, wanted.programs, read_source
+    )
     log(f"live code: {len(live)} rows")
 
     stream = programs.candidates(template_files.load(), domains, seed)
@@ -67,11 +71,11 @@ def synthesize(
     # Programs of their own, so that no answer is also that of another row.
     sound, lost = programs.take(stream, wanted.repairs, pool, seed, check_vox)
     drops += lost
-    mended, lost = make_repairs(sound, profile, check_vox, seed)
+    mended, lost = make_repairs(sound, profile, pool, check_vox, seed)
     drops += lost
     log(f"repairs: {len(mended)} rows")
 
-    talks, lost = make_dialogues(rust_rows, domains, profile, pool, check_vox)
+    talks, lost = make_dialogues(rust_rows, domains, profile, pool, check_vox, read_source)
     drops += lost
     log(f"dialogues: {len(talks)} rows")
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import polars as pl
 
+from vox_assets.rows import Message
 from vox_assets.synthesize.coverage import drifted, missing
+from vox_assets.synthesize.programs import NEAR_INSTRUCTION, without_code
+from vox_assets.synthesize.similarity import share_alike
 from vox_assets.verdicts import Verdict
+
+#: Largest share of requests that may resemble an earlier one: repairs of one construct share
+#: diagnostics, and live programs are few.
+MAX_ALIKE = 0.03
 
 
 def answers_parse(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> Verdict:
@@ -23,6 +30,25 @@ def answers_parse(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) ->
                 if fault:
                     faults.append(f"{pair_id}: {fault}")
     return Verdict.none_of(faults, "Vox answers that do not parse", looked_at)
+
+
+def instructions_alike(rows: pl.DataFrame) -> float:
+    """Share of Vox rows whose request comes within Self-Instruct's ROUGE-L of an earlier one.
+
+    Compared are requests of one task family and construct, all turns of a dialogue together and
+    without the code that they quote.
+    """
+    alike = total = 0.0
+    vox = rows.filter(pl.col("language") == "vox")
+    for _, group in vox.group_by("task_family", "category", maintain_order=True):
+        total += group.height
+        requests = [without_code(_asked(turns)) for turns in group["messages"].to_list()]
+        alike += group.height * share_alike(requests, NEAR_INSTRUCTION)
+    return alike / total if total else 0.0
+
+
+def _asked(messages: Iterable[Message]) -> str:
+    return "\n".join(turn["content"] for turn in messages if turn["role"] == "user")
 
 
 def constructs_covered(coverage: pl.DataFrame) -> Verdict:

@@ -88,7 +88,7 @@ def bullets(told: Rendered, goal: str, rng: random.Random) -> str:
         (
             f"{_capital(goal)} (Vox):",
             f"Please write Vox code to {goal}. Requirements:",
-            f"{_capital(told.domain.place)}, Vox code wanted to {goal}:",
+            f"For {told.domain.place}: Vox code to {goal}. Points:",
             f"Task: {goal}. The Vox program has",
             f"Wanted: a piece of Vox to {goal}. It has",
             f"Vox program, used by {article(told.domain.keeper)} to {goal}:",

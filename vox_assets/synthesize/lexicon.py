@@ -191,7 +191,8 @@ class Domain(Entry):
     """One small world."""
 
     name: str
-    place: str
+    #: With its article: "a town library".
+    place: Annotated[str, Field(pattern=r"^an? ")]
     keeper: str
     #: The entity in the singular and the plural, in snake_case.
     thing: tuple[str, str]
@@ -245,6 +246,20 @@ class Domain(Entry):
         return camel(self.thing[0])
 
     @property
+    def the_place(self) -> str:
+        """`the town library`, where `place` is `a town library`."""
+        return f"the {self._place_name}"
+
+    @property
+    def sign(self) -> str:
+        """`Town library`, as a heading names the place."""
+        return self._place_name[:1].upper() + self._place_name[1:]
+
+    @property
+    def _place_name(self) -> str:
+        return self.place.partition(" ")[2]
+
+    @property
     def one(self) -> str:
         return self.thing[0].replace("_", " ")
 
@@ -256,6 +271,15 @@ class Domain(Entry):
 def camel(snake: str) -> str:
     """`print_run` as `PrintRun`."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[_\s-]+", snake))
+
+
+def plural(noun: str) -> str:
+    """Several of a noun that forms its plural by rule, as words or as a name."""
+    if noun.endswith("ies"):
+        return noun  # species, series
+    if re.search(r"(?:s|x|z|ch|sh)$", noun):
+        return f"{noun}es"
+    return f"{noun[:-1]}ies" if re.search(r"[^aeiou]y$", noun) else f"{noun}s"
 
 
 def article(noun: str) -> str:

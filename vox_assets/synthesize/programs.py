@@ -8,8 +8,9 @@ close to one that was kept.
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vox_assets.profiles import Profile
@@ -31,6 +32,8 @@ WORDINGS = 2 * len(instructions.STYLES)
 
 Gate = Callable[[str], str | None]
 
+_FENCE = re.compile(r"```.*?```", re.DOTALL)
+
 
 @dataclass
 class Pool:
@@ -49,6 +52,21 @@ class Pool:
             if kept.nearest(text, NEAR_INSTRUCTION) < NEAR_INSTRUCTION:
                 return text
         return None
+
+    def least_alike(self, group: str, texts: Iterable[str]) -> str:
+        """The one of some wordings that is least like what the group was asked so far.
+
+        Quoted code does not count: what it holds is not how something is asked.
+        """
+        kept = self.instructions[group]
+        best = min(texts, key=lambda text: kept.nearest(without_code(text), 0))
+        kept.add(without_code(best))
+        return best
+
+
+def without_code(text: str) -> str:
+    """A request without the code that it quotes."""
+    return _FENCE.sub("", text)
 
 
 @dataclass(frozen=True)

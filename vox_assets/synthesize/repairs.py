@@ -15,7 +15,13 @@ from dataclasses import dataclass
 
 from vox_assets.profiles import Profile
 from vox_assets.rows import Drop, Pair, turns
-from vox_assets.synthesize.programs import STAGE, Gate, Program, difficulty
+from vox_assets.synthesize.programs import (
+    STAGE,
+    Gate,
+    Pool,
+    Program,
+    difficulty,
+)
 
 TASK_FAMILY = "repair_syntax"
 
@@ -58,13 +64,19 @@ def _mistake(name: str, where: str, wrong: str | Callable[[re.Match[str]], str])
 
 
 #: A reserved word for a local name, by what beginners reach for.
-_TEMPTING_NAMES = {"total": "state", "best": "match", "names": "on", "lines": "view"}
+_TEMPTING_NAMES = {"best": "match", "candidate": "match", "value": "state", "result": "state"}
 
 
 def _rename_to_reserved(found: re.Match[str]) -> str:
     name = found["name"]
-    word = _TEMPTING_NAMES.get(name, "empty")
-    return re.sub(rf"\b{name}\b", word, found[0])
+    return re.sub(rf"\b{name}\b", _TEMPTING_NAMES.get(name, name), found[0])
+
+
+def _drop_payload_name(found: re.Match[str]) -> str:
+    """Only where a pattern names the payload again: otherwise nobody could tell its name."""
+    variant, name, kind = found.groups()
+    named_again = re.search(rf"\b{variant}\({name}\)", found.string)
+    return f"| {variant}({kind})" if named_again else found[0]
 
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -80,7 +92,7 @@ MISTAKES: tuple[Mistake, ...] = (
     _mistake("question_mark_type", r"Option\[(\w+)\]", r"\1?"),
     _mistake("bare_bracket_type", r": list\[(\w+)\]", r": [\1]"),
     _mistake("variant_without_bar", r"^(type \w+ =\n\s+)\| ", r"\1"),
-    _mistake("unnamed_payload", r"\| (\w+)\(\w+: (\w+)\)", r"| \1(\2)"),
+    _mistake("unnamed_payload", r"\| (\w+)\((\w+): (\w+)\)", _drop_payload_name),
     _mistake("trailing_comma", r"^fn (\w+)\(([^()\n]+)\)(?= to| uses| \{)", r"fn \1(\2,)"),
     _mistake("line_ends_with_operator", r"return (\w+) \+ ", "return \\1 +\n        "),
     _mistake("bar_lambda", r"\((?:fn\((\w+)\)) (?=\w)", r"(|\1| "),
@@ -90,16 +102,15 @@ MISTAKES: tuple[Mistake, ...] = (
     _mistake("increment", r"\b(\w+) \+= 1\b", r"\1++"),
     _mistake("struct_keyword", r"^type (\w+) \{", r"struct \1 {"),
     _mistake("enum_keyword", r"^type (\w+) =$", r"enum \1"),
-    _mistake("index_without_name", r"@index (\w+)\.\w+ on", r"@index \1 on"),
+    _mistake("index_without_name", r"@index (\w+)\.by_(\w+) on \(\2\)", r"@index \1 on (\2)"),
     _mistake("routes_with_colon", r"^routes \{", "routes: {"),
     _mistake("angle_markup", r"text\(\) \{ \"([^\"\n]*)\" \}", r"<p>\1</p>"),
     _mistake("component_without_parentheses", r"^component (\w+)\(\)", r"component \1"),
     _mistake("field_default", r"^(    \w+: int)$", r"\1 = 0"),
-    _mistake("state_without_value", r"\bstate (\w+): (\w+) = \S+$", r"state \1: \2"),
+    _mistake("state_without_value", r"\bstate (\w+): (\w+) = (?:0|false)$", r"state \1: \2"),
     _mistake("tool_with_call", r"@mcp\.tool \"(\w+): ([^\"]*)\"", r'@mcp.tool("\1", "\2")'),
     _mistake("python_import", r"^import (\S+) as \{([^}]*)\}", r"from \1 import \2"),
     _mistake("expression_body", r"^(fn [^\n{]+) \{\n\s+return ([^\n]+)\n\}", r"\1 = \2"),
-    _mistake("match_guard", r"^(\s+)_ => ", r"\1other if other > 0 => "),
     _mistake(
         "question_colon_choice",
         r"\bif ([\w.]+) \{ ([^{}\n]+) \} else \{ ([^{}\n]+) \}",
@@ -112,7 +123,7 @@ MISTAKES: tuple[Mistake, ...] = (
     _mistake("lifecycle_without_colon", r"\bon (mount|cleanup): \{", r"on \1 {"),
     _mistake("actor_with_state", r"^(actor \w+ \{\n)", r"\1    state seen: int = 0\n"),
     _mistake("unclosed_string", r"(return \"[^\"\n]+)\"$", r"\1"),
-    _mistake("var_keyword", r"\blet (?:mut )?(?=\w+ =)", "var "),
+    _mistake("var_keyword", r"\blet mut (?=\w+ =)", "var "),
     _mistake("python_block", r"^(fn [^\n{]+) \{\n((?:    [^\n]*\n)+)\}", r"\1:\n\2"),
     _mistake("square_match", r"\bmatch ([\w().]+) \{", r"match (\1):"),
     _mistake("parameter_lines", r"^fn (\w+)\((\w+: [\w\[\]]+), ", "fn \\1(\n    \\2,\n    "),
@@ -141,60 +152,17 @@ _OPENINGS = (
 )
 
 
-def repair(
-    program: Program, mistakes: Sequence[Mistake], profile: Profile, check_vox: Gate, seed: int
-) -> tuple[Pair, Mistake] | None:
-    """The row for the first of the mistakes that can be made here and that the gate refuses."""
-    source = program.told.source
-    rng = random.Random(f"{seed}:repair:{program.symbol}")
-    for mistake in mistakes:
-        broken = mistake.made_in(source, rng)
-        if broken is None or broken == source:
-            continue
-        message = check_vox(broken)
-        if message is None:
-            continue
-        return _pair(program, mistake, broken, message, profile, rng), mistake
-    return None
-
-
-def _pair(
-    program: Program,
-    mistake: Mistake,
-    broken: str,
-    message: str,
-    profile: Profile,
-    rng: random.Random,
-) -> Pair:
-    told = program.told
-    opening = rng.choice(_OPENINGS).format(goal=rng.choice(told.goals), message=message)
-    return Pair(
-        messages=turns(f"{opening}\n\n```vox\n{broken}\n```", told.source),
-        lane=profile.lane_for("synthetic", "code_only", told.variant.source_path),
-        response_mode="code_only",
-        task_family=TASK_FAMILY,
-        language="vox",
-        origin="synthetic",
-        category=told.variant.construct,
-        difficulty=difficulty(told.variant.level, told.source),
-        source_kind="synthetic",
-        source_path=told.variant.source_path,
-        source_start_line=told.variant.start_line,
-        source_end_line=told.variant.end_line,
-        source_symbol=f"{program.symbol}::{mistake.name}",
-    )
-
-
 def make_repairs(
-    programs: Sequence[Program], profile: Profile, check_vox: Gate, seed: int
+    programs: Sequence[Program], profile: Profile, pool: Pool, check_vox: Gate, seed: int
 ) -> tuple[list[Pair], list[Drop]]:
     """A row for every program; the mistakes made least so far are tried first."""
     made: Counter[str] = Counter({mistake.name: 0 for mistake in MISTAKES})
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for program in programs:
+        rng = random.Random(f"{seed}:repair:{program.symbol}")
         rarest_first = sorted(MISTAKES, key=lambda mistake: made[mistake.name])
-        found = repair(program, rarest_first, profile, check_vox, seed)
+        found = _broken(program.told.source, rarest_first, check_vox, rng)
         if found is None:
             drops.append(
                 Drop(
@@ -205,8 +173,49 @@ def make_repairs(
                     item=program.symbol,
                 )
             )
-        else:
-            pair, mistake = found
-            made[mistake.name] += 1
-            pairs.append(pair)
+            continue
+        mistake, broken, message = found
+        made[mistake.name] += 1
+        request = pool.least_alike(
+            f"repairs/{program.told.variant.construct}", _requests(program, broken, message, rng)
+        )
+        pairs.append(_pair(program, mistake, request, profile))
     return pairs, drops
+
+
+def _broken(
+    source: str, mistakes: Sequence[Mistake], check_vox: Gate, rng: random.Random
+) -> tuple[Mistake, str, str] | None:
+    """The first of the mistakes that can be made here and that the gate refuses, with its words."""
+    for mistake in mistakes:
+        broken = mistake.made_in(source, rng)
+        message = None if broken in (None, source) else check_vox(broken or "")
+        if broken is not None and message is not None:
+            return mistake, broken, message
+    return None
+
+
+def _requests(program: Program, broken: str, message: str, rng: random.Random) -> Iterator[str]:
+    """The ways to ask for the repair, in an order of their own."""
+    for opening in rng.sample(_OPENINGS, k=len(_OPENINGS)):
+        goal = rng.choice(program.told.goals)
+        yield f"{opening.format(goal=goal, message=message)}\n\n```vox\n{broken}\n```"
+
+
+def _pair(program: Program, mistake: Mistake, request: str, profile: Profile) -> Pair:
+    variant = program.told.variant
+    return Pair(
+        messages=turns(request, program.told.source),
+        lane=profile.lane_for("synthetic", "code_only", variant.source_path),
+        response_mode="code_only",
+        task_family=TASK_FAMILY,
+        language="vox",
+        origin="synthetic",
+        category=variant.construct,
+        difficulty=difficulty(variant.level, program.told.source),
+        source_kind="synthetic",
+        source_path=variant.source_path,
+        source_start_line=variant.start_line,
+        source_end_line=variant.end_line,
+        source_symbol=f"{program.symbol}::{mistake.name}",
+    )

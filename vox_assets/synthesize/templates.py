@@ -28,7 +28,7 @@ from typing import Any
 
 import jinja2
 
-from vox_assets.synthesize.lexicon import Attribute, Domain, Flag, State, article, camel
+from vox_assets.synthesize.lexicon import Attribute, Domain, Flag, State, article, camel, plural
 
 TEMPLATE_DIR = Path(__file__).with_name("templates")
 #: How a row names the file that it was rendered from.
@@ -112,8 +112,8 @@ class Names:
             "thing": domain.one,
             "things": domain.many,
             "a_thing": article(domain.one),
-            "place": domain.place,
-            "a_place": domain.place,
+            "the_place": domain.the_place,
+            "sign": domain.sign,
             "keeper": domain.keeper,
             "a_keeper": article(domain.keeper),
             **{attribute.role: attribute for attribute in domain.attributes},
@@ -135,6 +135,7 @@ class Names:
             "record": record,
             "value": self.state_value,
             "a": article,
+            "plural": plural,
             "camel": camel,
             "reason": self.rng.choice(REASONS),
         }
@@ -162,13 +163,14 @@ def declare(opening: str, fields: list[Attribute | Flag]) -> str:
     return f"{opening} {{\n{lines}\n}}"
 
 
-def _and(parts: list[str]) -> str:
+def enumerated(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def listing(fields: list[Attribute | Flag]) -> str:
     """Fields as an instruction names them: "`title: str` and `pages: int`"."""
-    return _and([f"`{one.name}: {one.type}`" for one in fields])
+    return enumerated([f"`{one.name}: {one.type}`" for one in fields])
 
 
 def params(fields: list[Attribute | Flag]) -> str:

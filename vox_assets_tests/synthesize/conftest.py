@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
 import polars as pl
 import pytest
 
 from vox_assets import profiles, rows
+from vox_assets.extract import source_reader
 from vox_assets.profiles import Profile, Synthesis
 from vox_assets.rows import Pair, turns
 from vox_assets.synthesize.programs import Gate
 from vox_assets.vox_syntax import check
+
+# Proofs on a whole real tree exist only where somebody names one.
+collect_ignore = [] if os.environ.get("VOX_REAL_DIR") else ["test_real_tree.py"]
 
 CHORES = """\
 // A shared house.
@@ -59,6 +66,62 @@ fn small_numbers() to Unit {
 """
 
 
+#: Shows only the first function of the golden file.
+PAGE = "# Words\n\n```vox\n{{#include ../../examples/golden/counts.vox:first}}\n```\n"
+COUNTS = """\
+// ANCHOR: first
+fn doubled(n: int) to int {
+    return n * 2
+}
+// ANCHOR_END: first
+
+fn rated(n: int) to str {
+    if doubled(n) > 10 {
+        return "high"
+    }
+    return "low"
+}
+"""
+
+BOAT = """\
+pub struct Boat {
+    crew: Vec<String>,
+}
+
+impl Boat {
+    pub fn crewed(&self) -> usize {
+        self.crew.iter().filter(|name| !name.is_empty()).count()
+    }
+
+    pub fn board(&mut self, name: &str) {
+        self.crew.push(name.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crowd() -> Boat {
+        Boat { crew: vec![String::new(); 9] }
+    }
+
+    #[test]
+    fn nobody_without_a_name_is_crew() {
+        let mut boat = Boat { crew: Vec::new() };
+        boat.board("Ada");
+        boat.board("");
+        assert_eq!(boat.crewed(), 1);
+    }
+
+    #[test]
+    fn a_crowd_has_no_names() {
+        assert_eq!(crowd().crewed(), 0);
+    }
+}
+"""
+
+
 def live_pair(source: str, symbol: str) -> Pair:
     return Pair(
         messages=turns(f"Write the Vox of {symbol}. `longest` keeps the longest word.", source),
@@ -71,8 +134,8 @@ def live_pair(source: str, symbol: str) -> Pair:
         difficulty=3,
         source_kind="docs",
         source_path=f"docs/src/{symbol}.md",
-        source_start_line=10,
-        source_end_line=30,
+        source_start_line=3,
+        source_end_line=5,
         source_symbol=symbol,
         source_commit="c0ffee",
     )
@@ -119,7 +182,7 @@ def doc_rows() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def rust_rows() -> pl.DataFrame:
-    """A type, two methods of its `impl` and a documented use of one."""
+    """A type and two methods of its `impl`."""
     boat = "vox_mcp_boats::Boat"
     fill = "    self.crew.iter().filter(|name| !name.is_empty()).count()"
     return rows.to_frame(
@@ -144,16 +207,23 @@ def rust_rows() -> pl.DataFrame:
                 "implement_from_doc",
                 "Takes somebody aboard.",
                 "impl Boat {\n    pub fn board(&mut self, name: &str) {\n"
-                "        self.crew.push(name.to_owned());\n    }\n}",
+                "        let name = name.trim();\n        if self.crew.len() < 9 {\n"
+                "            self.crew.push(name.to_owned());\n        }\n    }\n}",
                 40,
-            ),
-            rust_pair(
-                f"{boat}::crewed",
-                "use_api",
-                "Show how to use `crewed`.",
-                "let mut boat = Boat::default();\n"
-                'boat.board("Ada");\nassert_eq!(boat.crewed(), 1);',
-                60,
             ),
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def read_source(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The files that the live rows name: a page that includes a part of a program, and Rust."""
+    root = tmp_path_factory.mktemp("tree")
+    for path, text in (
+        ("docs/src/counts.md", PAGE),
+        ("examples/golden/counts.vox", COUNTS),
+        ("crates/vox-mcp-boats/src/lib.rs", BOAT),
+    ):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return source_reader(root)

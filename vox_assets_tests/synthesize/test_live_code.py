@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -8,16 +10,18 @@ from hypothesis import strategies as st
 from vox_assets import rows
 from vox_assets.profiles import Profile
 from vox_assets.rows import Pair
-from vox_assets.synthesize import lexicon, live_code
+from vox_assets.synthesize import lexicon, live_code, live_tasks
 from vox_assets.synthesize.programs import Gate, Pool
 from vox_assets_tests.synthesize.conftest import live_pair
 
+Reader = Callable[[str], str]
+
 
 @pytest.fixture(scope="module")
-def made(doc_rows: pl.DataFrame, profile: Profile, gate: Gate) -> list[Pair]:
-    pairs, drops = live_code.expand_live_code(doc_rows, lexicon.load(), profile, Pool(), gate, 300)
-    assert drops == []
-    return pairs
+def made(doc_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Reader) -> list[Pair]:
+    return live_code.expand_live_code(
+        doc_rows, lexicon.load(), profile, Pool(), gate, 300, read_source
+    )[0]
 
 
 def _one(made: list[Pair], family: str) -> Pair:
@@ -72,13 +76,50 @@ def test_a_completion_is_the_declaration_whose_body_the_prompt_cuts(made: list[P
     assert "`longest` keeps the longest word." in pair.prompt, "the parent's words are kept"
 
 
-def test_tests_are_the_documented_one_and_one_read_off_a_match(made: list[Pair]) -> None:
+def test_tests_are_the_documented_one_and_those_whose_outcome_was_computed(
+    made: list[Pair],
+) -> None:
     answers = [pair.response for pair in made if pair.task_family == "write_test"]
     assert any(answer.startswith('@test("one and two have words")') for answer in answers)
     assert (
-        "@test\nfn word_for_for_known_values() to Unit {\n"
-        '    assert(word_for(1) is "one")\n    assert(word_for(2) is "two")\n}'
+        "@test\nfn word_for_is_right() to Unit {\n"
+        '    assert(word_for(1) is "one")\n    assert(word_for(2) is "two")\n'
+        '    assert(word_for(3) is "many")\n    assert(word_for(0) is "many")\n}'
     ) in answers
+
+
+def test_a_function_that_ignores_its_input_gets_no_test(
+    profile: Profile, gate: Gate, read_source: Reader
+) -> None:
+    frame = rows.to_frame([live_pair('fn same(n: int) to str {\n    return "x"\n}', "same")])
+    made = live_code.expand_live_code(frame, lexicon.load(), profile, Pool(), gate, 9, read_source)
+    assert made == ([], [])
+
+
+def test_a_fence_that_includes_a_part_stands_for_the_whole_file(
+    profile: Profile, gate: Gate, read_source: Reader
+) -> None:
+    shown = live_pair("fn doubled(n: int) to int {\n    return n * 2\n}", "counts")
+    (live,) = live_code.programs(rows.to_frame([shown]), read_source)
+    assert [one.name for one in live.declared] == ["doubled", "rated"]
+    assert live.parents == (shown.pair_id,)
+    pairs, _ = live_code.expand_live_code(
+        rows.to_frame([shown]), lexicon.load(), profile, Pool(), gate, 30, read_source
+    )
+    (test,) = [pair for pair in pairs if "test_rated" in pair.source_symbol]
+    assert 'assert(rated(10) is "high")' in test.response
+    assert "fn doubled" in test.prompt, "what the function calls is shown with it"
+
+
+def test_the_texts_of_a_missing_part_are_told(
+    profile: Profile, gate: Gate, read_source: Reader
+) -> None:
+    shown = live_pair("fn doubled(n: int) to int {\n    return n * 2\n}", "counts")
+    pairs, _ = live_code.expand_live_code(
+        rows.to_frame([shown]), lexicon.load(), profile, Pool(), gate, 30, read_source
+    )
+    (completed,) = [pair for pair in pairs if "body_of_rated" in pair.source_symbol]
+    assert 'The missing part uses `"low"`.' in completed.prompt
 
 
 def test_the_existing_test_is_not_shown_in_the_prompt(made: list[Pair]) -> None:
@@ -89,36 +130,47 @@ def test_the_existing_test_is_not_shown_in_the_prompt(made: list[Pair]) -> None:
 
 def test_strings_keep_their_words_and_follow_in_their_holes() -> None:
     source = 'fn boat() to str { return "boat {boat} is boat" } // boat'
-    assert live_code.renamed(source, {"boat": "tram"}) == (
+    assert live_tasks.renamed(source, {"boat": "tram"}) == (
         'fn tram() to str { return "boat {tram} is boat" } // boat'
     )
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_renaming_nothing_changes_nothing(text: str) -> None:
-    assert live_code.renamed(text, {}) == text
+    assert live_tasks.renamed(text, {}) == text
 
 
 def test_a_program_that_speaks_in_phrases_is_not_carried_into_another_domain(
-    profile: Profile, gate: Gate
+    profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     source = (
         "type Boat {\n    hull: str\n    crew: int\n}\n\n"
         'fn note(b: Boat) to str {\n    return b.hull + " is at sea"\n}'
     )
     pairs, _ = live_code.expand_live_code(
-        rows.to_frame([live_pair(source, "sea")]), lexicon.load(), profile, Pool(), gate, 100
+        rows.to_frame([live_pair(source, "sea")]),
+        lexicon.load(),
+        profile,
+        Pool(),
+        gate,
+        100,
+        read_source,
     )
     assert all(pair.task_family != "rename_domain" for pair in pairs)
 
 
 def test_live_rows_leave_the_larger_part_to_templates(
-    doc_rows: pl.DataFrame, profile: Profile, gate: Gate
+    doc_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
-    pairs, _ = live_code.expand_live_code(doc_rows, lexicon.load(), profile, Pool(), gate, 6)
+    pairs, _ = live_code.expand_live_code(
+        doc_rows, lexicon.load(), profile, Pool(), gate, 6, read_source
+    )
     assert len(pairs) == 2
 
 
-def test_prose_and_broken_code_are_no_parents(profile: Profile, gate: Gate) -> None:
+def test_prose_and_broken_code_are_no_parents(
+    profile: Profile, gate: Gate, read_source: Reader
+) -> None:
     frame = rows.to_frame([live_pair("fn broken( {", "broken")])
-    assert live_code.expand_live_code(frame, lexicon.load(), profile, Pool(), gate, 9) == ([], [])
+    made = live_code.expand_live_code(frame, lexicon.load(), profile, Pool(), gate, 9, read_source)
+    assert made == ([], [])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import polars as pl
 import pytest
@@ -22,9 +23,13 @@ from vox_assets.vox_syntax import CONSTRUCTS
 
 @pytest.fixture(scope="module")
 def made(
-    rust_rows: pl.DataFrame, doc_rows: pl.DataFrame, profile: Profile, gate: Gate
+    rust_rows: pl.DataFrame,
+    doc_rows: pl.DataFrame,
+    profile: Profile,
+    gate: Gate,
+    read_source: Callable[[str], str],
 ) -> Synthesis:
-    return synthesize(rust_rows, doc_rows, profile, check_vox=gate)
+    return synthesize(rust_rows, doc_rows, profile, check_vox=gate, read_source=read_source)
 
 
 def test_as_many_rows_as_the_profile_asks_for(made: Synthesis, profile: Profile) -> None:
@@ -67,7 +72,9 @@ def test_parents_are_live_rows(
 
 _DIGEST = """
 import hashlib, polars as pl, sys
+from pathlib import Path
 from vox_assets import profiles
+from vox_assets.extract import source_reader
 from vox_assets.profiles import Synthesis
 from vox_assets.synthesize import synthesize
 from vox_assets.vox_syntax import check
@@ -75,7 +82,8 @@ few = Synthesis(seed=3, programs=40, dialogues=6, repairs=6)
 profile = profiles.load("sample").model_copy(update={"synthesis": few})
 gate = lambda source: next(map(str, check(source)), None)
 frames = [pl.read_parquet(path) for path in sys.argv[1:]]
-made = synthesize(*frames, profile, check_vox=gate)
+read = source_reader(Path.cwd())
+made = synthesize(*frames, profile, check_vox=gate, read_source=read)
 print(hashlib.sha256((made.rows.write_json() + made.drops.write_json()).encode()).hexdigest())
 """
 
