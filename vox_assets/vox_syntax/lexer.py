@@ -126,6 +126,13 @@ def _lexemes(source: str) -> Iterator[_Lexeme]:
             line, line_start = line + 1, position
 
 
+def refuse_dropped(source: str) -> None:
+    """Raise `VoxSyntaxError` at the first thing that the compiler's lexer drops without a word."""
+    for lexeme in _lexemes(source):
+        if lexeme.group == "number" and lexeme.text.isdigit() and int(lexeme.text) > _LARGEST_INT:
+            raise lexeme.error("the number does not fit 64 bits")
+
+
 def _unreadable(source: str, position: int) -> str:
     """Explain a character that starts no token."""
     character = source[position]
