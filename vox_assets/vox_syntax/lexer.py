@@ -133,6 +133,17 @@ def refuse_dropped(source: str) -> None:
             raise lexeme.error("the number does not fit 64 bits")
 
 
+def open_bracket(source: str) -> _Lexeme | None:
+    """The innermost bracket that is not closed at the end of a text that can be split."""
+    opened: list[_Lexeme] = []
+    for lexeme in _lexemes(source):
+        if lexeme.text in _OPENERS:
+            opened.append(lexeme)
+        elif lexeme.text in _CLOSERS and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
 def _unreadable(source: str, position: int) -> str:
     """Explain a character that starts no token."""
     character = source[position]
