@@ -209,7 +209,7 @@ def _check_vox(options: argparse.Namespace) -> int:
             faults[path] = f" cannot be read: {' '.join(str(error).split())}"
     for ui_module in (False, True):
         paths = [path for path in sources if path.name.endswith(".vox.ui") is ui_module]
-        verdicts = front_end.check([sources[path] for path in paths], ui_module=ui_module)
+        verdicts = front_end.check([sources[path] for path in paths], ui_module=ui_module, log=_log)
         faults.update(zip(paths, verdicts, strict=True))
     failed = [path for path in options.files if faults[path] is not None]
     for path in failed:

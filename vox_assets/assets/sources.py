@@ -101,7 +101,7 @@ def synthetic_pairs(
     )
     # The built-in grammar has judged while rows were made; a compiler is asked once, in batches.
     asset = context.asset_key.to_user_string()
-    sound, refused = drop_refused(made.rows, front_end, asset)
+    sound, refused = drop_refused(made.rows, front_end, asset, context.log.info)
     rows, repeated, saved = trim_rows(sound, asset)
     drops = pl.concat([made.drops, refused, repeated])
     lake.write_account("synthetic_pairs", "drops", drops)

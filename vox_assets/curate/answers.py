@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from vox_assets.engine.progress import Log, silent
 from vox_assets.rows import Drop, Message, drops_to_frame
 from vox_assets.vox_syntax.frontend import FrontEnd
 
@@ -22,7 +23,7 @@ class AnswerFault(NamedTuple):
     fault: str
 
 
-def answer_faults(rows: pl.DataFrame, front_end: FrontEnd) -> list[AnswerFault]:
+def answer_faults(rows: pl.DataFrame, front_end: FrontEnd, log: Log = silent) -> list[AnswerFault]:
     """What `front_end` refuses of the Vox answers of `rows`, in their order.
 
     An answer may build on the code before it in its dialogue: it is good by itself, or together
@@ -40,7 +41,7 @@ def answer_faults(rows: pl.DataFrame, front_end: FrontEnd) -> list[AnswerFault]:
     depth = 0
     while pending:
         programs = ["\n\n".join(answers[number][1][-depth - 1 :]) for number in pending]
-        verdicts = front_end.check(programs)
+        verdicts = front_end.check(programs, log=log)
         refused = []
         for number, fault in zip(pending, verdicts, strict=True):
             if fault is None:
@@ -73,11 +74,11 @@ def _chains(messages: list[Message]) -> Iterator[list[str]]:
 
 
 def drop_refused(
-    rows: pl.DataFrame, front_end: FrontEnd, stage: str
+    rows: pl.DataFrame, front_end: FrontEnd, stage: str, log: Log = silent
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows whose Vox answers `front_end` accepts, and the others as drops with the fault."""
     faults: dict[int, str] = {}
-    for row, _, fault in answer_faults(rows, front_end):
+    for row, _, fault in answer_faults(rows, front_end, log):
         faults.setdefault(row, fault)
     places = rows.select("source_path", "source_start_line", "source_symbol")
     drops = []

@@ -149,17 +149,21 @@ def _refuse_misread(source: str, tree: Tree[Token]) -> None:
     result and is no variable.
     """
     called: set[str] = set(_CONSTRUCTORS)
-    elements: list[Tree[Token]] = []
+    elements: list[tuple[str, Tree[Token]]] = []
     for node, shown in walk(tree):
         children = [child for child in node.children if isinstance(child, Tree)]
         if node.data in ("variant", "function"):
             # Decorators may stand before a function's name.
-            name = next((child for child in node.children if isinstance(child, Token)), "")
+            name = next((str(child) for child in node.children if isinstance(child, Token)), "")
             if node.data == "variant" or name in VIEW_TAGS:
-                called.add(str(name))
+                called.add(name)
         elif node.data == "call":
-            if all(argument.data == "named_argument" for argument in children[1].children):
-                elements.append(node)
+            callee, arguments = children
+            if callee.data == "name" and all(
+                isinstance(given, Tree) and given.data == "named_argument"
+                for given in arguments.children
+            ):
+                elements.append((str(callee.children[0]), node))
         elif node.data == "lambda":
             if re.match(r"to\b", source[children[-1].meta.start_pos :]):
                 raise _misread(children[-1], "`to` after a lambda's parameters starts its result")
@@ -169,10 +173,9 @@ def _refuse_misread(source: str, tree: Tree[Token]) -> None:
                 if child.data in _VALUES:
                     text = source[child.meta.start_pos : child.meta.end_pos].splitlines()[0]
                     raise _misread(child, f"the value of `{text[:40]}` is not used")
-    for node in elements:
-        callee = node.children[0].children[0]
-        if callee in called:
-            raise _misread(node, f"`{callee}(..)` without a positional argument is a view element")
+    for name, node in elements:
+        if name in called:
+            raise _misread(node, f"`{name}(..)` without a positional argument is a view element")
 
 
 def _misread(node: Tree[Token], message: str) -> VoxSyntaxError:

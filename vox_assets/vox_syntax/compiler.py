@@ -31,6 +31,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from vox_assets.engine.cache import BlobCache, content_key
+from vox_assets.engine.progress import Log, progress, silent
 from vox_assets.vox_syntax.diagnostics import VoxSyntaxError
 from vox_assets.vox_syntax.lexer import refuse_dropped
 
@@ -96,43 +97,42 @@ class Compiler:
         told = " ".join(lines[0].split())[:MAX_MESSAGE]
         return told if code == 0 and told else f"{self.program.name} of unknown version"
 
-    def check(self, sources: Sequence[str], *, ui_module: bool = False) -> list[str | None]:
+    def check(
+        self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
+    ) -> list[str | None]:
         """For each program the compiler's first error as `line:column: message`, or None."""
         ending = ".vox.ui" if ui_module else ".vox"
-        faults: dict[str, str | None] = {source: _dropped(source) for source in sources}
+        faults = {source: _dropped(source) for source in sources}
         keys = {
             source: content_key(self._fingerprint, ending, source)
             for source, fault in faults.items()
             if fault is None
         }
         known = self._store.get(keys.values()) if self._store else {}
-        faults.update(
-            {source: json.loads(known[key]) for source, key in keys.items() if key in known}
-        )
-        asked = [source for source, key in keys.items() if key not in known]
-        for start in range(0, len(asked), BATCH):
-            batch = asked[start : start + BATCH]
-            outcomes = self._judge(batch, ending)
-            faults.update(
-                {
-                    source: f"no verdict: {outcome}"
-                    if isinstance(outcome, NoVerdictError)
-                    else outcome
-                    for source, outcome in outcomes.items()
-                }
-            )
-            told = {
-                keys[source]: json.dumps(outcome).encode()
-                for source, outcome in outcomes.items()
-                if not isinstance(outcome, NoVerdictError)
-            }
-            if self._store:
-                self._store.put(told)
-            if not told:
-                # Nobody waits for a compiler that does not work: one batch is enough to tell.
-                left = "no verdict: the compiler gave none on any program of the batch before"
-                faults.update(dict.fromkeys(asked[start + BATCH :], left))
-                break
+        asked = []
+        for source, key in keys.items():
+            if key in known:
+                faults[source] = json.loads(known[key])
+            else:
+                asked.append(source)
+        with progress("vox check", len(asked), "programs", log) as done:
+            for start in range(0, len(asked), BATCH):
+                verdicts, failures = self._judge(asked[start : start + BATCH], ending)
+                faults |= verdicts
+                faults |= {source: f"no verdict: {why}" for source, why in failures.items()}
+                if self._store:
+                    self._store.put(
+                        {
+                            keys[source]: json.dumps(told).encode()
+                            for source, told in verdicts.items()
+                        }
+                    )
+                done(len(verdicts) + len(failures))
+                if not verdicts:
+                    # Nobody waits for a compiler that does not work: one batch is enough to tell.
+                    left = "no verdict: the compiler gave none on any program of the batch before"
+                    faults |= dict.fromkeys(asked[start + BATCH :], left)
+                    break
         return [faults[source] for source in sources]
 
     @cached_property
@@ -146,29 +146,36 @@ class Compiler:
             return f"{self.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
         return self.name
 
-    def _judge(self, sources: Sequence[str], ending: str) -> dict[str, str | NoVerdictError | None]:
-        """Ask about every program of a batch, several at a time."""
+    def _judge(
+        self, sources: Sequence[str], ending: str
+    ) -> tuple[dict[str, str | None], dict[str, str]]:
+        """The verdicts on a batch, asked for several at a time, and why others are missing."""
         deadline = time.monotonic() + BATCH_SECONDS
+        verdicts: dict[str, str | None] = {}
+        failures: dict[str, str] = {}
         with TemporaryDirectory(prefix="vox-check-", ignore_cleanup_errors=True) as folder:
 
-            def ask(number: int) -> str | NoVerdictError | None:
-                seconds = min(PROGRAM_SECONDS, deadline - time.monotonic())
-                if seconds <= 0:
-                    return NoVerdictError(f"its batch took longer than {BATCH_SECONDS:g} s")
+            def ask(number: int) -> None:
+                source = sources[number]
                 place = Path(folder, str(number))
                 place.mkdir()
                 file = place / f"program{ending}"
-                file.write_bytes(sources[number].encode("utf-8", "surrogatepass"))
+                file.write_bytes(source.encode("utf-8", "surrogatepass"))
+                seconds = min(PROGRAM_SECONDS, deadline - time.monotonic())
                 try:
-                    return _verdict(*self._run([*_OPTIONS, file.name], place, seconds))
+                    if seconds <= 0:
+                        raise NoVerdictError(f"its batch took longer than {BATCH_SECONDS:g} s")
+                    verdicts[source] = _verdict(*self._run([*_OPTIONS, file.name], place, seconds))
                 except NoVerdictError as error:
-                    return error
+                    failures[source] = str(error)
 
-            pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+            pool = ThreadPoolExecutor(os.cpu_count())
             try:
-                return dict(zip(sources, pool.map(ask, range(len(sources))), strict=True))
+                list(pool.map(ask, range(len(sources))))
             finally:
+                # A cancelled run waits for the few programs at work, not for the batch.
                 pool.shutdown(cancel_futures=True)
+        return verdicts, failures
 
     def _run(self, arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int, str]:
         """Exit code and output of the compiler; raises NoVerdictError when it must be stopped."""

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Protocol
 
+from vox_assets.engine.progress import Log, silent
 from vox_assets.vox_syntax.builtin import check
 
 REMEMBERED = 20_000
@@ -27,10 +28,13 @@ class FrontEnd(Protocol):
     def name(self) -> str:
         """What judges, with its version; recorded with the tables that it judged."""
 
-    def check(self, sources: Sequence[str], *, ui_module: bool = False) -> list[str | None]:
+    def check(
+        self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
+    ) -> list[str | None]:
         """For each program why it is refused, in one line, or None when it is good.
 
         `ui_module` is for ``.vox.ui`` files, where state and effects may stand at the top level.
+        Progress goes to `log`.
         """
 
 
@@ -41,7 +45,9 @@ class BuiltInGrammar:
     def name(self) -> str:
         return f"built-in grammar {_digest()}"
 
-    def check(self, sources: Sequence[str], *, ui_module: bool = False) -> list[str | None]:
+    def check(
+        self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
+    ) -> list[str | None]:
         return [_fault(source, ui_module) for source in sources]
 
 

@@ -195,7 +195,8 @@ class _Context:
         """Whether what came before may be complete although no line end follows it."""
         return (
             self.last == "}"
-            or text in _MEMBERS
+            # What stands on the line of a `return` is its value.
+            or (text in _MEMBERS and self.last != "return")
             or (self.after_view_call and self.bracket.is_children)
         )
 

@@ -368,3 +368,8 @@ def test_to_after_the_parameters_of_a_lambda_is_no_variable() -> None:
     assert check("fn bake() { let f = fn(a) to.b }")
     assert check("fn bake() { let f = fn(a) to int { return a } }") == []
     assert check("fn bake() { let f = fn(a) total }") == []
+
+
+def test_a_member_on_the_line_of_a_return_is_refused() -> None:
+    assert check('component Oven() { return view: text() { "a" } }')
+    assert check('component Oven() { return\nview: text() { "a" } }') == []
