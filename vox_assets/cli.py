@@ -18,7 +18,13 @@ from vox_assets.engine.files import atomic_file, write_text
 from vox_assets.engine.lake import TableMissingError
 from vox_assets.engine.models import ModelError
 from vox_assets.extract import SourceError
-from vox_assets.resources.settings import Settings, SettingsError, load_settings
+from vox_assets.resources.settings import (
+    Settings,
+    SettingsError,
+    find_compiler,
+    load_settings,
+    search_path,
+)
 from vox_assets.rows import pair_id, turns
 
 if TYPE_CHECKING:
@@ -63,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("source", type=Path, metavar="SOURCE")
     extract.add_argument("out", type=Path, metavar="OUT")
 
-    check = command("check-vox", _check_vox, "whether Vox files parse")
+    check = command("check-vox", _check_vox, "whether Vox files are good, says the front end")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
     dedup = command("dedup", _dedup, "one copy of each row of a table with prompt and response")
@@ -164,8 +170,9 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _extract(options: argparse.Namespace) -> int:
-    from vox_assets.curate.syntax import vox_fault
     from vox_assets.extract import extract_docs, extract_rust, git_commit
+    from vox_assets.resources.frontend import front_end
+    from vox_assets.vox_syntax.frontend import one_by_one
 
     _check_ending(options.out)
     settings = load_settings()
@@ -174,7 +181,11 @@ def _extract(options: argparse.Namespace) -> int:
         found = extract_rust(options.source, settings.profile, commit=commit, log=_log)
     else:
         found = extract_docs(
-            options.source, settings.profile, commit=commit, check_vox=vox_fault, log=_log
+            options.source,
+            settings.profile,
+            commit=commit,
+            check_vox=one_by_one(front_end(settings)),
+            log=_log,
         )
     write_table(found.rows, options.out)
     for path, reason in (
@@ -186,21 +197,25 @@ def _extract(options: argparse.Namespace) -> int:
 
 
 def _check_vox(options: argparse.Namespace) -> int:
-    from vox_assets.vox_syntax import check
+    from vox_assets.resources.frontend import compiler_or_grammar
 
-    failed = 0
+    front_end = compiler_or_grammar(find_compiler(), search_path())
+    faults: dict[Path, str | None] = {}
+    sources: dict[Path, str] = {}
     for path in options.files:
         try:
-            source = path.read_text(encoding="utf-8")
+            sources[path] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            print(f"{path}: cannot be read: {' '.join(str(error).split())}")
-            failed += 1
-            continue
-        diagnostics = check(source, ui_module=path.name.endswith(".vox.ui"))
-        for diagnostic in diagnostics:
-            print(f"{path}:{diagnostic}")
-        failed += bool(diagnostics)
-    _log(f"{len(options.files) - failed} of {len(options.files)} files parse")
+            faults[path] = f" cannot be read: {' '.join(str(error).split())}"
+    for ui_module in (False, True):
+        paths = [path for path in sources if path.name.endswith(".vox.ui") is ui_module]
+        verdicts = front_end.check([sources[path] for path in paths], ui_module=ui_module, log=_log)
+        faults.update(zip(paths, verdicts, strict=True))
+    failed = [path for path in options.files if faults[path] is not None]
+    for path in failed:
+        print(f"{path}:{faults[path]}")
+    good = len(options.files) - len(failed)
+    _log(f"{good} of {len(options.files)} files are good, says {front_end.name}")
     return 1 if failed else 0
 
 

@@ -14,6 +14,7 @@ import pytest
 from vox_assets.cli import main, read_table, write_table
 from vox_assets.engine.models import LocalModel
 from vox_assets.rows import SCHEMA
+from vox_assets_tests.vox_syntax.vox_on_disk import install
 
 SAMPLE = Path("data/sample_workspace")
 
@@ -46,6 +47,28 @@ def test_check_vox_prints_the_place_and_fails(
     assert main(["check-vox", str(good)]) == 0
     assert main(["check-vox", str(good), str(bad)]) == 1
     assert f"{bad}:2:12" in capsys.readouterr().out
+
+
+def test_check_vox_asks_the_compiler_where_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOX_FRONTEND", str(install(tmp_path)))
+    files = [tmp_path / "good.vox", tmp_path / "screen.vox.ui", tmp_path / "bad.vox"]
+    for path, source in zip(files, ["good", "good", "refuse"], strict=True):
+        path.write_text(source)
+    assert main(["check-vox", *map(str, files[:2])]) == 0
+    assert main(["check-vox", *map(str, files)]) == 1
+    told = capsys.readouterr()
+    assert told.out == f"{files[2]}:2:5: Undefined variable: fish\n"
+    assert told.err.endswith("2 of 3 files are good, says vox 9.8.7+build.65 (abcdef0)\n")
+
+
+def test_check_vox_refuses_a_compiler_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOX_FRONTEND", str(tmp_path / "vox"))
+    assert main(["check-vox", str(tmp_path / "good.vox")]) == 1
+    assert capsys.readouterr().err.startswith("vox-assets: VOX_FRONTEND: ")
 
 
 def test_check_vox_names_a_file_that_it_cannot_read(

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, table
+from vox_assets.curate.answers import drop_refused
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
@@ -11,6 +12,7 @@ from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commi
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
+from vox_assets.vox_syntax.frontend import FrontEnd, one_by_one
 
 GROUP = "sources"
 
@@ -63,16 +65,17 @@ def doc_qa_pairs(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    front_end: dg.ResourceParam[FrontEnd],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Code rows from Vox fences and prose rows from the sections of eligible pages."""
     found = extract_docs(
         settings.source_dir,
         settings.profile,
         commit=git_commit(settings.source_dir),
-        check_vox=vox_fault,
+        check_vox=one_by_one(front_end),
         log=context.log.info,
     )
-    return _source_result(context, lake, found)
+    return _source_result(context, lake, found, front_end=front_end.name)
 
 
 @dg.asset(
@@ -85,6 +88,7 @@ def synthetic_pairs(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    front_end: dg.ResourceParam[FrontEnd],
     raw_rust_fns: pl.DataFrame,
     doc_qa_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -97,8 +101,11 @@ def synthetic_pairs(
         read_source=source_reader(settings.source_dir),
         log=context.log.info,
     )
-    rows, repeated, saved = trim_rows(made.rows, context.asset_key.to_user_string())
-    drops = pl.concat([made.drops, repeated])
+    # The built-in grammar has judged while rows were made; a compiler is asked once, in batches.
+    asset = context.asset_key.to_user_string()
+    sound, refused = drop_refused(made.rows, front_end, asset, context.log.info)
+    rows, repeated, saved = trim_rows(sound, asset)
+    drops = pl.concat([made.drops, refused, repeated])
     lake.write_account("synthetic_pairs", "drops", drops)
     lake.write_account("synthetic_pairs", "coverage", made.coverage)
     context.log.info(f"{rows.height:,} rows, {drops.height:,} dropped")
@@ -107,6 +114,7 @@ def synthetic_pairs(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            "front_end": front_end.name,
             "characters_trimmed": dict(saved),
             "coverage": table(made.coverage),
             "instructions_alike": instructions_alike(rows),
@@ -116,7 +124,7 @@ def synthetic_pairs(
 
 
 def _source_result(
-    context: dg.AssetExecutionContext, lake: Lake, found: Extraction
+    context: dg.AssetExecutionContext, lake: Lake, found: Extraction, **told: str
 ) -> dg.MaterializeResult[pl.DataFrame]:
     asset = context.asset_key.to_user_string()
     rows, repeated, saved = trim_rows(found.rows, asset)
@@ -131,6 +139,7 @@ def _source_result(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            **told,
             "files": table(found.files.group_by("status").len("files").sort("status")),
             "characters_trimmed": dict(saved),
         },

@@ -4,12 +4,13 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.checks.report import report, warn
-from vox_assets.curate.syntax import vox_fault
+from vox_assets.curate.answers import faults_by_answer
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import audit
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import audit as synthesis_audit
 from vox_assets.verdicts import Verdict
+from vox_assets.vox_syntax.frontend import FrontEnd
 
 
 @dg.asset_check(asset="raw_rust_fns")
@@ -49,15 +50,21 @@ def eligible_pages_only(
 
 
 @dg.asset_check(asset="doc_qa_pairs")
-def lane_purity(doc_qa_pairs: pl.DataFrame) -> dg.AssetCheckResult:
+def lane_purity(
+    front_end: dg.ResourceParam[FrontEnd], doc_qa_pairs: pl.DataFrame
+) -> dg.AssetCheckResult:
     """Code answers are code and prose answers are prose."""
-    return report(audit.lane_purity(doc_qa_pairs, vox_fault))
+    faults = faults_by_answer(doc_qa_pairs, front_end)
+    return report(audit.lane_purity(doc_qa_pairs, faults.get))
 
 
 @dg.asset_check(asset="synthetic_pairs")
-def vox_syntax(synthetic_pairs: pl.DataFrame) -> dg.AssetCheckResult:
-    """Every Vox answer parses, in every turn."""
-    return report(synthesis_audit.answers_parse(synthetic_pairs, vox_fault))
+def vox_syntax(
+    front_end: dg.ResourceParam[FrontEnd], synthetic_pairs: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """The front end accepts every Vox answer, in every turn."""
+    faults = faults_by_answer(synthetic_pairs, front_end)
+    return report(synthesis_audit.answers_parse(synthetic_pairs, faults.get))
 
 
 @dg.asset_check(asset="synthetic_pairs")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from vox_assets import vox_syntax
+from vox_assets.vox_syntax.frontend import BuiltInGrammar, one_by_one
 
-
-def vox_fault(source: str) -> str | None:
-    """The first thing the gate refuses in a Vox program, in one line; None when it is good."""
-    diagnostics = vox_syntax.check(source)
-    return str(diagnostics[0]) if diagnostics else None
+#: The first thing the built-in grammar refuses in a Vox program, in one line; None when it is good.
+vox_fault = one_by_one(BuiltInGrammar())
 
 
 def parses(language: str, text: str) -> bool:

@@ -7,6 +7,7 @@ that names the variable and what it accepts.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,15 @@ VARIABLES = (
     "VOX_PROFILE",
     "VOX_BASE_MODEL",
     "VOX_EMBEDDING_MODEL",
+    "VOX_FRONTEND",
     "VOX_ALERT_URLS",
     "VOX_UI_URL",
     "VOX_TIMEZONE",
 )
+
+
+#: The value of VOX_FRONTEND that leaves a `vox` on the path alone.
+BUILT_IN = "builtin"
 
 
 class SettingsError(ValueError):
@@ -42,6 +48,10 @@ class Settings:
     profile: profiles.Profile
     base_model: str | None = None
     embedding_model: str | None = None
+    #: The compiler that judges Vox code; None for the built-in grammar.
+    compiler: Path | None = None
+    #: Where the compiler finds what it starts.
+    search_path: str = os.defpath
     alert_urls: tuple[str, ...] = ()
     ui_url: str = "http://127.0.0.1:3000"
     timezone: str = "UTC"
@@ -92,10 +102,34 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         profile=profile,
         base_model=values["VOX_BASE_MODEL"],
         embedding_model=values["VOX_EMBEDDING_MODEL"],
+        compiler=find_compiler(env),
+        search_path=search_path(env),
         alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
         ui_url=values["VOX_UI_URL"] or Settings.ui_url,
         timezone=_timezone(values["VOX_TIMEZONE"]),
     )
+
+
+def search_path(environment: Mapping[str, str] | None = None) -> str:
+    """The folders in which programs are looked for, as in `PATH`."""
+    env = os.environ if environment is None else environment
+    return env.get("PATH", os.defpath)
+
+
+def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The `vox` that judges Vox code, or None for the built-in grammar. Raises SettingsError."""
+    env = os.environ if environment is None else environment
+    value = env.get("VOX_FRONTEND", "").strip()
+    if value == BUILT_IN:
+        return None
+    found = shutil.which(value or "vox", path=search_path(env))
+    if value and found is None:
+        fault = "is not executable" if Path(value).exists() else "is no such program"
+        raise SettingsError(
+            f"VOX_FRONTEND: {value} {fault}: expected the path of a vox compiler, its name on the "
+            f"path, or {BUILT_IN!r} for the built-in grammar"
+        )
+    return Path(found).resolve() if found else None
 
 
 def _alert_urls(value: str | None) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ itself is written down in ``grammar.lark``, tokens come from `lexer`, wording is
 and what a program contains is read off its tree in `constructs`.
 
 The gate is stricter than the compiler in one respect. The compiler drops characters it does not
-know and needs nothing between two statements, so ``!x`` reads as ``x`` and ``await f()`` as two
-statements. Such text has a parse but not the meaning its author had, and it is refused.
+know and needs nothing between two statements, so ``!x`` reads as ``x``, ``a; b`` as ``a b`` and
+``await f()`` as two statements. Such text has a parse but not the meaning its author had, and it
+is refused, in the compiler's own examples as well: a few hold a ``!`` or a ``;``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -20,7 +22,14 @@ from lark.exceptions import UnexpectedToken
 from lark.lexer import PatternStr
 
 from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice, describe
-from vox_assets.vox_syntax.lexer import HALF_RESERVED, RESERVED, VoxLexer, accepts
+from vox_assets.vox_syntax.lexer import (
+    HALF_RESERVED,
+    RESERVED,
+    VIEW_TAGS,
+    VoxLexer,
+    accepts,
+    open_bracket,
+)
 
 MAX_CHARACTERS = 200_000
 """Longer texts are refused unread: no hand-written program comes near, and work stays bounded."""
@@ -78,8 +87,12 @@ def _explain(source: str, error: UnexpectedToken) -> Diagnostic:
 
     if hint := advice(source, position):
         message = hint
-    elif token.type in ("$END", "_NL"):
-        message = f"the {'program' if token.type == '$END' else 'line'} ends too early"
+    elif token.type == "$END":
+        message = "the program ends too early"
+        if opened := open_bracket(source):
+            message += f": the `{opened.text}` at {opened.line}:{opened.column} is not closed"
+    elif token.type == "_NL":
+        message = "the line ends too early"
     elif "NAME" in takes and (token in RESERVED or token in HALF_RESERVED):
         message = f"`{token}` is a reserved word"
     elif "NAME" not in takes and "_NL" in takes:
@@ -123,24 +136,46 @@ _VALUES = frozenset(
 """Nodes that only compute a value."""
 
 
+_CONSTRUCTORS = frozenset({"Ok", "Error", "Some", "None"})
+
+
 def _refuse_misread(source: str, tree: Tree[Token]) -> None:
     """Refuse what the grammar takes and the compiler reads otherwise than its author.
 
     A bare value on a line of its own does nothing, unless it is the value of its block or shown:
-    nearly always it is a word of another language. `Ok()` is read as a view element.
+    nearly always it is a word of another language. A call without a positional argument whose
+    callee is capitalised or a view tag is a view element, so `Ok()` is one, and so is `summary()`
+    even where a function of that name is declared. After a lambda's parameters `to` starts its
+    result and is no variable.
     """
+    called: set[str] = set(_CONSTRUCTORS)
+    elements: list[tuple[str, Tree[Token]]] = []
     for node, shown in walk(tree):
         children = [child for child in node.children if isinstance(child, Tree)]
-        if node.data == "call" and not children[1].children:
-            callee = children[0].children[0]
-            if callee in ("Ok", "Error", "Some", "None"):
-                raise _misread(node, f"`{callee}()` is read as a view element")
+        if node.data in ("variant", "function"):
+            # Decorators may stand before a function's name.
+            name = next((str(child) for child in node.children if isinstance(child, Token)), "")
+            if node.data == "variant" or name in VIEW_TAGS:
+                called.add(name)
+        elif node.data == "call":
+            callee, arguments = children
+            if callee.data == "name" and all(
+                isinstance(given, Tree) and given.data == "named_argument"
+                for given in arguments.children
+            ):
+                elements.append((str(callee.children[0]), node))
+        elif node.data == "lambda":
+            if re.match(r"to\b", source[children[-1].meta.start_pos :]):
+                raise _misread(children[-1], "`to` after a lambda's parameters starts its result")
         elif node.data in ("block", "block_value", "component") and not shown:
             # A component holds no value of its own, so there even the last one is of no use.
             for child in children if node.data == "component" else children[:-1]:
                 if child.data in _VALUES:
                     text = source[child.meta.start_pos : child.meta.end_pos].splitlines()[0]
                     raise _misread(child, f"the value of `{text[:40]}` is not used")
+    for name, node in elements:
+        if name in called:
+            raise _misread(node, f"`{name}(..)` without a positional argument is a view element")
 
 
 def _misread(node: Tree[Token], message: str) -> VoxSyntaxError:

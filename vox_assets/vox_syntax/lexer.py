@@ -126,6 +126,24 @@ def _lexemes(source: str) -> Iterator[_Lexeme]:
             line, line_start = line + 1, position
 
 
+def refuse_dropped(source: str) -> None:
+    """Raise `VoxSyntaxError` at the first thing that the compiler's lexer drops without a word."""
+    for lexeme in _lexemes(source):
+        if lexeme.group == "number" and lexeme.text.isdigit() and int(lexeme.text) > _LARGEST_INT:
+            raise lexeme.error("the number does not fit 64 bits")
+
+
+def open_bracket(source: str) -> _Lexeme | None:
+    """The innermost bracket that is not closed at the end of a text that can be split."""
+    opened: list[_Lexeme] = []
+    for lexeme in _lexemes(source):
+        if lexeme.text in _OPENERS:
+            opened.append(lexeme)
+        elif lexeme.text in _CLOSERS and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
 def _unreadable(source: str, position: int) -> str:
     """Explain a character that starts no token."""
     character = source[position]
@@ -177,7 +195,8 @@ class _Context:
         """Whether what came before may be complete although no line end follows it."""
         return (
             self.last == "}"
-            or text in _MEMBERS
+            # What stands on the line of a `return` is its value.
+            or (text in _MEMBERS and self.last != "return")
             or (self.after_view_call and self.bracket.is_children)
         )
 

@@ -151,6 +151,8 @@ def test_assets_show_counts_lanes_and_a_preview(built: Built) -> None:
             assert metadata["dagster/row_count"].value > 0
             assert "preview" in metadata
             assert any(key.startswith("rows/") for key in metadata)
+        judged = name in ("doc_qa_pairs", "synthetic_pairs")
+        assert ("front_end" in metadata) is judged
 
 
 SCHEMA_ASSETS = {

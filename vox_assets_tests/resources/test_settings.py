@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vox_assets.resources.settings import SAMPLE_WORKSPACE, SettingsError, load_settings
+from vox_assets_tests.vox_syntax.vox_on_disk import install
 
 
 def test_the_bundled_workspace_and_its_profile_are_the_default() -> None:
@@ -31,6 +32,8 @@ def test_blank_means_unset(tmp_path: Path) -> None:
         ("VOX_SOURCE_DIR", "/nonexistent/place", "crates/ and docs/src/"),
         ("VOX_DATA_DIR", __file__, "expected a directory"),
         ("VOX_PROFILE", "nonesuch", "expected one of"),
+        ("VOX_FRONTEND", "/nonexistent/vox", "no such program: expected the path of a vox"),
+        ("VOX_FRONTEND", __file__, "not executable: expected the path of a vox"),
         ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
     ],
@@ -48,3 +51,13 @@ def test_a_refused_alert_url_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({"VOX_ALERT_URLS": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_compiler_that_judges_is_named_or_found_on_the_path(tmp_path: Path) -> None:
+    program = install(tmp_path)
+    path = {"PATH": str(tmp_path)}
+    assert load_settings({"VOX_FRONTEND": str(program)}).compiler == program
+    assert load_settings(path).compiler == program
+    assert load_settings({**path, "VOX_FRONTEND": "vox"}).compiler == program
+    assert load_settings({**path, "VOX_FRONTEND": "builtin"}).compiler is None
+    assert load_settings({"PATH": str(tmp_path / "elsewhere")}).compiler is None

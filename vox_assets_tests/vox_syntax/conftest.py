@@ -1,9 +1,12 @@
-"""Collect the tests over other people's Vox files only where their folders are named."""
+"""Collect the tests over other people's files and programs only where these are named."""
 
 import os
 
-FOLDERS = ("VOX_REAL_DIR", "VOX_SYNTAX_DIR")
+NEEDS = {
+    "test_syntax_external.py": ("VOX_REAL_DIR", "VOX_SYNTAX_DIR"),
+    "test_compiler_real.py": ("VOX_FRONTEND",),
+}
 
-collect_ignore = (
-    [] if any(os.environ.get(name) for name in FOLDERS) else ["test_syntax_external.py"]
-)
+collect_ignore = [
+    module for module, names in NEEDS.items() if not any(os.environ.get(name) for name in names)
+]

@@ -340,3 +340,36 @@ def test_reactive_members_stand_at_the_top_only_in_ui_modules() -> None:
 
 def test_a_component_member_without_use_is_refused() -> None:
     assert check("component Oven() {\n    heat\n    view: text() { heat }\n}")
+
+
+@pytest.mark.parametrize(
+    ("declared", "call"),
+    [
+        ("fn summary() to int { return 1 }", "summary()"),
+        ("@pure fn label(text: str) to str { return text }", 'label(text="a")'),
+        ("type Loaf = | Plain | Rye(grams: int)", "Plain()"),
+        ("type Loaf = | Plain | Rye(grams: int)", "Rye(grams=1)"),
+    ],
+)
+def test_a_call_that_the_compiler_reads_as_a_view_element_is_refused(
+    declared: str, call: str
+) -> None:
+    (found,) = check(f"{declared}\nfn bake() {{ let x = {call} }}")
+    assert "is a view element" in found.message
+    assert check(f"fn bake() {{ let x = {call} }}") == []
+
+
+def test_a_call_with_a_positional_argument_is_a_call() -> None:
+    declared = "fn label(text: str) to str { return text }\ntype Loaf = | Rye(grams: int)\n"
+    assert check(declared + 'fn bake() { let x = label("a")\nlet y = Rye(1) }') == []
+
+
+def test_to_after_the_parameters_of_a_lambda_is_no_variable() -> None:
+    assert check("fn bake() { let f = fn(a) to.b }")
+    assert check("fn bake() { let f = fn(a) to int { return a } }") == []
+    assert check("fn bake() { let f = fn(a) total }") == []
+
+
+def test_a_member_on_the_line_of_a_return_is_refused() -> None:
+    assert check('component Oven() { return view: text() { "a" } }')
+    assert check('component Oven() { return\nview: text() { "a" } }') == []

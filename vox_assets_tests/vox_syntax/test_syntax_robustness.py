@@ -146,3 +146,8 @@ def test_a_text_may_be_as_long_as_the_bound_and_no_longer() -> None:
     assert check("\n" * MAX_CHARACTERS) == []
     (diagnostic,) = check("\n" * (MAX_CHARACTERS + 1))
     assert str(MAX_CHARACTERS) in diagnostic.message
+
+
+@pytest.mark.parametrize("callee", ["[]", "{}", "(go)", '"go"', "go()", "o.go", "xs[0]"])
+def test_a_call_of_anything_is_judged(callee: str) -> None:
+    assert check(f"fn f() {{ {callee}() }}") == check(f"fn f() {{ {callee}(1) }}")

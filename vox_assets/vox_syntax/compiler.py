@@ -1,0 +1,272 @@
+"""The real compiler as a front end: `vox check`, run as a process that is not trusted to end.
+
+What belongs here: running the compiler and reading its verdict. `vox check` takes one file, so a
+batch is a folder of programs and a few processes at a time. Each process is the leader of its own
+group, which is killed when its time is over or its output too long; it works in a folder of its
+own, which is also its home, because `vox` opens a database and writes telemetry where it runs; and
+it inherits nothing of the environment but the search path, so no key of this deployment reaches it.
+
+A process that crashes, hangs or says something unreadable gives no verdict. That is a fault of the
+program it was to judge, never an error of the run, and it is not remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from vox_assets.engine.cache import BlobCache, content_key
+from vox_assets.engine.progress import Log, progress, silent
+from vox_assets.vox_syntax.diagnostics import VoxSyntaxError
+from vox_assets.vox_syntax.lexer import refuse_dropped
+
+BATCH = 64
+"""Programs per batch: enough to keep every core busy, few enough that little is lost when a run
+is cancelled, since verdicts are stored batch by batch."""
+
+PROGRAM_SECONDS = 20.0
+"""A check of one program takes a fraction of a second, start included; a slow machine gets some
+fifty times as long."""
+
+BATCH_SECONDS = 180.0
+"""About three seconds for each program of a batch, so that a compiler that hangs on some programs
+does not hold up a build for hours."""
+
+MAX_OUTPUT = 1 << 20
+"""Bytes read from one process: a hundred times what twenty diagnostics take."""
+
+MAX_MESSAGE = 400
+"""Characters of a diagnostic that go into a reason."""
+
+_OPTIONS = ("check", "--for-llm")
+"""`--for-llm` prints one stable JSON object, for programs that do not parse as well."""
+
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "NO_COLOR": "1",
+    # The compiler writes its log to the stream that the verdict stands on.
+    "RUST_LOG": "off",
+}
+
+_OBJECTS_TRIED = 10
+"""Lines that may start the verdict; whatever is printed before it is a log line or two."""
+
+
+class NoVerdictError(Exception):
+    """A process that said nothing about its program; the message is the reason, in a few words."""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """`vox check` as a front end.
+
+    Verdicts are kept in the file `verdicts`, where one is named, and found again by program and
+    compiler: by what the compiler calls its version, and by its bytes, since two builds may share
+    a version. What the compiler would drop without a word is refused before it is asked.
+    """
+
+    program: Path
+    #: The search path for what the compiler starts, in case it is a script.
+    search_path: str
+    verdicts: Path | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """The first line of `vox --version`."""
+        with TemporaryDirectory(prefix="vox-version-", ignore_cleanup_errors=True) as folder:
+            try:
+                code, output = self._run(["--version"], Path(folder), PROGRAM_SECONDS)
+            except NoVerdictError:
+                code, output = 1, ""
+        lines = output.split("\n")
+        told = " ".join(lines[0].split())[:MAX_MESSAGE]
+        return told if code == 0 and told else f"{self.program.name} of unknown version"
+
+    def check(
+        self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
+    ) -> list[str | None]:
+        """For each program the compiler's first error as `line:column: message`, or None."""
+        ending = ".vox.ui" if ui_module else ".vox"
+        faults = {source: _dropped(source) for source in sources}
+        keys = {
+            source: content_key(self._fingerprint, ending, source)
+            for source, fault in faults.items()
+            if fault is None
+        }
+        known = self._store.get(keys.values()) if self._store else {}
+        asked = []
+        for source, key in keys.items():
+            if key in known:
+                faults[source] = json.loads(known[key])
+            else:
+                asked.append(source)
+        with progress("vox check", len(asked), "programs", log) as done:
+            for start in range(0, len(asked), BATCH):
+                verdicts, failures = self._judge(asked[start : start + BATCH], ending)
+                faults |= verdicts
+                faults |= {source: f"no verdict: {why}" for source, why in failures.items()}
+                if self._store:
+                    self._store.put(
+                        {
+                            keys[source]: json.dumps(told).encode()
+                            for source, told in verdicts.items()
+                        }
+                    )
+                done(len(verdicts) + len(failures))
+                if not verdicts:
+                    # Nobody waits for a compiler that does not work: one batch is enough to tell.
+                    left = "no verdict: the compiler gave none on any program of the batch before"
+                    faults |= dict.fromkeys(asked[start + BATCH :], left)
+                    break
+        return [faults[source] for source in sources]
+
+    @cached_property
+    def _store(self) -> BlobCache | None:
+        return None if self.verdicts is None else BlobCache(self.verdicts)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        # A program that has vanished since it was named does not start either: that is its fault.
+        with suppress(OSError), self.program.open("rb") as file:
+            return f"{self.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return self.name
+
+    def _judge(
+        self, sources: Sequence[str], ending: str
+    ) -> tuple[dict[str, str | None], dict[str, str]]:
+        """The verdicts on a batch, asked for several at a time, and why others are missing."""
+        deadline = time.monotonic() + BATCH_SECONDS
+        verdicts: dict[str, str | None] = {}
+        failures: dict[str, str] = {}
+        with TemporaryDirectory(prefix="vox-check-", ignore_cleanup_errors=True) as folder:
+
+            def ask(number: int) -> None:
+                source = sources[number]
+                place = Path(folder, str(number))
+                place.mkdir()
+                file = place / f"program{ending}"
+                file.write_bytes(source.encode("utf-8", "surrogatepass"))
+                seconds = min(PROGRAM_SECONDS, deadline - time.monotonic())
+                try:
+                    if seconds <= 0:
+                        raise NoVerdictError(f"its batch took longer than {BATCH_SECONDS:g} s")
+                    verdicts[source] = _verdict(*self._run([*_OPTIONS, file.name], place, seconds))
+                except NoVerdictError as error:
+                    failures[source] = str(error)
+
+            pool = ThreadPoolExecutor(os.cpu_count())
+            try:
+                list(pool.map(ask, range(len(sources))))
+            finally:
+                # A cancelled run waits for the few programs at work, not for the batch.
+                pool.shutdown(cancel_futures=True)
+        return verdicts, failures
+
+    def _run(self, arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int, str]:
+        """Exit code and output of the compiler; raises NoVerdictError when it must be stopped."""
+        deadline = time.monotonic() + seconds
+        environment = {**_ENVIRONMENT, "PATH": self.search_path}
+        environment |= dict.fromkeys(("HOME", "TMPDIR"), str(folder))
+        try:
+            process = subprocess.Popen(
+                [self.program, *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NoVerdictError(f"the compiler does not start: {error.strerror}") from error
+        with process:
+            assert process.stdout is not None
+            try:
+                output = _read(process.stdout, deadline)
+                code = process.wait(max(0.0, deadline - time.monotonic()))
+            except (TimeoutError, subprocess.TimeoutExpired):
+                raise NoVerdictError(f"timed out after {seconds:.3g} s") from None
+            finally:
+                # Whatever it started and left behind goes as well.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        return code, output.decode("utf-8", "replace")
+
+
+def _dropped(source: str) -> str | None:
+    try:
+        refuse_dropped(source)
+    except VoxSyntaxError as error:
+        return str(error)
+    return None
+
+
+def _read(stream: IO[bytes], deadline: float) -> bytes:
+    """Everything up to the end of the stream.
+
+    Raises TimeoutError at the deadline, and NoVerdictError past `MAX_OUTPUT` bytes.
+    """
+    output = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            if not (part := os.read(stream.fileno(), MAX_OUTPUT)):
+                return output
+            output += part
+            if len(output) > MAX_OUTPUT:
+                raise NoVerdictError(f"printed more than {MAX_OUTPUT:,} bytes")
+    raise TimeoutError
+
+
+def _verdict(code: int, output: str) -> str | None:
+    """The first error, or None for a good program. Raises NoVerdictError when it does not say."""
+    told = _envelope(output)
+    if told is None:
+        if code < 0:
+            raise NoVerdictError(f"killed by {signal.Signals(-code).name}")
+        lines = output.strip().splitlines()
+        raise NoVerdictError(
+            f"exit code {code}: {_line(lines[-1]) if lines else 'it printed nothing'}"
+        )
+    if told.get("ok") is not (code == 0):
+        raise NoVerdictError(f"says ok={told.get('ok')} and exits with {code}")
+    if code == 0:
+        return None
+    diagnostics = told.get("diagnostics")
+    for found in diagnostics if isinstance(diagnostics, list) else []:
+        if isinstance(found, dict) and found.get("severity") == "Error":
+            span = found.get("span")
+            place = span if isinstance(span, dict) else {}
+            line, column = place.get("start_line", 1), place.get("start_col", 1)
+            return f"{line}:{column}: {_line(str(found.get('message')))}"
+    raise NoVerdictError("refuses the program without an error")
+
+
+def _envelope(output: str) -> dict[str, Any] | None:
+    """The JSON object of the verdict; log lines may stand before it and words after it."""
+    decoder = json.JSONDecoder()
+    for start in islice(re.finditer(r"^\{", output, re.M), _OBJECTS_TRIED):
+        with suppress(ValueError, RecursionError):
+            found, _ = decoder.raw_decode(output, start.start())
+            if "envelope_version" in found:
+                return found
+    return None
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:MAX_MESSAGE]

@@ -1,0 +1,71 @@
+"""What judges Vox programs: the seam between the built-in grammar and the real compiler.
+
+What belongs here: the protocol, and the front end that needs nothing but this package. The one
+that runs the compiler is in `compiler`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Protocol
+
+from vox_assets.engine.progress import Log, silent
+from vox_assets.vox_syntax.builtin import check
+
+REMEMBERED = 20_000
+"""Verdicts that the built-in grammar keeps in memory: an answer is judged when it is made, when
+its table is checked and when it is scored. All answers of a large corpus fit; at about a
+kilobyte each they take twenty megabytes."""
+
+
+class FrontEnd(Protocol):
+    """Says of Vox programs whether they are good."""
+
+    @property
+    def name(self) -> str:
+        """What judges, with its version; recorded with the tables that it judged."""
+
+    def check(
+        self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
+    ) -> list[str | None]:
+        """For each program why it is refused, in one line, or None when it is good.
+
+        `ui_module` is for ``.vox.ui`` files, where state and effects may stand at the top level.
+        Progress goes to `log`.
+        """
+
+
+class BuiltInGrammar:
+    """The grammar of this package: syntax alone, and stricter there than the compiler."""
+
+    @property
+    def name(self) -> str:
+        return f"built-in grammar {_digest()}"
+
+    def check(
+        self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
+    ) -> list[str | None]:
+        return [_fault(source, ui_module) for source in sources]
+
+
+def one_by_one(front_end: FrontEnd) -> Callable[[str], str | None]:
+    """The front end as a judge of single programs, for callers that need each verdict at once."""
+    return lambda source: front_end.check([source])[0]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _fault(source: str, ui_module: bool) -> str | None:
+    diagnostics = check(source, ui_module=ui_module)
+    return str(diagnostics[0]) if diagnostics else None
+
+
+@cache
+def _digest() -> str:
+    """Twelve hex digits over the files that decide a verdict."""
+    digest = hashlib.sha256()
+    for name in ("grammar.lark", "lexer.py", "builtin.py", "diagnostics.py"):
+        digest.update(resources.files(__package__).joinpath(name).read_bytes())
+    return digest.hexdigest()[:12]

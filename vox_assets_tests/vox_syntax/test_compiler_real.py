@@ -1,0 +1,68 @@
+"""The real compiler behind the seam, where VOX_FRONTEND names one.
+
+`conftest.py` leaves this module out where it does not.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from vox_assets.resources.settings import load_settings
+from vox_assets.vox_syntax.compiler import Compiler
+from vox_assets.vox_syntax.frontend import BuiltInGrammar, FrontEnd
+from vox_assets_tests.vox_syntax.test_syntax_external import SYNTAX, files
+
+pytestmark = pytest.mark.slow
+
+#: What the compiler parses and then refuses as not yet implemented, and files that it does not
+#: know as modules of the user interface.
+BEYOND_SYNTAX = ("_gate_", ".vox.ui")
+
+
+@pytest.fixture(scope="module")
+def vox(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
+    settings = load_settings()
+    if settings.compiler is None:
+        pytest.skip("VOX_FRONTEND names the built-in grammar")
+    folder = tmp_path_factory.mktemp("verdicts")
+    return Compiler(settings.compiler, settings.search_path, folder / "verdicts.sqlite")
+
+
+def test_it_tells_its_version(vox: Compiler) -> None:
+    assert vox.name.startswith("vox ")
+
+
+def test_it_judges_syntax_types_and_what_its_lexer_drops(vox: Compiler) -> None:
+    good, types, drops, parse = vox.check(
+        [
+            "fn one() to int {\n    return 1\n}",
+            'fn one() to int {\n    return "one"\n}',
+            "fn no(a: bool) to bool {\n    return !a\n}",
+            "fn one( to int {\n    return 1\n}",
+        ]
+    )
+    assert good is None
+    assert [fault and fault.partition(":")[0] for fault in (types, drops, parse)] == ["2", "2", "1"]
+    assert not any(fault and fault.startswith("no verdict") for fault in (types, drops, parse))
+
+
+def test_a_program_that_no_parser_reads_to_its_end_is_a_fault_and_not_an_error(
+    vox: Compiler,
+) -> None:
+    deep = "fn f() { let x = " + "(" * 50_000 + "1" + ")" * 50_000 + " }"
+    assert vox.check([deep, "fn f() {}"])[1] is None
+
+
+@pytest.mark.skipif(not SYNTAX, reason="VOX_SYNTAX_DIR names no examples")
+@pytest.mark.parametrize(("folder", "good"), [("ok", True), ("bad", False)])
+def test_it_agrees_with_the_built_in_grammar(vox: Compiler, folder: str, good: bool) -> None:
+    paths = [
+        path
+        for path in files(SYNTAX, f"{folder}/*")
+        if not any(mark in path.name for mark in BEYOND_SYNTAX)
+    ]
+    sources = [path.read_text(encoding="utf-8") for path in paths]
+    front_ends: list[FrontEnd] = [vox, BuiltInGrammar()]
+    for front_end in front_ends:
+        verdicts = dict(zip(paths, front_end.check(sources), strict=True))
+        assert [path for path, fault in verdicts.items() if (fault is None) is not good] == []
