@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -37,8 +37,8 @@ def content_key(*parts: str) -> str:
     return digest.hexdigest()
 
 
-class VectorCache:
-    """float32 vectors by content key, in one SQLite file that several processes may share.
+class BlobCache:
+    """Bytes by content key, in one SQLite file that several processes may share.
 
     An entry whose checksum is wrong counts as absent, so that it is computed again.
     """
@@ -54,28 +54,51 @@ class VectorCache:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=60.0)
 
-    def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    def get(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The entries that exist and are whole."""
         wanted = list(dict.fromkeys(keys))
-        found: dict[str, np.ndarray] = {}
+        found: dict[str, bytes] = {}
         with closing(self._connect()) as connection:
             for start in range(0, len(wanted), _KEYS_PER_QUERY):
                 part = wanted[start : start + _KEYS_PER_QUERY]
                 marks = ",".join("?" * len(part))
                 query = f"SELECT key, value, checksum FROM entries WHERE key IN ({marks})"
-                for key, value, checksum in connection.execute(query, part):
-                    if zlib.crc32(value) == checksum and len(value) % 4 == 0:
-                        found[key] = np.frombuffer(value, dtype=np.float32)
+                found |= {
+                    key: value
+                    for key, value, checksum in connection.execute(query, part)
+                    if zlib.crc32(value) == checksum
+                }
         return found
 
-    def put(self, entries: dict[str, np.ndarray]) -> None:
-        """Store vectors; all of them or, on an error, none."""
-        rows = []
-        for key, vector in entries.items():
-            value = np.ascontiguousarray(vector, dtype=np.float32).tobytes()
-            rows.append((key, value, zlib.crc32(value)))
+    def put(self, entries: Mapping[str, bytes]) -> None:
+        """Store blobs; all of them or, on an error, none."""
+        rows = [(key, value, zlib.crc32(value)) for key, value in entries.items()]
         with closing(self._connect()) as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+
+
+class VectorCache:
+    """float32 vectors by content key, in a `BlobCache`."""
+
+    def __init__(self, path: Path) -> None:
+        self._blobs = BlobCache(path)
+
+    def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+        """The entries that exist and are whole."""
+        return {
+            key: np.frombuffer(value, dtype=np.float32)
+            for key, value in self._blobs.get(keys).items()
+            if len(value) % 4 == 0
+        }
+
+    def put(self, entries: Mapping[str, np.ndarray]) -> None:
+        """Store vectors; all of them or, on an error, none."""
+        self._blobs.put(
+            {
+                key: np.ascontiguousarray(vector, dtype=np.float32).tobytes()
+                for key, vector in entries.items()
+            }
+        )
 
     def compute(
         self,
