@@ -1,15 +1,26 @@
 """Live sources into rows: Rust, documentation, and what is synthesised from both."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, table
+from vox_assets.assets.metadata import (
+    OWNERS,
+    corpus_metadata,
+    drop_metadata,
+    drop_reasons,
+    table,
+)
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commit
+from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import synthesize
+from vox_assets.synthesize.uplift import Uplift, uplift
+from vox_assets.training.evaluate import out_of_mode
 
 GROUP = "sources"
 
@@ -84,10 +95,14 @@ def synthetic_pairs(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
     raw_rust_fns: pl.DataFrame,
     doc_qa_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Template and live-code expansion into Vox that parses, repairs, and multi-turn dialogues."""
+    """Template and live-code expansion into Vox that parses, repairs, and multi-turn dialogues.
+
+    Where a language model's endpoint is configured, also what it makes of live rows.
+    """
     made = synthesize(
         raw_rust_fns,
         doc_qa_pairs,
@@ -95,8 +110,24 @@ def synthetic_pairs(
         check_vox=vox_fault,
         log=context.log.info,
     )
-    rows, repeated, saved = trim_rows(made.rows, context.asset_key.to_user_string())
-    drops = pl.concat([made.drops, repeated])
+    every_row, every_drop = [made.rows], [made.drops]
+    told: dict[str, Any] = {}
+    if models.endpoint is not None:
+        lifted = uplift(
+            raw_rust_fns,
+            doc_qa_pairs,
+            made.rows,
+            settings.profile,
+            models.endpoint,
+            check_vox=vox_fault,
+            leaves_lane=out_of_mode,
+            log=context.log.info,
+        )
+        every_row.append(lifted.rows)
+        every_drop.append(lifted.drops)
+        told = _uplift_metadata(lifted)
+    rows, repeated, saved = trim_rows(pl.concat(every_row), context.asset_key.to_user_string())
+    drops = pl.concat([*every_drop, repeated])
     lake.write_account("synthetic_pairs", "drops", drops)
     lake.write_account("synthetic_pairs", "coverage", made.coverage)
     context.log.info(f"{rows.height:,} rows, {drops.height:,} dropped")
@@ -105,10 +136,22 @@ def synthetic_pairs(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            **told,
             "characters_trimmed": dict(saved),
             "coverage": table(made.coverage),
         },
     )
+
+
+def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
+    """What the endpoint was asked, what it cost, and what became of the answers."""
+    return {
+        "uplift/rows": lifted.rows.height,
+        "uplift/from_store": lifted.usage.from_store,
+        "uplift/requests": lifted.usage.requests,
+        "uplift/tokens": lifted.usage.tokens,
+        "uplift/drop_reasons": table(drop_reasons(lifted.drops)),
+    }
 
 
 def _source_result(
