@@ -33,15 +33,21 @@ def drop_metadata(drops: pl.DataFrame) -> dict[str, Any]:
     """How many rows were dropped and for which reasons, the most frequent first."""
     return {
         "dropped": drops.height,
-        "drop_reasons": table(
-            # A reason may end in the particulars of one row; what stands before them is the kind.
-            drops.with_columns(pl.col("reason").str.split(": ").list.first())
-            .group_by("reason")
-            .len("rows")
-            .sort("rows", "reason", descending=[True, False])
-            .head(REASONS_SHOWN)
-        ),
+        "drop_reasons": table(drop_reasons(drops).head(REASONS_SHOWN)),
     }
+
+
+def drop_reasons(drops: pl.DataFrame) -> pl.DataFrame:
+    """Reasons and their number of rows, the most frequent first.
+
+    A reason may end in the particulars of one row; what stands before them is the kind.
+    """
+    return (
+        drops.with_columns(pl.col("reason").str.split(": ").list.first())
+        .group_by("reason")
+        .len("rows")
+        .sort("rows", "reason", descending=[True, False])
+    )
 
 
 def table(frame: pl.DataFrame) -> dg.MetadataValue:

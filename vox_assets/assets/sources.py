@@ -1,17 +1,28 @@
 """Live sources into rows: Rust, documentation, and what is synthesised from both."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, table
+from vox_assets.assets.metadata import (
+    OWNERS,
+    corpus_metadata,
+    drop_metadata,
+    drop_reasons,
+    table,
+)
 from vox_assets.curate.answers import drop_refused
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commit, source_reader
+from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
+from vox_assets.synthesize.uplift import Uplift, uplift
+from vox_assets.training.evaluate import out_of_mode
 from vox_assets.vox_syntax.frontend import FrontEnd, one_by_one
 
 GROUP = "sources"
@@ -89,10 +100,14 @@ def synthetic_pairs(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     front_end: dg.ResourceParam[FrontEnd],
+    models: dg.ResourceParam[Models],
     raw_rust_fns: pl.DataFrame,
     doc_qa_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Template and live-code expansion into Vox that parses, repairs, and multi-turn dialogues."""
+    """Template and live-code expansion into Vox that parses, repairs, and multi-turn dialogues.
+
+    Where a language model's endpoint is configured, also what it makes of live rows.
+    """
     made = synthesize(
         raw_rust_fns,
         doc_qa_pairs,
@@ -101,11 +116,27 @@ def synthetic_pairs(
         read_source=source_reader(settings.source_dir),
         log=context.log.info,
     )
+    every_row, every_drop = [made.rows], [made.drops]
+    told: dict[str, Any] = {}
+    if models.endpoint is not None:
+        lifted = uplift(
+            raw_rust_fns,
+            doc_qa_pairs,
+            made.rows,
+            settings.profile,
+            models.endpoint,
+            check_vox=vox_fault,
+            leaves_lane=out_of_mode,
+            log=context.log.info,
+        )
+        every_row.append(lifted.rows)
+        every_drop.append(lifted.drops)
+        told = _uplift_metadata(lifted)
     # The built-in grammar has judged while rows were made; a compiler is asked once, in batches.
     asset = context.asset_key.to_user_string()
-    sound, refused = drop_refused(made.rows, front_end, asset, context.log.info)
+    sound, refused = drop_refused(pl.concat(every_row), front_end, asset, context.log.info)
     rows, repeated, saved = trim_rows(sound, asset)
-    drops = pl.concat([made.drops, refused, repeated])
+    drops = pl.concat([*every_drop, refused, repeated])
     lake.write_account("synthetic_pairs", "drops", drops)
     lake.write_account("synthetic_pairs", "coverage", made.coverage)
     context.log.info(f"{rows.height:,} rows, {drops.height:,} dropped")
@@ -115,12 +146,24 @@ def synthetic_pairs(
             **corpus_metadata(rows),
             **drop_metadata(drops),
             "front_end": front_end.name,
+            **told,
             "characters_trimmed": dict(saved),
             "coverage": table(made.coverage),
             "instructions_alike": instructions_alike(rows),
             "instructions_alike_at_most": MAX_ALIKE,
         },
     )
+
+
+def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
+    """What the endpoint was asked, what it cost, and what became of the answers."""
+    return {
+        "uplift/rows": lifted.rows.height,
+        "uplift/from_store": lifted.usage.from_store,
+        "uplift/requests": lifted.usage.requests,
+        "uplift/tokens": lifted.usage.tokens,
+        "uplift/drop_reasons": table(drop_reasons(lifted.drops)),
+    }
 
 
 def _source_result(

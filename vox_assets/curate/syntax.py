@@ -15,12 +15,13 @@ def parses(language: str, text: str) -> bool:
     if language == "vox":
         return vox_fault(text) is None
     if language == "rust":
-        return not _rust_parser().parse(text.encode("utf-8", "replace")).root_node.has_error
+        return not rust_parser().parse(text.encode("utf-8", "replace")).root_node.has_error
     return bool(text.strip())
 
 
 @cache
-def _rust_parser():  # type: ignore[no-untyped-def]
+def rust_parser():  # type: ignore[no-untyped-def]
+    """The parser of Rust, made once."""
     import tree_sitter
     import tree_sitter_rust
 

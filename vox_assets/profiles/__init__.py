@@ -68,6 +68,27 @@ class Synthesis(Policy):
     repairs: Count
 
 
+class Budget(Policy):
+    """What one step may spend at the language model's endpoint in one run."""
+
+    #: HTTP requests, repeated ones included.
+    requests: Count
+    #: Tokens of questions and answers together.
+    tokens: Count
+    #: Requests under way at once.
+    concurrency: Annotated[int, Field(ge=1, le=64)]
+
+
+class Uplift(Policy):
+    """What a language model is asked to make of raw facts, where an endpoint is set."""
+
+    #: One question each; answers that are kept from earlier runs cost nothing of the budget.
+    questions: Count
+    #: The most that one answer may have: a dialogue of four answers takes some two thousand.
+    answer_tokens: Annotated[int, Field(ge=64)]
+    budget: Budget
+
+
 class Dedup(Policy):
     """Similarity at which two rows count as one."""
 
@@ -152,6 +173,7 @@ class Profile(Policy):
     yields: Yields
     size: Size
     synthesis: Synthesis
+    uplift: Uplift
     dedup: Dedup
     scoring: Scoring
     mix: Mix

@@ -8,6 +8,7 @@ from functools import cached_property
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.endpoint import Endpoint
 from vox_assets.engine.models import (
     LocalModel,
     resolve_base_model,
@@ -19,7 +20,7 @@ from vox_assets.resources.settings import Settings
 
 @dataclass(frozen=True)
 class Models:
-    """The base model, the embedder, and the cache of what they computed."""
+    """The base model, the embedder, the endpoint, and the caches of what they gave."""
 
     settings: Settings
 
@@ -34,6 +35,14 @@ class Models:
     @cached_property
     def store(self) -> VectorCache:
         return VectorCache(self.settings.cache_dir / "vectors.sqlite")
+
+    @cached_property
+    def endpoint(self) -> Endpoint | None:
+        """The language model that writes and judges; None where none is configured."""
+        remote = self.settings.language_model
+        if remote is None:
+            return None
+        return Endpoint(remote, self.settings.cache_dir / "endpoint.sqlite")
 
     def meter(self, log: Log) -> Meter:
         """What measures features, writing its progress to `log`."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vox_assets import profiles
+from vox_assets.engine.endpoint import RemoteModel
 
 #: The bundled workspace, as it lies in a checkout.
 SAMPLE_WORKSPACE = Path("data/sample_workspace")
@@ -25,6 +26,9 @@ VARIABLES = (
     "VOX_BASE_MODEL",
     "VOX_EMBEDDING_MODEL",
     "VOX_FRONTEND",
+    "VOX_LLM_BASE_URL",
+    "VOX_LLM_MODEL",
+    "VOX_LLM_API_KEY",
     "VOX_ALERT_URLS",
     "VOX_UI_URL",
     "VOX_TIMEZONE",
@@ -52,6 +56,8 @@ class Settings:
     compiler: Path | None = None
     #: Where the compiler finds what it starts.
     search_path: str = os.defpath
+    #: None where no endpoint is configured: then no language model is asked for rows.
+    language_model: RemoteModel | None = None
     alert_urls: tuple[str, ...] = ()
     ui_url: str = "http://127.0.0.1:3000"
     timezone: str = "UTC"
@@ -104,6 +110,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         embedding_model=values["VOX_EMBEDDING_MODEL"],
         compiler=find_compiler(env),
         search_path=search_path(env),
+        language_model=_language_model(
+            values["VOX_LLM_BASE_URL"], values["VOX_LLM_MODEL"], values["VOX_LLM_API_KEY"]
+        ),
         alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
         ui_url=values["VOX_UI_URL"] or Settings.ui_url,
         timezone=_timezone(values["VOX_TIMEZONE"]),
@@ -130,6 +139,36 @@ def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
             f"path, or {BUILT_IN!r} for the built-in grammar"
         )
     return Path(found).resolve() if found else None
+
+
+def _language_model(base_url: str | None, name: str | None, key: str | None) -> RemoteModel | None:
+    if base_url is None:
+        return None
+    expected = "expected the address of an OpenAI-compatible API such as https://host:8000/v1"
+    try:
+        parts = urlsplit(base_url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    # The value may hold a password, so no message repeats it.
+    if not sound or any(sign.isspace() for sign in base_url):
+        raise SettingsError(f"VOX_LLM_BASE_URL: is no http or https address: {expected}")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SettingsError(
+            f"VOX_LLM_BASE_URL: holds a user, a query or a fragment: {expected}, "
+            f"and the key in VOX_LLM_API_KEY"
+        )
+    if name is None:
+        raise SettingsError(
+            "VOX_LLM_MODEL: is not set, but VOX_LLM_BASE_URL is: "
+            "expected the name of a model that the endpoint serves"
+        )
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise SettingsError(
+            "VOX_LLM_API_KEY: holds blanks or signs that no HTTP header carries: "
+            "expected the key alone"
+        )
+    return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
 
 
 def _alert_urls(value: str | None) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Synthetic rows: programs from templates, live-code expansion, repairs and dialogues.
 
 `synthesize` is the entry point: a pure function of the live rows, a profile and a syntax gate.
-The same input gives the same rows, byte for byte. Nothing here calls a language model.
+The same input gives the same rows, byte for byte. It calls no language model; `uplift` does.
 """
 
 from __future__ import annotations

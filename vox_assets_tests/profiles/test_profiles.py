@@ -56,6 +56,16 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
         ({"colour": "blue"}, "colour"),
         ({"lane_rules": [{"lane": "vox_speech", "crate": "a*"}]}, "last rule has no conditions"),
         ({"size": {"tier": "huge"}}, "size.tier"),
+        (
+            {
+                "uplift": {
+                    "questions": 1,
+                    "answer_tokens": 500,
+                    "budget": {"requests": 1, "tokens": 1, "concurrency": 0},
+                }
+            },
+            "uplift.budget.concurrency",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:

@@ -36,6 +36,14 @@ def test_blank_means_unset(tmp_path: Path) -> None:
         ("VOX_FRONTEND", __file__, "not executable: expected the path of a vox"),
         ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
+        ("VOX_LLM_BASE_URL", "llm.example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "ftp://llm.example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http:///v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http://llm.example:port/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http://[::1/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http://llm .example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "https://me:hunter2@llm.example/v1", "VOX_LLM_API_KEY"),
+        ("VOX_LLM_BASE_URL", "https://llm.example/v1?key=hunter2", "VOX_LLM_API_KEY"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(
@@ -61,3 +69,47 @@ def test_the_compiler_that_judges_is_named_or_found_on_the_path(tmp_path: Path) 
     assert load_settings({**path, "VOX_FRONTEND": "vox"}).compiler == program
     assert load_settings({**path, "VOX_FRONTEND": "builtin"}).compiler is None
     assert load_settings({"PATH": str(tmp_path / "elsewhere")}).compiler is None
+
+
+ENDPOINT = {
+    "VOX_LLM_BASE_URL": "https://llm.example/v1/",
+    "VOX_LLM_MODEL": "some/model",
+    "VOX_LLM_API_KEY": "vk-0a1b2c",
+}
+
+
+def test_an_endpoint_is_a_model_and_its_key_is_not_shown() -> None:
+    settings = load_settings(ENDPOINT)
+    remote = settings.language_model
+    assert remote is not None
+    assert (remote.base_url, remote.name) == ("https://llm.example/v1", "some/model")
+    assert remote.api_key == "vk-0a1b2c"
+    assert "vk-0a1b2c" not in repr(settings)
+
+
+def test_without_an_address_no_model_is_asked() -> None:
+    assert load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": ""}).language_model is None
+
+
+def test_an_endpoint_without_a_model_is_refused_by_the_models_name() -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_LLM_MODEL: is not set"):
+        load_settings({**ENDPOINT, "VOX_LLM_MODEL": " "})
+
+
+def test_an_endpoint_may_do_without_a_key() -> None:
+    remote = load_settings({**ENDPOINT, "VOX_LLM_API_KEY": ""}).language_model
+    assert remote is not None
+    assert remote.api_key is None
+
+
+@pytest.mark.parametrize("key", ["hunter2 hunter3", "hunter2\nhunter3", "h\u00fcnter2"])
+def test_a_key_that_no_header_carries_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_LLM_API_KEY: ") as caught:
+        load_settings({**ENDPOINT, "VOX_LLM_API_KEY": key})
+    assert "nter2" not in str(caught.value)
+
+
+def test_a_refused_address_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": "https://me:hunter2@llm.example/v1"})
+    assert "hunter2" not in str(caught.value)
