@@ -37,6 +37,38 @@ def rows_balance(rows_in: set[str], rows_out: Iterable[str], dropped: Iterable[s
     )
 
 
+def steps_balance(
+    sources: Iterable[pl.DataFrame],
+    deduped: pl.DataFrame,
+    dedup_drops: pl.DataFrame,
+    scored: pl.DataFrame,
+    mix: pl.DataFrame,
+    mix_drops: pl.DataFrame,
+) -> Verdict:
+    """Rows in = rows out + rows dropped, at dedup, at scoring and at the mix."""
+    kept = pl.col("kept")
+    steps = {
+        "deduped_corpus": rows_balance(
+            {one for table in sources for one in table["pair_id"]},
+            deduped["pair_id"],
+            dedup_drops["pair_id"],
+        ),
+        "scored_corpus": rows_balance(
+            set(deduped["pair_id"]),
+            scored.filter(kept)["pair_id"],
+            scored.filter(~kept, pl.col("drop_reason").fill_null("") != "")["pair_id"],
+        ),
+        "training_mix": rows_balance(
+            set(scored.filter(kept)["pair_id"]), mix["pair_id"], mix_drops["pair_id"]
+        ),
+    }
+    return Verdict(
+        all(step.passed for step in steps.values()),
+        "; ".join(f"{name}: {step.summary}" for name, step in steps.items()),
+        {f"{name}/{key}": n for name, step in steps.items() for key, n in step.figures.items()},
+    )
+
+
 def ledger_balances(ledger: pl.DataFrame) -> Verdict:
     """Every pair stands once in the ledger, with its fate."""
     faults = [f"{pair_id} ended nowhere" for pair_id in unaccounted(ledger)]
