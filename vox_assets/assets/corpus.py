@@ -7,7 +7,7 @@ from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, t
 from vox_assets.curate.dedup import answers, deduplicate, similar_rows
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.scoring import Calibration, Evaluator, auc_per_kind
-from vox_assets.curate.secrets import findings
+from vox_assets.curate.secrets import refuse_secrets
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
@@ -77,7 +77,7 @@ def scored_corpus(
     )
     scored = evaluator.score(deduped_corpus)
     count = token_counter(load_tokenizer(models.base.path))
-    scored = _refuse_secrets(scored).with_columns(
+    scored = refuse_secrets(scored).with_columns(
         pl.Series("tokens", [count(dialogue) for dialogue in scored["messages"]], pl.Int64)
     )
     mutants = evaluator.separation(scored, MUTANTS_PER_KIND, settings.profile.training.seed)
@@ -104,19 +104,6 @@ def scored_corpus(
             "calibration": evaluator.calibration.version,
             "base_model": models.base.fingerprint,
         },
-    )
-
-
-def _refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
-    """A row with a secret is not kept, whatever its score, and its reason names the kind only."""
-    reasons = []
-    for dialogue in scored["messages"].to_list():
-        kinds = findings("\n".join(turn["content"] for turn in dialogue))
-        reasons.append(f"holds {', '.join(kinds)}" if kinds else None)
-    found = pl.Series("secret", reasons, dtype=pl.String)
-    return scored.with_columns(
-        (pl.col("kept") & found.is_null()).alias("kept"),
-        pl.coalesce(found, "drop_reason").alias("drop_reason"),
     )
 
 

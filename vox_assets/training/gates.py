@@ -34,7 +34,7 @@ def lane_policy(rows: pl.DataFrame, profile: Profile) -> Verdict:
 
 
 def no_split_leakage(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Training and evaluation share no source, no parent, and no row that is equal, near or of one meaning."""
+    """Training and evaluation share no source, parent, or equal, near or synonymous row."""
     faults = mixing.split_leakage(rows, similar_rows, profile.dedup)
     return Verdict.none_of(faults, "leaks across the split", rows.height)
 
