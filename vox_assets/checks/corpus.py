@@ -7,6 +7,7 @@ from vox_assets.checks.report import report, warn
 from vox_assets.curate.audit import (
     evaluator_separates,
     ledger_balances,
+    nothing_emptied,
     rows_balance,
     steps_balance,
 )
@@ -97,6 +98,12 @@ def evaluator_separates_mutants(
     return report(evaluator_separates(lake.read_account("scored_corpus", "mutants")))
 
 
+@dg.asset_check(asset="scored_corpus")
+def no_group_emptied(scored_corpus: pl.DataFrame) -> dg.AssetCheckResult:
+    """Scoring leaves rows of every lane, language and task family that came in."""
+    return warn(nothing_emptied(scored_corpus))
+
+
 @dg.asset_check(asset="scored_corpus", blocking=True, name="minimum_size")
 def scored_minimum_size(
     settings: dg.ResourceParam[Settings], scored_corpus: pl.DataFrame
@@ -133,6 +140,7 @@ CHECKS = [
     rows_accounted,
     ledger_rows_accounted,
     evaluator_separates_mutants,
+    no_group_emptied,
     scored_minimum_size,
     *(_gate(name) for name in gates.GATES),
     human_share,

@@ -77,6 +77,52 @@ def ledger_balances(ledger: pl.DataFrame) -> Verdict:
     return Verdict.none_of(faults, "rows without an end", ledger.height)
 
 
+# What the corpus is counted by before and after scoring.
+GROUPINGS = ("lane", "language", "task_family")
+
+
+def survival(scored: pl.DataFrame) -> pl.DataFrame:
+    """Rows before and after scoring: `by`, `group`, `rows`, `kept`, `share`, `median_score`."""
+    return pl.concat(
+        [
+            scored.group_by(pl.col(by).alias("group"))
+            .agg(
+                pl.len().cast(pl.Int64).alias("rows"),
+                pl.col("kept").sum().cast(pl.Int64),
+                pl.col("kept").mean().round(3).alias("share"),
+                pl.col("score").median().round(2).alias("median_score"),
+            )
+            .sort("group")
+            .select(pl.lit(by).alias("by"), pl.all())
+            for by in GROUPINGS
+        ]
+    )
+
+
+def nothing_emptied(scored: pl.DataFrame) -> Verdict:
+    """Scoring leaves something of every lane, language and task family."""
+    groups = survival(scored)
+    faults = [
+        f"{by} {group} lost all of its {rows:,} rows"
+        for by, group, rows in groups.filter(pl.col("kept") == 0)
+        .select("by", "group", "rows")
+        .iter_rows()
+    ]
+    return Verdict.none_of(faults, "groups that scoring emptied", groups.height)
+
+
+def costliest(scored: pl.DataFrame) -> pl.DataFrame:
+    """`feature`, `rows`: which feature cost discarded rows the most, by how many of them."""
+    return (
+        scored.select(pl.col("drop_reason").str.extract(r"^score below [^:]*: \S+ by (\w+)"))
+        .drop_nulls()
+        .rename({"drop_reason": "feature"})
+        .group_by("feature")
+        .len("rows")
+        .sort("rows", "feature", descending=[True, False])
+    )
+
+
 def evaluator_separates(separation: pl.DataFrame) -> Verdict:
     """AUC of real rows against each kind of mutant is at least 0.9."""
     kinds = auc_per_kind(separation)

@@ -79,6 +79,40 @@ def build_ledger(
     return born.join(ends, on="pair_id", how="left", maintain_order="left").cast(LEDGER_SCHEMA)
 
 
+def funnel(ledger: pl.DataFrame) -> pl.DataFrame:
+    """`step`, `source_asset`, `rows`: what is left of each source after each step, in order."""
+    lost = [("sources", []), ("one copy", ["deduped_corpus"]), ("kept by score", ["scored_corpus"])]
+    gone: list[str] = []
+    parts = []
+    for step, stages in lost:
+        gone += stages
+        left = ledger.filter(~((pl.col("fate") == DROPPED) & pl.col("stage").is_in(gone)))
+        parts.append(_by_source(left, step))
+    parts.append(_by_source(ledger.filter(pl.col("fate").is_in(list(FATES.values()))), "the mix"))
+    return pl.concat(parts)
+
+
+def _by_source(ledger: pl.DataFrame, step: str) -> pl.DataFrame:
+    return (
+        ledger.group_by("source_asset", maintain_order=True)
+        .len("rows")
+        .select(pl.lit(step).alias("step"), "source_asset", pl.col("rows").cast(pl.Int64))
+    )
+
+
+def reasons(ledger: pl.DataFrame) -> pl.DataFrame:
+    """`stage`, `reason`, `rows` of all dropped rows, the most frequent first.
+
+    A reason may end in the particulars of one row; what stands before the colon is its kind.
+    """
+    return (
+        ledger.filter(pl.col("fate") == DROPPED)
+        .group_by("stage", pl.col("reason").str.split(": ").list.first())
+        .len("rows")
+        .sort("rows", "stage", "reason", descending=[True, False, False])
+    )
+
+
 def unaccounted(ledger: pl.DataFrame) -> list[str]:
     """Pair ids that were produced and are nowhere: neither in the mix nor dropped by name."""
     lost = ledger.filter(

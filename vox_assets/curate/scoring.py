@@ -30,8 +30,8 @@ LOWEST, HIGHEST = 1.0, 10.0
 # A feature counts at most this many standard deviations, so that none decides alone by a freak.
 CLIP = 3.0
 # The model is the dear part: it reads where readings within so many standard deviations of the
-# usual ones can change the verdict. Of 500 random rows of the Vox repository that is 38 %, and 1.4 %
-# of all are decided otherwise than if it read everything; 0.5 reads 26 % and errs in 3.6 %,
+# usual ones can change the verdict. Of 500 random rows of the Vox repository that is 38 %, and
+# 1.4 % of all are decided otherwise than if it read everything; 0.5 reads 26 % and errs in 3.6 %,
 # 1.0 reads 47 % and errs in 0.4 %.
 ORDINARY = 0.75
 # Features named in a reason: more would hide what matters.
@@ -143,7 +143,7 @@ class Evaluator:
         )
         easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
         too_hard = pl.format(
-            "perplexity {}: among the hardest of its lane and language",
+            "among the hardest of its lane and language: perplexity {}",
             pl.col("perplexity").round(1),
         )
         return scored.with_columns(
@@ -256,4 +256,4 @@ def _reason(
     by_name = dict(zip(contributions, values, strict=True))
     worst = sorted(contributions, key=lambda name: contributions[name])[:REASONS]
     costs = [f"{name} {by_name[name]:.2f}" for name in worst if contributions[name] < 0]
-    return f"score {score:.1f} < {threshold:g}: {', '.join(costs)}"
+    return f"score below {threshold:g}: {score:.1f} by {', '.join(costs)}"

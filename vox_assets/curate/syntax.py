@@ -34,7 +34,7 @@ def tree(language: str, text: str) -> object | None:
         except vox_syntax.VoxSyntaxError:
             return None
     if language == "rust":
-        root = _rust_parser().parse(text.encode("utf-8", "replace")).root_node
+        root = rust_parser().parse(text.encode("utf-8", "replace")).root_node
         return None if root.has_error else list(_rust_nodes(root))
     return None
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from vox_assets.curate.audit import ledger_balances, rows_balance, steps_balance
-from vox_assets.curate.ledger import build_ledger, story
+from vox_assets.curate.ledger import build_ledger, funnel, reasons, story
 from vox_assets.rows import Drop, drops_to_frame, to_frame
 from vox_assets.verdicts import Verdict
 from vox_assets_tests.conftest import make_pair
@@ -93,6 +93,28 @@ def test_rows_in_are_rows_out_plus_dropped(
     verdict = rows_balance({"a", "b"}, rows_out, dropped)
     assert verdict.passed == (complaint is None)
     assert (complaint or "2 rows in = 1 out + 1 dropped") in verdict.summary
+
+
+def test_the_funnel_counts_what_is_left_of_each_source_after_each_step() -> None:
+    docs = make_pair("page", "A table keeps rows.", lane="vox_docs_qa")
+    sources = {"raw_rust_fns": tables()["raw_rust_fns"], "doc_qa_pairs": to_frame([docs])}
+    cut = pl.concat(
+        [
+            drops()["training_mix"],
+            drops_to_frame([Drop("training_mix", "lane is not trained: x", pair_id=docs.pair_id)]),
+        ]
+    )
+    book = ledger(sources=sources, mix_drops=cut)
+    assert funnel(book).rows() == [
+        ("sources", "raw_rust_fns", 4),
+        ("sources", "doc_qa_pairs", 1),
+        ("one copy", "raw_rust_fns", 3),
+        ("one copy", "doc_qa_pairs", 1),
+        ("kept by score", "raw_rust_fns", 2),
+        ("kept by score", "doc_qa_pairs", 1),
+        ("the mix", "raw_rust_fns", 1),
+    ]
+    assert ("training_mix", "lane is not trained", 1) in reasons(book).rows()
 
 
 def test_a_row_that_ends_twice_fails_the_balance() -> None:

@@ -73,7 +73,7 @@ def test_a_dropped_row_says_what_cost_it_most(evaluator: Evaluator) -> None:
     row = evaluator.score(poor).row(0, named=True)
     assert not row["kept"]
     assert "parses 0.00" in row["drop_reason"]
-    assert row["drop_reason"].startswith(f"score {row['score']:.1f} < 7: ")
+    assert row["drop_reason"].startswith(f"score below 7: {row['score']:.1f} by ")
     # Nothing that the model could say would save it, so the model is not asked.
     assert row["perplexity"] is None
 
