@@ -137,7 +137,7 @@ def synthetic_pairs(
             **corpus_metadata(rows),
             **drop_metadata(drops),
             **told,
-            "characters_trimmed": dict(saved),
+            "tokens_trimmed": dict(saved),
             "coverage": table(made.coverage),
         },
     )
@@ -171,6 +171,6 @@ def _source_result(
             **corpus_metadata(rows),
             **drop_metadata(drops),
             "files": table(found.files.group_by("status").len("files").sort("status")),
-            "characters_trimmed": dict(saved),
+            "tokens_trimmed": dict(saved),
         },
     )

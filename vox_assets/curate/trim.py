@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 
 import polars as pl
 
@@ -29,29 +28,34 @@ _COMMENT_LINE = r"[ \t]*(?://|#(?!\[|!\[))[^\n]*\n"
 _LICENCE = re.compile(rf"\A(?:{_COMMENT_LINE})+")
 _LICENCE_WORDS = re.compile(r"SPDX-License-Identifier|Copyright|Licensed under", re.IGNORECASE)
 _TRAILING_COMMENTS = re.compile(r"(?:\n[ \t]*(?:(?://|#(?!\[|!\[))[^\n]*)?)+\Z")
+# Where byte-pair tokenisers split a text before they merge: no token crosses these bounds.
+_PRETOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|_+|\s+(?!\S)|\s+")
 _BLANK_RUN = re.compile(r"\n(?:[ \t]*\n){2,}")
 _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
-def trim(text: str, language: str, size: Callable[[str], int] = len) -> tuple[str, Counter[str]]:
-    """A shorter text of the same meaning, and what each rule saved of its `size`."""
+def tokens(text: str) -> int:
+    """The fewest tokens that a byte-pair tokeniser makes of a text, whatever its vocabulary."""
+    return len(_PRETOKEN.findall(text))
+
+
+def trim(text: str, language: str) -> tuple[str, Counter[str]]:
+    """A shorter text of the same meaning, and the `tokens` that each rule saved."""
     saved: Counter[str] = Counter()
     is_prose = language in PROSE
     for name, rule in (_PROSE_RULES if is_prose else _CODE_RULES).items():
         shorter = rule(text)
         if len(shorter) < len(text) and (is_prose or _same_code(text, shorter, language)):
-            saved[name] += size(text) - size(shorter)
+            saved[name] += tokens(text) - tokens(shorter)
             text = shorter
     return text, saved
 
 
-def trim_rows(
-    rows: pl.DataFrame, stage: str, size: Callable[[str], int] = len
-) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
     """Trim every answer of a corpus table; ids follow the text.
 
-    Returns the table, a drop for each row that trimming made equal to an earlier one, and what
-    each rule saved: characters, or what `size` counts in a text.
+    Returns the table, a drop for each row that trimming made equal to an earlier one, and the
+    `tokens` that each rule saved.
     """
     saved: Counter[str] = Counter()
     records = rows.to_dicts()
@@ -59,7 +63,7 @@ def trim_rows(
         changed = False
         for turn in record["messages"]:
             if turn["role"] == "assistant":
-                shorter, spared = trim(turn["content"], record["language"], size)
+                shorter, spared = trim(turn["content"], record["language"])
                 saved.update(spared)
                 changed = changed or shorter != turn["content"]
                 turn["content"] = shorter

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vox_assets.curate.syntax import tree
-from vox_assets.curate.trim import trim, trim_rows
+from vox_assets.curate.trim import tokens, trim, trim_rows
+from vox_assets.engine.models import LocalModel
 from vox_assets.rows import pair_id, to_frame
 from vox_assets_tests.conftest import make_pair
 
@@ -34,7 +35,7 @@ def test_each_rule_takes_out_what_it_names(
 ) -> None:
     text, saved = trim(before, language)
     assert text == after
-    assert saved[rule] > 0
+    assert list(saved) == [rule]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_trimming_leaves_the_parse_tree_as_it_was(language: str, data: st.DataOb
     assume(before is not None)
     shorter, saved = trim(text, language)
     assert tree(language, shorter) == before
-    assert len(text) - len(shorter) == saved.total()
+    assert tokens(text) - tokens(shorter) == saved.total()
 
 
 def test_the_tree_tells_code_from_code_and_not_from_its_comments() -> None:
@@ -114,9 +115,16 @@ def test_code_that_does_not_parse_is_left_alone() -> None:
     assert trim("fn f( {\n\n\n\n// end\n", "rust")[0] == "fn f( {\n\n\n\n// end\n"
 
 
-def test_savings_are_counted_in_the_size_that_is_asked_for() -> None:
-    words = trim("fn f() {}\n// one two three", "rust", size=lambda text: len(text.split()))[1]
-    assert words["trailing comments"] == 4
+def test_savings_are_counted_in_tokens() -> None:
+    assert trim("fn f() {}\n// one two three", "rust")[1] == {"trailing comments": 5}
+
+
+def test_no_tokeniser_makes_fewer_tokens(base_model: LocalModel) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_model.path)
+    for text in (text for texts in PROGRAMS.values() for text in texts):
+        assert 0 < tokens(text) <= len(tokenizer(text)["input_ids"])
 
 
 @given(st.text())
