@@ -245,13 +245,13 @@ def _dedup(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from vox_assets.curate.scoring import SCORE_COLUMNS, Calibration, Evaluator
+    from vox_assets.curate.scoring import SCORE_COLUMNS, Calibration, LocalEvaluator
 
     _check_ending(options.out)
     settings = load_settings()
     given = read_table(options.source, ["prompt", "response", "lane", "language"])
     rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
-    evaluator = Evaluator(
+    evaluator = LocalEvaluator(
         _models(settings).meter(_log), Calibration.load(), settings.profile.scoring
     )
     scored = evaluator.score(rows)

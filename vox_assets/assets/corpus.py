@@ -9,8 +9,9 @@ from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, t
 from vox_assets.curate.audit import costliest, survival
 from vox_assets.curate.dedup import answers, deduplicate, similar_rows
 from vox_assets.curate.embedding import embed
+from vox_assets.curate.evaluators import second_opinions
 from vox_assets.curate.features import FEATURES
-from vox_assets.curate.scoring import Calibration, Evaluator, auc_per_kind
+from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
 from vox_assets.curate.secrets import refuse_secrets
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.models import Models
@@ -75,7 +76,7 @@ def scored_corpus(
     deduped_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Every survivor with its features, its score from 1 to 10, and why it was not kept."""
-    evaluator = Evaluator(
+    evaluator = LocalEvaluator(
         meter=models.meter(context.log.info),
         calibration=Calibration.load(),
         policy=settings.profile.scoring,
@@ -84,6 +85,12 @@ def scored_corpus(
     count = token_counter(load_tokenizer(models.base.path))
     scored = refuse_secrets(scored).with_columns(
         pl.Series("tokens", [count(dialogue) for dialogue in scored["messages"]], pl.Int64)
+    )
+    scored, opinions = second_opinions(
+        scored,
+        models.second_opinions(context.log.info),
+        settings.profile.judge.rows,
+        settings.profile.scoring.threshold,
     )
     mutants = evaluator.separation(scored, MUTANTS_PER_KIND, settings.profile.training.seed)
     lake.write_account("scored_corpus", "mutants", mutants)
@@ -111,6 +118,11 @@ def scored_corpus(
                 )
             ),
             "base_model": models.base.fingerprint,
+            **{
+                f"{name}/{figure}": value
+                for name, figures in opinions.items()
+                for figure, value in figures.items()
+            },
         },
     )
 

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from vox_assets.curate import features
+from vox_assets.curate.evaluators import RATED
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.mutants import in_fit, plant
 from vox_assets.curate.perplexity import within_perplexity
@@ -93,12 +94,22 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Evaluator:
+class LocalEvaluator:
     """A meter, a calibration and a policy: what turns rows into scores."""
 
     meter: Meter
     calibration: Calibration
     policy: Scoring
+    name: str = "local"
+
+    def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """One line of `RATINGS` per row."""
+        return self.score(rows).select(
+            "pair_id",
+            "score",
+            pl.lit(RATED).alias("state"),
+            pl.col("drop_reason").fill_null("").alias("note"),
+        )
 
     def score(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add `SCORE_COLUMNS` to rows with `pair_id`, `prompt`, `response`, `lane`, `language`.

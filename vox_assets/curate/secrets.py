@@ -55,6 +55,10 @@ _EXAMPLE_USERS = frozenset(
 )
 
 
+#: How the reason of a row with a secret begins.
+HOLDS = "holds "
+
+
 def findings(text: str) -> list[str]:
     """Kinds of secret or personal data in a text, without the data; empty when there is none."""
     kinds = [
@@ -77,7 +81,7 @@ def refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
     reasons = []
     for dialogue in scored["messages"].to_list():
         kinds = findings("\n".join(turn["content"] for turn in dialogue))
-        reasons.append(f"holds {', '.join(kinds)}" if kinds else None)
+        reasons.append(HOLDS + ", ".join(kinds) if kinds else None)
     found = pl.Series("secret", reasons, dtype=pl.String)
     return scored.with_columns(
         (pl.col("kept") & found.is_null()).alias("kept"),

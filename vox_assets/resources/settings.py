@@ -24,6 +24,7 @@ VARIABLES = (
     "VOX_PROFILE",
     "VOX_BASE_MODEL",
     "VOX_EMBEDDING_MODEL",
+    "VOX_REWARD_MODEL",
     "VOX_LLM_BASE_URL",
     "VOX_LLM_MODEL",
     "VOX_LLM_API_KEY",
@@ -46,6 +47,7 @@ class Settings:
     profile: profiles.Profile
     base_model: str | None = None
     embedding_model: str | None = None
+    reward_model: str | None = None
     #: None where no endpoint is configured: then no language model is asked for rows.
     language_model: RemoteModel | None = None
     alert_urls: tuple[str, ...] = ()
@@ -98,6 +100,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         profile=profile,
         base_model=values["VOX_BASE_MODEL"],
         embedding_model=values["VOX_EMBEDDING_MODEL"],
+        reward_model=values["VOX_REWARD_MODEL"],
         language_model=_language_model(
             values["VOX_LLM_BASE_URL"], values["VOX_LLM_MODEL"], values["VOX_LLM_API_KEY"]
         ),
