@@ -29,7 +29,7 @@ FEATURES: Mapping[str, str] = {
     "prompt_named": "share of the answer's name parts that the prompt mentions, 0 to 1",
     "substance": "log of the answer's tokens over log of 512, 0 to 1",
     "repetition": "share of the answer's trigrams (tokens; words of prose) seen before, 0 to 1",
-    "information": "deflated bytes per token of the answer over 6, 0 to 1",
+    "information": "deflated bytes per token of the answer's windows of 64 tokens, over 6, 0 to 1",
     "boilerplate_share": "share of the answer's lines that are imports, attributes or links on",
     "stub_share": "share of the answer's lines that are stubs or placeholders, 0 to 1",
     "lone_names": "share of the answer's distinct names that occur once and are not in the prompt",
@@ -47,6 +47,8 @@ MODEL_FEATURES = ("surprise", "ifd", "model_gain")
 
 #: Languages whose answers are read as prose.
 PROSE = frozenset({"markdown", "text"})
+# Long enough to hold what a short answer holds, so that an answer's length counts for little.
+_WINDOW_TOKENS = 64
 # Deflated bytes per token that no ordinary answer exceeds by much: identifiers without repeats.
 _RICH_BYTES_PER_TOKEN = 6.0
 
@@ -109,7 +111,7 @@ def measure(
         "substance": min(1.0, math.log1p(len(answer_tokens)) / math.log(512)),
         # The marks of Markdown come in fixed runs, which say nothing about the words.
         "repetition": _repetition(_WORD.findall(answer) if is_prose else answer_tokens),
-        "information": _information(answer, len(answer_tokens)),
+        "information": _information(answer),
         "boilerplate_share": _boilerplate_share(answer),
         "stub_share": _stub_share(answer),
         "lone_names": _lone_names(answer, prompt),
@@ -201,11 +203,18 @@ def _lone_names(answer: str, prompt: str) -> float:
     return sum(n == 1 and name not in known for name, n in counts.items()) / len(counts)
 
 
-def _information(answer: str, tokens: int) -> float:
-    # Raw deflate: the header of a zlib stream would count for much in a short answer.
-    packer = zlib.compressobj(level=6, wbits=-15)
-    packed = packer.compress(answer.encode("utf-8", "replace")) + packer.flush()
-    return min(1.0, len(packed) / tokens / _RICH_BYTES_PER_TOKEN) if tokens else 0.0
+def _information(answer: str) -> float:
+    """Deflated bytes per token, window by window: a whole text would pack better by its length."""
+    starts = [token.start() for token in _TOKEN.finditer(answer)]
+    packed = 0
+    for first in range(0, len(starts), _WINDOW_TOKENS):
+        after = first + _WINDOW_TOKENS
+        end = starts[after] if after < len(starts) else len(answer)
+        # Raw deflate: the header of a zlib stream would count for much in a short window.
+        packer = zlib.compressobj(level=6, wbits=-15)
+        window = answer[starts[first] : end].encode("utf-8", "replace")
+        packed += len(packer.compress(window)) + len(packer.flush())
+    return min(1.0, packed / len(starts) / _RICH_BYTES_PER_TOKEN) if starts else 0.0
 
 
 def _boilerplate_share(answer: str) -> float:

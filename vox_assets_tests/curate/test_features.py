@@ -37,6 +37,13 @@ PROSE = (
 )
 
 
+NAMES = [
+    first + second
+    for first in "amber basin cedar delta ember fjord".split()
+    for second in "grove heron inlet jetty knoll ledge".split()
+]
+
+
 def features(prompt: str = PROMPT, answer: str = ANSWER, language: str = "rust") -> dict:
     return measure(prompt, answer, language, parses)
 
@@ -85,9 +92,13 @@ def test_a_fault_raises_its_feature(feature: str, worse: str) -> None:
     assert features(answer=worse)[feature] > features()[feature]
 
 
-def test_saying_the_same_again_adds_no_information() -> None:
-    said_thrice = features(answer="\n".join([ANSWER] * 3))
-    assert said_thrice["information"] < 0.5 * features()["information"]
+def test_saying_the_same_again_adds_no_information_and_length_takes_none() -> None:
+    line = "    let total = total + values.len();\n"
+    assert features(answer=line * 12)["information"] < 0.5 * features(answer=line)["information"]
+    fresh = "\n".join(f"fn {name}() -> u8 {{ {n} }}" for n, name in enumerate(NAMES))
+    half = fresh[: len(fresh) // 2]
+    found, whole = features(answer=half)["information"], features(answer=fresh)["information"]
+    assert whole == pytest.approx(found, rel=0.1)
 
 
 @pytest.mark.parametrize(
