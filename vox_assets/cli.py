@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     dedup = command("dedup", _dedup, "one copy of each row of a table with prompt and response")
     dedup.add_argument("source", type=Path, metavar="IN")
     dedup.add_argument("out", type=Path, metavar="OUT")
+    dedup.add_argument(
+        "--dropped", type=Path, metavar="FILE", help="write each row that lost, to which, and why"
+    )
 
     score = command(
         "score", _score, "score, features and reason for prompt, response, lane, language"
@@ -223,7 +226,8 @@ def _dedup(options: argparse.Namespace) -> int:
     from vox_assets.curate.dedup import answers, deduplicate
     from vox_assets.curate.embedding import embed
 
-    _check_ending(options.out)
+    for path in filter(None, (options.out, options.dropped)):
+        _check_ending(path)
     settings = load_settings()
     models = _models(settings)
     given = read_table(options.source, ["prompt", "response"])
@@ -236,6 +240,17 @@ def _dedup(options: argparse.Namespace) -> int:
         "pair_id", *(c for c in given.columns if c != "pair_id"), "cluster_id", "cluster_size"
     )
     write_table(survivors, options.out)
+    if options.dropped:
+        texts = rows.select("pair_id", "prompt", "response")
+        evidence = result.drops.select("pair_id", "reason", "similarity", "lost_to")
+        for key, names in (
+            ("pair_id", {}),
+            ("lost_to", {"prompt": "winner_prompt", "response": "winner_response"}),
+        ):
+            evidence = evidence.join(
+                texts.rename({"pair_id": key, **names}), on=key, how="left", maintain_order="left"
+            )
+        write_table(evidence, options.dropped)
     losses = result.drops.group_by("reason").len().sort("reason").rows()
     _log("; ".join(f"{reason}: {count:,}" for reason, count in losses) or "no duplicates")
     if repeated:
@@ -245,13 +260,13 @@ def _dedup(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from vox_assets.curate.scoring import SCORE_COLUMNS, Calibration, Evaluator
+    from vox_assets.curate.scoring import SCORE_COLUMNS, Calibration, LocalEvaluator
 
     _check_ending(options.out)
     settings = load_settings()
     given = read_table(options.source, ["prompt", "response", "lane", "language"])
     rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
-    evaluator = Evaluator(
+    evaluator = LocalEvaluator(
         _models(settings).meter(_log), Calibration.load(), settings.profile.scoring
     )
     scored = evaluator.score(rows)
@@ -277,12 +292,14 @@ def _explain(options: argparse.Namespace) -> int:
         "scored_corpus",
         "training_mix",
     ):
-        tables[asset] = lake.read(asset)
-        if asset in ("deduped_corpus", "training_mix"):
-            try:
+        # A build that stopped early still has a story to tell, but not one without sources.
+        try:
+            tables[asset] = lake.read(asset)
+            if asset in ("deduped_corpus", "training_mix"):
                 drops[asset] = lake.read_account(asset, "drops")
-            except TableMissingError:
-                continue
+        except TableMissingError:
+            if not tables:
+                raise
     try:
         lines = story(options.pair_id, tables, drops)
     except LookupError as error:
@@ -328,7 +345,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     from vox_assets.curate.scoring import CALIBRATION_FILE
 
     settings = load_settings()
-    columns = ["pair_id", "prompt", "response", "lane", "language", "source_date"]
+    columns = ["pair_id", "prompt", "response", "lane", "language", "origin", "source_date"]
     rows = pl.concat(
         [read_table(path, columns[:-1]).select(columns) for path in options.tables]
     ).unique("pair_id", keep="first", maintain_order=True)

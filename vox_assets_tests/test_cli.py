@@ -87,8 +87,13 @@ def test_dedup_serves_any_table_with_prompt_and_response(tmp_path: Path) -> None
     rows = [{"prompt": f"q{i}", "response": answer, "note": i} for i in range(3)]
     rows.append({"prompt": "q9", "response": "Something else entirely, about actors.", "note": 9})
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert main(["dedup", str(source), str(out)]) == 0
+    lost = tmp_path / "lost.jsonl"
+    assert main(["dedup", str(source), str(out), "--dropped", str(lost)]) == 0
     kept = pl.read_parquet(out)
+    evidence = [json.loads(line) for line in lost.read_text().splitlines()]
+    assert [row["reason"] for row in evidence] == ["exact duplicate"] * 2
+    assert {row["lost_to"] for row in evidence} < set(kept["pair_id"])
+    assert all(row["winner_response"] == row["response"] == answer for row in evidence)
     assert sorted(kept["cluster_size"]) == [1, 3]
     assert "note" in kept.columns
 

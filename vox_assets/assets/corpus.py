@@ -1,19 +1,25 @@
 """Curation: one copy of each row, its score, and the rows that are trained."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import polars as pl
 
 from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, table
+from vox_assets.curate.audit import costliest, survival
 from vox_assets.curate.dedup import answers, deduplicate, similar_rows
 from vox_assets.curate.embedding import embed
-from vox_assets.curate.scoring import Calibration, Evaluator, auc_per_kind
-from vox_assets.curate.secrets import findings
+from vox_assets.curate.evaluators import second_opinions
+from vox_assets.curate.features import FEATURES
+from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
+from vox_assets.curate.secrets import refuse_secrets
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.rows import drops_to_frame
 from vox_assets.training.mix import build_mix
 from vox_assets.training.preflight import load_tokenizer, token_counter
+from vox_assets.training.report import evaluator_figures
 
 GROUP = "corpus"
 
@@ -70,18 +76,26 @@ def scored_corpus(
     deduped_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Every survivor with its features, its score from 1 to 10, and why it was not kept."""
-    evaluator = Evaluator(
+    evaluator = LocalEvaluator(
         meter=models.meter(context.log.info),
         calibration=Calibration.load(),
         policy=settings.profile.scoring,
     )
     scored = evaluator.score(deduped_corpus)
     count = token_counter(load_tokenizer(models.base.path))
-    scored = _refuse_secrets(scored).with_columns(
+    scored = refuse_secrets(scored).with_columns(
         pl.Series("tokens", [count(dialogue) for dialogue in scored["messages"]], pl.Int64)
+    )
+    scored, opinions = second_opinions(
+        scored,
+        models.second_opinions(context.log.info),
+        settings.profile.judge.rows,
+        settings.profile.scoring.threshold,
     )
     mutants = evaluator.separation(scored, MUTANTS_PER_KIND, settings.profile.training.seed)
     lake.write_account("scored_corpus", "mutants", mutants)
+    separation = auc_per_kind(mutants)
+    weights = {name: form.weight for name, form in evaluator.calibration.forms.items()}
     kept = scored.filter("kept")
     dropped = scored.filter(~pl.col("kept")).select(pl.col("drop_reason").alias("reason"))
     context.log.info(f"{scored.height:,} rows scored, {kept.height:,} kept")
@@ -91,32 +105,38 @@ def scored_corpus(
             **corpus_metadata(scored),
             **drop_metadata(dropped),
             **{f"kept/{lane}": n for lane, n in kept.group_by("lane").len().sort("lane").rows()},
-            "kept_by_family": table(
-                scored.group_by("lane", "language", "task_family")
-                .agg(
-                    pl.len().alias("rows"),
-                    pl.col("kept").sum().alias("kept"),
-                    pl.col("score").median().round(2).alias("median_score"),
-                )
-                .sort("lane", "language", "task_family")
-            ),
-            "mutant_auc": {kind: round(value, 4) for kind, value in auc_per_kind(mutants).items()},
+            "before_and_after": table(survival(scored)),
+            "costliest_features": table(costliest(scored)),
+            "read_by_the_model": int(scored["perplexity"].is_not_null().sum()),
+            "mutant_auc": {kind: round(value, 4) for kind, value in separation.items()},
             "calibration": evaluator.calibration.version,
+            "weights": table(_by_feature(weights)),
+            "evaluator_plot": dg.MetadataValue.md(
+                "\n\n".join(
+                    f"![{figure.caption}]({figure.source})"
+                    for figure in evaluator_figures(separation, weights)
+                )
+            ),
             "base_model": models.base.fingerprint,
+            **{
+                f"{name}/{figure}": value
+                for name, figures in opinions.items()
+                for figure, value in figures.items()
+            },
         },
     )
 
 
-def _refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
-    """A row with a secret is not kept, whatever its score, and its reason names the kind only."""
-    reasons = []
-    for dialogue in scored["messages"].to_list():
-        kinds = findings("\n".join(turn["content"] for turn in dialogue))
-        reasons.append(f"holds {', '.join(kinds)}" if kinds else None)
-    found = pl.Series("secret", reasons, dtype=pl.String)
-    return scored.with_columns(
-        (pl.col("kept") & found.is_null()).alias("kept"),
-        pl.coalesce(found, "drop_reason").alias("drop_reason"),
+def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
+    """One line per feature, its weight in each language's form beside it."""
+    return pl.DataFrame(
+        {
+            "feature": list(FEATURES),
+            **{
+                language: [round(form[name], 3) for name in FEATURES]
+                for language, form in weights.items()
+            },
+        }
     )
 
 

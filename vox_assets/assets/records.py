@@ -6,8 +6,8 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.assets.metadata import OWNERS, table
-from vox_assets.curate.ledger import build_ledger
-from vox_assets.curate.scoring import auc_per_kind
+from vox_assets.curate.ledger import build_ledger, funnel, reasons
+from vox_assets.curate.scoring import Calibration, auc_per_kind
 from vox_assets.engine.files import write_text
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import git_commit
@@ -64,12 +64,9 @@ def corpus_card(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
-    raw_rust_fns: pl.DataFrame,
-    doc_qa_pairs: pl.DataFrame,
-    synthetic_pairs: pl.DataFrame,
-    deduped_corpus: pl.DataFrame,
     scored_corpus: pl.DataFrame,
     training_mix: pl.DataFrame,
+    row_ledger: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """The Hugging Face dataset, the Vox training contract, and a report with plots."""
     profile = settings.profile
@@ -83,15 +80,7 @@ def corpus_card(
         license_id=profile.license,
         source_commit=commit,
     )
-    kept = scored_corpus.filter("kept")
-    funnel = [
-        ("raw_rust_fns", raw_rust_fns.height),
-        ("doc_qa_pairs", doc_qa_pairs.height),
-        ("synthetic_pairs", synthetic_pairs.height),
-        ("deduped_corpus", deduped_corpus.height),
-        ("kept by score", kept.height),
-        ("training_mix", training_mix.height),
-    ]
+    steps = funnel(row_ledger)
     separation = auc_per_kind(lake.read_account("scored_corpus", "mutants"))
     serving = current(settings.adapters_dir)
     directory = settings.adapters_dir / serving["digest"] if serving else None
@@ -104,17 +93,18 @@ def corpus_card(
             "profile": f"{profile.name} ({profile.digest})",
             "serving adapter": serving["digest"] if serving else "none yet",
         },
-        funnel=funnel,
+        funnel=steps,
+        reasons=reasons(row_ledger),
         scored=scored_corpus,
         mix_rows=training_mix,
-        evaluators=[{"name": kind, "auc": area} for kind, area in separation.items()],
+        separation=separation,
+        weights={name: form.weight for name, form in Calibration.load().forms.items()},
         curve=[json.loads(line) for line in curve],
         evaluation=manifest["evaluation"] if manifest else None,
     )
     path = settings.reports_dir / "corpus.html"
     write_text(path, report)
     context.log.info(f"exports in {settings.exports_dir}, report at {path}")
-    steps = pl.DataFrame(funnel, schema={"step": pl.String, "rows": pl.Int64}, orient="row")
     return dg.MaterializeResult(
         value=steps,
         metadata={

@@ -147,7 +147,7 @@ def synthetic_pairs(
             **drop_metadata(drops),
             "front_end": front_end.name,
             **told,
-            "characters_trimmed": dict(saved),
+            "tokens_trimmed": dict(saved),
             "coverage": table(made.coverage),
             "instructions_alike": instructions_alike(rows),
             "instructions_alike_at_most": MAX_ALIKE,
@@ -184,6 +184,6 @@ def _source_result(
             **drop_metadata(drops),
             **told,
             "files": table(found.files.group_by("status").len("files").sort("status")),
-            "characters_trimmed": dict(saved),
+            "tokens_trimmed": dict(saved),
         },
     )

@@ -7,7 +7,9 @@ from vox_assets.checks.report import report, warn
 from vox_assets.curate.audit import (
     evaluator_separates,
     ledger_balances,
+    nothing_emptied,
     rows_balance,
+    steps_balance,
 )
 from vox_assets.curate.audit import (
     no_residual_duplicates as residual_verdict,
@@ -15,6 +17,7 @@ from vox_assets.curate.audit import (
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.settings import Settings
 from vox_assets.training import gates
+from vox_assets.verdicts import Verdict
 
 
 @dg.asset_check(asset="deduped_corpus")
@@ -43,10 +46,48 @@ def rows_accounted(
     return report(rows_balance(rows_in, deduped_corpus["pair_id"], drops["pair_id"]))
 
 
-@dg.asset_check(asset="row_ledger", name="rows_accounted")
-def ledger_rows_accounted(row_ledger: pl.DataFrame) -> dg.AssetCheckResult:
-    """Every pair that a source produced was trained, evaluated or dropped for a reason."""
-    return report(ledger_balances(row_ledger))
+_CORPUS = (
+    "raw_rust_fns",
+    "doc_qa_pairs",
+    "synthetic_pairs",
+    "deduped_corpus",
+    "scored_corpus",
+    "training_mix",
+)
+
+
+@dg.asset_check(
+    asset="row_ledger",
+    name="rows_accounted",
+    additional_ins={name: dg.AssetIn(name) for name in _CORPUS},
+)
+def ledger_rows_accounted(
+    lake: dg.ResourceParam[Lake],
+    row_ledger: pl.DataFrame,
+    raw_rust_fns: pl.DataFrame,
+    doc_qa_pairs: pl.DataFrame,
+    synthetic_pairs: pl.DataFrame,
+    deduped_corpus: pl.DataFrame,
+    scored_corpus: pl.DataFrame,
+    training_mix: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """Each step balances, and every pair was trained, evaluated or dropped for a reason."""
+    steps = steps_balance(
+        (raw_rust_fns, doc_qa_pairs, synthetic_pairs),
+        deduped_corpus,
+        lake.read_account("deduped_corpus", "drops"),
+        scored_corpus,
+        training_mix,
+        lake.read_account("training_mix", "drops"),
+    )
+    ends = ledger_balances(row_ledger)
+    return report(
+        Verdict(
+            steps.passed and ends.passed,
+            f"{ends.summary}; {steps.summary}",
+            {**ends.figures, **steps.figures},
+        )
+    )
 
 
 @dg.asset_check(asset="scored_corpus")
@@ -55,6 +96,12 @@ def evaluator_separates_mutants(
 ) -> dg.AssetCheckResult:
     """The score tells spoilt rows from real ones, for each way of spoiling."""
     return report(evaluator_separates(lake.read_account("scored_corpus", "mutants")))
+
+
+@dg.asset_check(asset="scored_corpus")
+def no_group_emptied(scored_corpus: pl.DataFrame) -> dg.AssetCheckResult:
+    """Scoring leaves rows of every lane, language and task family that came in."""
+    return warn(nothing_emptied(scored_corpus))
 
 
 @dg.asset_check(asset="scored_corpus", blocking=True, name="minimum_size")
@@ -93,6 +140,7 @@ CHECKS = [
     rows_accounted,
     ledger_rows_accounted,
     evaluator_separates_mutants,
+    no_group_emptied,
     scored_minimum_size,
     *(_gate(name) for name in gates.GATES),
     human_share,

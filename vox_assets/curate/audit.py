@@ -37,12 +37,90 @@ def rows_balance(rows_in: set[str], rows_out: Iterable[str], dropped: Iterable[s
     )
 
 
+def steps_balance(
+    sources: Iterable[pl.DataFrame],
+    deduped: pl.DataFrame,
+    dedup_drops: pl.DataFrame,
+    scored: pl.DataFrame,
+    mix: pl.DataFrame,
+    mix_drops: pl.DataFrame,
+) -> Verdict:
+    """Rows in = rows out + rows dropped, at dedup, at scoring and at the mix."""
+    kept = pl.col("kept")
+    steps = {
+        "deduped_corpus": rows_balance(
+            {one for table in sources for one in table["pair_id"]},
+            deduped["pair_id"],
+            dedup_drops["pair_id"],
+        ),
+        "scored_corpus": rows_balance(
+            set(deduped["pair_id"]),
+            scored.filter(kept)["pair_id"],
+            scored.filter(~kept, pl.col("drop_reason").fill_null("") != "")["pair_id"],
+        ),
+        "training_mix": rows_balance(
+            set(scored.filter(kept)["pair_id"]), mix["pair_id"], mix_drops["pair_id"]
+        ),
+    }
+    return Verdict(
+        all(step.passed for step in steps.values()),
+        "; ".join(f"{name}: {step.summary}" for name, step in steps.items()),
+        {f"{name}/{key}": n for name, step in steps.items() for key, n in step.figures.items()},
+    )
+
+
 def ledger_balances(ledger: pl.DataFrame) -> Verdict:
     """Every pair stands once in the ledger, with its fate."""
     faults = [f"{pair_id} ended nowhere" for pair_id in unaccounted(ledger)]
     repeated = ledger.filter(pl.col("pair_id").is_duplicated())["pair_id"].unique().sort()
     faults += [f"{pair_id} stands twice" for pair_id in repeated]
     return Verdict.none_of(faults, "rows without an end", ledger.height)
+
+
+# What the corpus is counted by before and after scoring.
+GROUPINGS = ("lane", "language", "task_family")
+
+
+def survival(scored: pl.DataFrame) -> pl.DataFrame:
+    """Rows before and after scoring: `by`, `group`, `rows`, `kept`, `share`, `median_score`."""
+    return pl.concat(
+        [
+            scored.group_by(pl.col(by).alias("group"))
+            .agg(
+                pl.len().cast(pl.Int64).alias("rows"),
+                pl.col("kept").sum().cast(pl.Int64),
+                pl.col("kept").mean().round(3).alias("share"),
+                pl.col("score").median().round(2).alias("median_score"),
+            )
+            .sort("group")
+            .select(pl.lit(by).alias("by"), pl.all())
+            for by in GROUPINGS
+        ]
+    )
+
+
+def nothing_emptied(scored: pl.DataFrame) -> Verdict:
+    """Scoring leaves something of every lane, language and task family."""
+    groups = survival(scored)
+    faults = [
+        f"{by} {group} lost all of its {rows:,} rows"
+        for by, group, rows in groups.filter(pl.col("kept") == 0)
+        .select("by", "group", "rows")
+        .iter_rows()
+    ]
+    return Verdict.none_of(faults, "groups that scoring emptied", groups.height)
+
+
+def costliest(scored: pl.DataFrame) -> pl.DataFrame:
+    """`feature`, `rows`: which feature cost discarded rows the most, by how many of them."""
+    return (
+        scored.select(pl.col("drop_reason").str.extract(r"^score below [^:]*: \S+ by (\w+)"))
+        .drop_nulls()
+        .rename({"drop_reason": "feature"})
+        .group_by("feature")
+        .len("rows")
+        .sort("rows", "feature", descending=[True, False])
+    )
 
 
 def evaluator_separates(separation: pl.DataFrame) -> Verdict:

@@ -23,6 +23,8 @@ DIRECTION = {
     "prompt_named": 1,
     "substance": 1,
     "repetition": -1,
+    "information": 1,
+    "boilerplate_share": -1,
     "stub_share": -1,
     "lone_names": -1,
     "parses": 1,
@@ -31,6 +33,8 @@ DIRECTION = {
     "neighbour_distance": 0,
     "freshness": 0,
     "surprise": -1,
+    "ifd": -1,
+    "model_gain": 1,
 }
 assert list(DIRECTION) == list(features.FEATURES)
 
@@ -81,7 +85,11 @@ def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict:
 
 
 def fit_forms(rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray]) -> dict[str, dict]:
-    """Fit one form per language of `rows`; `measure(rows)` gives the matrix of all features."""
+    """Fit one form per language of `rows`; `measure(rows)` gives the matrix of all features.
+
+    Where templates wrote most rows of a language, people's are half of those fitted on: they must
+    not be judged by how like a template they are.
+    """
     forms = {}
     for language in sorted(rows["language"].unique()):
         group = rows.filter(
@@ -90,7 +98,7 @@ def fit_forms(rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray])
         ).sort("pair_id")
         if len(group) < LEAST_ROWS:
             continue
-        group = group.sample(min(ROWS_PER_LANGUAGE, len(group)), seed=SEED)
+        group = _sample(group)
         spoilt = mutants.plant(group, MUTANTS_PER_KIND, SEED)
         matrix = np.vstack([measure(group), measure(spoilt.drop("mutant"))])
         real = np.arange(len(matrix)) < len(group)
@@ -105,3 +113,15 @@ def fit_forms(rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray])
         )
         forms[language] = fit(matrix, real, weight)
     return forms
+
+
+def _sample(group: pl.DataFrame) -> pl.DataFrame:
+    """Up to `ROWS_PER_LANGUAGE` rows, half of them people's where templates wrote the most."""
+    by_people = group.filter(pl.col("origin") == "human")
+    if 2 * len(by_people) >= len(group):
+        return group.sample(min(ROWS_PER_LANGUAGE, len(group)), seed=SEED).sort("pair_id")
+    others = group.filter(pl.col("origin") != "human")
+    people = min(len(by_people), ROWS_PER_LANGUAGE // 2)
+    rest = min(len(others), ROWS_PER_LANGUAGE - people)
+    chosen = [by_people.sample(people, seed=SEED), others.sample(rest, seed=SEED)]
+    return pl.concat(chosen).sort("pair_id")

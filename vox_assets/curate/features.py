@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from vox_assets.curate.similarity import TOKEN_PATTERN
+from vox_assets.curate.syntax import PARSED
 
 #: Name -> definition and range. The order is the order of the evaluator's weights.
 FEATURES: Mapping[str, str] = {
@@ -26,7 +28,9 @@ FEATURES: Mapping[str, str] = {
     "answer_named": "share of the prompt's names and long words that the answer takes up, 0 to 1",
     "prompt_named": "share of the answer's name parts that the prompt mentions, 0 to 1",
     "substance": "log of the answer's tokens over log of 512, 0 to 1",
-    "repetition": "share of the answer's token trigrams that came before, 0 to 1",
+    "repetition": "share of the answer's trigrams (tokens; words of prose) seen before, 0 to 1",
+    "information": "deflated bytes per token of the answer's windows of 64 tokens, over 6, 0 to 1",
+    "boilerplate_share": "share of the answer's lines that are imports, attributes or links on",
     "stub_share": "share of the answer's lines that are stubs or placeholders, 0 to 1",
     "lone_names": "share of the answer's distinct names that occur once and are not in the prompt",
     "parses": "1 when the answer parses in its language, else 0",
@@ -34,9 +38,19 @@ FEATURES: Mapping[str, str] = {
     "alignment": "cosine between the embeddings of prompt and answer, -1 to 1",
     "neighbour_distance": "1 - cosine to the nearest other answer, 0 to 1",
     "freshness": "exp(-years since the source's date, counted from the newest), 0 to 1",
-    "surprise": "mean negative log-likelihood of the answer under the base model, nats",
+    "surprise": "mean negative log-likelihood of the answer under the base model, nats, from 0",
+    "ifd": "surprise over what it is without the prompt (instruction-following difficulty), from 0",
+    "model_gain": "nats per token that the prompt spares the base model, any sign",
 }
-MODEL_FEATURES = ("surprise",)
+#: Features that the language model measures, each of which costs it a reading.
+MODEL_FEATURES = ("surprise", "ifd", "model_gain")
+
+#: Languages whose answers are read as prose.
+PROSE = frozenset({"markdown", "text"})
+# Long enough to hold what a short answer holds, so that an answer's length counts for little.
+_WINDOW_TOKENS = 64
+# Deflated bytes per token that no ordinary answer exceeds by much: identifiers without repeats.
+_RICH_BYTES_PER_TOKEN = 6.0
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -58,12 +72,22 @@ _POINTS_OUTSIDE = re.compile(
     r"|do\s+it|make\s+it\s+work|the\s+usual)\b",
     re.IGNORECASE,
 )
+# A stub is code, not a string that speaks of one: no quote stands before the macro.
 _STUB_LINE = re.compile(
-    r"todo!|unimplemented!|unreachable!\(\)|panic!\(\"(?:not|todo|stub)|^\s*(?://|#)\s*(?:todo|fixme"
-    r"|\.\.\.|your code|implementation)|^\s*\.\.\.\s*$|\b(?:TODO|FIXME|TBD)\b|^\s*pass\s*$",
+    r"^[^\"]*\b(?:todo|unimplemented)!|panic!\(\"(?:not|todo|stub)|^\s*(?://|#)\s*(?:todo|fixme"
+    r"|\.\.\.|your code|implementation)|^\s*\.\.\.\s*$|^\s*pass\s*$"
+    # In capitals, and in a comment or at the start: a list of things to do is no stub.
+    r"|(?:^\s*|//.*|#.*)(?-i:\b(?:TODO|FIXME|TBD)\b)"
+    r"|^\W*(?:content\s+)?(?:coming soon|to be (?:written|documented|added))\b",
     re.IGNORECASE,
 )
 _EMPTY_BODY = re.compile(r"\)\s*(?:(?:->|to)\s*[^{}]*)?\{\s*\}")
+_BOILERPLATE_LINE = re.compile(
+    r"^\s*(?:(?:pub(?:\([^)]*\))?\s+)?use\s[^;]*;|import\s|extern\s+crate\s|#!?\[|mod\s+\w+;"
+    r"|(?:[-*+>]\s+)?(?:\*\*)?(?:see also|next steps?|back to|table of contents|related(?: pages)?"
+    r"|further reading)\b)",
+    re.IGNORECASE,
+)
 _OPENING, _CLOSING = "([{", ")]}"
 _PROSE_END = re.compile(r"[.!?:)`\"'*_>|\]]\s*$")
 _LIST_LINE = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\|)")
@@ -76,6 +100,8 @@ def measure(
     prompt_names = _names(prompt)
     answer_tokens = _TOKEN.findall(answer)
     answer_parts = _parts(answer)
+    is_prose = language in PROSE
+    good_syntax = parses(language, answer)
     return {
         "prompt_length": min(1.0, math.log1p(len(prompt.split())) / math.log(200)),
         "prompt_specifics": 1.0 - math.exp(-len(prompt_names) / 8),
@@ -83,11 +109,15 @@ def measure(
         "answer_named": _share_in(prompt_names, _stems(answer)),
         "prompt_named": _share_in(answer_parts, _stems(prompt)),
         "substance": min(1.0, math.log1p(len(answer_tokens)) / math.log(512)),
-        "repetition": _repetition(answer_tokens),
+        # The marks of Markdown come in fixed runs, which say nothing about the words.
+        "repetition": _repetition(_WORD.findall(answer) if is_prose else answer_tokens),
+        "information": _information(answer),
+        "boilerplate_share": _boilerplate_share(answer),
         "stub_share": _stub_share(answer),
         "lone_names": _lone_names(answer, prompt),
-        "parses": float(parses(language, answer)),
-        "complete": float(_is_complete(answer, language)),
+        "parses": float(good_syntax),
+        # Code that parses is whole; only what does not needs a look at where it stops.
+        "complete": float((good_syntax and language in PARSED) or _is_complete(answer, is_prose)),
     }
 
 
@@ -99,6 +129,12 @@ def freshness(dates: pl.Series) -> np.ndarray:
         return np.ones(len(dates))
     years = (newest - pl.col("date")).dt.total_days() / 365.25
     return parsed.to_frame("date").select((-years).exp().fill_null(1.0)).to_series().to_numpy()
+
+
+def guidance(prompted: np.ndarray, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """IFD and model gain from an answer's mean NLL with its prompt and without, in nats."""
+    # An answer that costs nothing either way gains nothing: a ratio of 1.
+    return np.where(alone > 0, prompted / np.maximum(alone, 1e-9), 1.0), alone - prompted
 
 
 def _names(text: str) -> set[str]:
@@ -167,11 +203,32 @@ def _lone_names(answer: str, prompt: str) -> float:
     return sum(n == 1 and name not in known for name, n in counts.items()) / len(counts)
 
 
-def _is_complete(answer: str, language: str) -> bool:
+def _information(answer: str) -> float:
+    """Deflated bytes per token, window by window: a whole text would pack better by its length."""
+    starts = [token.start() for token in _TOKEN.finditer(answer)]
+    packed = 0
+    for first in range(0, len(starts), _WINDOW_TOKENS):
+        after = first + _WINDOW_TOKENS
+        end = starts[after] if after < len(starts) else len(answer)
+        # Raw deflate: the header of a zlib stream would count for much in a short window.
+        packer = zlib.compressobj(level=6, wbits=-15)
+        window = answer[starts[first] : end].encode("utf-8", "replace")
+        packed += len(packer.compress(window)) + len(packer.flush())
+    return min(1.0, packed / len(starts) / _RICH_BYTES_PER_TOKEN) if starts else 0.0
+
+
+def _boilerplate_share(answer: str) -> float:
+    lines = [line for line in answer.splitlines() if line.strip()]
+    if not lines:
+        return 1.0
+    return sum(bool(_BOILERPLATE_LINE.match(line)) for line in lines) / len(lines)
+
+
+def _is_complete(answer: str, is_prose: bool) -> bool:
     text = answer.rstrip()
     if not text:
         return False
-    if language == "markdown":
+    if is_prose:
         last = text.splitlines()[-1]
         return bool(_PROSE_END.search(text) or _LIST_LINE.match(last)) and text.count("`") % 2 == 0
     return _brackets_close(text) and text[-1] not in ",.=+-*/&|<("

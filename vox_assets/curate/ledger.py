@@ -36,7 +36,7 @@ def build_ledger(
     """`LEDGER_SCHEMA`, one line per pair id of `sources` (asset name to its table), in order.
 
     A pair id that two assets produced stands once, under the first. A row that no step accounts
-    for has a null fate: `unaccounted` lists it, and the check fails.
+    for has a null fate, and one that ended twice stands twice: the check fails on both.
     """
     born = pl.concat(
         [
@@ -75,8 +75,42 @@ def build_ledger(
                 pl.lit(None, pl.String).alias("lost_to"),
             ),
         ]
-    ).unique("pair_id", keep="first", maintain_order=True)
+    )
     return born.join(ends, on="pair_id", how="left", maintain_order="left").cast(LEDGER_SCHEMA)
+
+
+def funnel(ledger: pl.DataFrame) -> pl.DataFrame:
+    """`step`, `source_asset`, `rows`: what is left of each source after each step, in order."""
+    lost = [("sources", []), ("one copy", ["deduped_corpus"]), ("kept by score", ["scored_corpus"])]
+    gone: list[str] = []
+    parts = []
+    for step, stages in lost:
+        gone += stages
+        left = ledger.filter(~((pl.col("fate") == DROPPED) & pl.col("stage").is_in(gone)))
+        parts.append(_by_source(left, step))
+    parts.append(_by_source(ledger.filter(pl.col("fate").is_in(list(FATES.values()))), "the mix"))
+    return pl.concat(parts)
+
+
+def _by_source(ledger: pl.DataFrame, step: str) -> pl.DataFrame:
+    return (
+        ledger.group_by("source_asset", maintain_order=True)
+        .len("rows")
+        .select(pl.lit(step).alias("step"), "source_asset", pl.col("rows").cast(pl.Int64))
+    )
+
+
+def reasons(ledger: pl.DataFrame) -> pl.DataFrame:
+    """`stage`, `reason`, `rows` of all dropped rows, the most frequent first.
+
+    A reason may end in the particulars of one row; what stands before the colon is its kind.
+    """
+    return (
+        ledger.filter(pl.col("fate") == DROPPED)
+        .group_by("stage", pl.col("reason").str.split(": ").list.first())
+        .len("rows")
+        .sort("rows", "stage", "reason", descending=[True, False, False])
+    )
 
 
 def unaccounted(ledger: pl.DataFrame) -> list[str]:
@@ -109,16 +143,17 @@ def story(
     """A row's whole way through the build, in sentences.
 
     `tables` are the asset tables by name in build order, `drops` their accounts of what they
-    dropped. Raises LookupError when no table knows the id.
+    dropped; a build that stopped early has fewer of both. A row that lost to another is told with
+    that row's text. Raises LookupError when no table knows the id.
     """
     lines: list[str] = []
     for asset, table in tables.items():
         found = table.filter(pl.col("pair_id") == wanted)
-        if found.is_empty():
-            lines += _losses(wanted, asset, drops.get(asset), tables)
-            continue
-        row = found.row(0, named=True)
-        lines.append(_standing(asset, row))
+        if len(found):
+            lines.append(_standing(asset, found.row(0, named=True)))
+        if asset in drops:
+            lines += _losses(wanted, asset, drops[asset], tables)
+            lines += _victories(wanted, asset, drops[asset])
     if not lines:
         raise LookupError(f"no table has a row {wanted!r}: expected 32 hex digits of a pair id")
     return lines
@@ -142,26 +177,35 @@ def _standing(asset: str, row: Mapping) -> str:
 
 
 def _losses(
-    wanted: str, asset: str, drops: pl.DataFrame | None, tables: Mapping[str, pl.DataFrame]
+    wanted: str, asset: str, drops: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
 ) -> list[str]:
     lines: list[str] = []
-    if drops is None:
-        return lines
     for drop in drops.filter(pl.col("pair_id") == wanted).iter_rows(named=True):
-        lines.append(f"{asset}: dropped, {drop['reason']}.")
-        if drop["lost_to"]:
-            lines[-1] = (
-                f"{asset}: dropped, {drop['reason']} of {drop['lost_to']} "
-                f"(similarity {drop['similarity']:.2f}). That row's answer:"
-            )
-            winner = next(
-                (
-                    table.filter(pl.col("pair_id") == drop["lost_to"])
-                    for table in tables.values()
-                    if drop["lost_to"] in table["pair_id"]
-                ),
-                None,
-            )
-            if winner is not None and len(winner):
-                lines.append(winner["response"][0])
+        if not drop["lost_to"]:
+            lines.append(f"{asset}: dropped, {drop['reason']}.")
+            continue
+        how = f" at similarity {drop['similarity']:.2f}" if drop["similarity"] is not None else ""
+        lines.append(f"{asset}: dropped, {drop['reason']}{how}. It lost to {drop['lost_to']}:")
+        winner = _row(drop["lost_to"], tables)
+        if winner is not None:
+            lines += [f"  prompt: {winner['prompt']}", f"  answer: {winner['response']}"]
     return lines
+
+
+def _victories(wanted: str, asset: str, drops: pl.DataFrame) -> list[str]:
+    beaten = drops.filter(pl.col("lost_to") == wanted, pl.col("pair_id").is_not_null())
+    return [
+        f"{asset}: {pair_id} lost to it, {reason}"
+        + (f" at similarity {similarity:.2f}." if similarity is not None else ".")
+        for pair_id, reason, similarity in beaten.select(
+            "pair_id", "reason", "similarity"
+        ).iter_rows()
+    ]
+
+
+def _row(pair_id: str, tables: Mapping[str, pl.DataFrame]) -> dict | None:
+    for table in tables.values():
+        found = table.filter(pl.col("pair_id") == pair_id)
+        if len(found):
+            return found.row(0, named=True)
+    return None

@@ -32,7 +32,7 @@ class Meter:
     log: Log = silent
 
     def cheap(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """All features but `surprise` of a table with `prompt`, `response`, `language`.
+        """All features but the language model's, of `prompt`, `response` and `language`.
 
         Where the table has `embedding`, it is taken for the answer's.
         """
@@ -58,16 +58,23 @@ class Meter:
             pl.Series("freshness", features.freshness(dates)),
         )
 
-    def surprise(self, rows: pl.DataFrame) -> np.ndarray:
-        """The language model's mean negative log-likelihood of each answer, in nats."""
+    def surprise(self, rows: pl.DataFrame, prompted: bool = True) -> np.ndarray:
+        """The language model's mean negative log-likelihood of each answer, in nats.
+
+        Without `prompted`, the model reads the answer alone.
+        """
         nll, _ = answer_nll(
-            dialogues(rows), self.base_model, self.model_tokens, self.store, self.log
+            dialogues(rows), self.base_model, self.model_tokens, self.store, self.log, prompted
         )
         return nll
 
     def everything(self, rows: pl.DataFrame) -> np.ndarray:
         """All features, float64, (rows, features) in the order of `FEATURES`."""
-        measured = self.cheap(rows).with_columns(pl.Series("surprise", self.surprise(rows)))
+        surprise = self.surprise(rows)
+        ifd, gain = features.guidance(surprise, self.surprise(rows, prompted=False))
+        measured = self.cheap(rows).with_columns(
+            pl.Series("surprise", surprise), pl.Series("ifd", ifd), pl.Series("model_gain", gain)
+        )
         return measured.select(*features.FEATURES).to_numpy()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from vox_assets.curate.features import PROSE
+
 #: Kind -> what was done to the row.
 KINDS: Mapping[str, str] = {
     "swapped": "the answer of another row of the same language",
@@ -68,7 +70,7 @@ def _other_answer(record: dict, records: Sequence[dict], rng: random.Random) -> 
 
 
 def _stub(answer: str, language: str, rng: random.Random) -> str:
-    if language == "markdown":
+    if language in PROSE:
         return rng.choice(
             ("TODO: describe this section.", "To be written.", "Content coming soon.")
         )
@@ -89,7 +91,7 @@ def _cut(answer: str, _language: str, rng: random.Random) -> str:
 
 
 def _shuffle(answer: str, language: str, rng: random.Random) -> str:
-    if language == "markdown":
+    if language in PROSE:
         words = answer.split(" ")
         rng.shuffle(words)
         return " ".join(words)
@@ -99,10 +101,10 @@ def _shuffle(answer: str, language: str, rng: random.Random) -> str:
 
 
 def _repeat(answer: str, language: str, rng: random.Random) -> str:
-    parts = re.split(r"(?<=[.!?])\s+", answer) if language == "markdown" else answer.splitlines()
+    parts = re.split(r"(?<=[.!?])\s+", answer) if language in PROSE else answer.splitlines()
     parts = [part for part in parts if len(part.strip()) > 3] or [answer]
     chosen = rng.choice(parts)
-    joiner = " " if language == "markdown" else "\n"
+    joiner = " " if language in PROSE else "\n"
     return answer + joiner + joiner.join([chosen] * max(4, len(parts)))
 
 

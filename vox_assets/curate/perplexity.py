@@ -1,4 +1,4 @@
-"""How surprising an answer is to the base model, given its prompt: cached token log-likelihoods.
+"""How surprising an answer is to the base model, with and without its prompt, cached by content.
 
 Perplexity is compared inside a lane and language only: to a model that has never seen Vox, all
 Vox is hard.
@@ -31,8 +31,12 @@ def answer_nll(
     max_tokens: int,
     store: VectorCache,
     log: Log = silent,
+    prompted: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean negative log-likelihood in nats, and its token count, of each dialogue's last answer.
+
+    Without `prompted`, the same answer tokens are read after nothing but the token that opens a
+    text: the second reading of IFD (Li et al., "From Quantity to Quality", arXiv 2308.12032).
 
     At most `max_tokens` tokens are read of a dialogue: the answer's beginning and, up to
     `PROMPT_SHARE` of them or more where the answer is short, the prompt's end.
@@ -50,20 +54,23 @@ def answer_nll(
             )
         )
         answers.append(dialogue[-1]["content"] + tokenizer.eos_token)
+    first = tokenizer.bos_token_id
+    opening = [tokenizer.eos_token_id if first is None else first]
     sequences: list[tuple[list[int], int]] = []
     prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
     answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
     for before, after in zip(prompt_ids, answer_ids, strict=True):
         answer_room = max_tokens - min(len(before), int(max_tokens * PROMPT_SHARE))
         after = after[:answer_room]
-        before = before[-(max_tokens - len(after)) :]
+        before = before[-(max_tokens - len(after)) :] if prompted else opening
         sequences.append((before + after, len(before)))
 
     keys = [
         content_key("nll", model.fingerprint, dtype, f"{start}:{','.join(map(str, ids))}")
         for ids, start in sequences
     ]
-    with progress("perplexity", len(keys), "rows", log) as done:
+    label = "perplexity" if prompted else "perplexity without the prompt"
+    with progress(label, len(keys), "rows", log) as done:
         result = store.compute(
             keys,
             [len(ids) for ids, _ in sequences],

@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from functools import cache
 
+import polars as pl
+
 #: detect-secrets plugins that recognise a format, not a likelihood.
 _PLUGINS = (
     "artifactory.ArtifactoryDetector",
@@ -53,6 +55,10 @@ _EXAMPLE_USERS = frozenset(
 )
 
 
+#: How the reason of a row with a secret begins.
+HOLDS = "holds "
+
+
 def findings(text: str) -> list[str]:
     """Kinds of secret or personal data in a text, without the data; empty when there is none."""
     kinds = [
@@ -65,6 +71,22 @@ def findings(text: str) -> list[str]:
     if any(user.lower() not in _EXAMPLE_USERS for user in _HOME.findall(text)):
         kinds.append("home directory")
     return kinds
+
+
+def refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
+    """A row with a secret is not kept, whatever its score, and its reason names the kind only.
+
+    Needs `messages`, `kept` and `drop_reason`, and returns the table with the last two changed.
+    """
+    reasons = []
+    for dialogue in scored["messages"].to_list():
+        kinds = findings("\n".join(turn["content"] for turn in dialogue))
+        reasons.append(HOLDS + ", ".join(kinds) if kinds else None)
+    found = pl.Series("secret", reasons, dtype=pl.String)
+    return scored.with_columns(
+        (pl.col("kept") & found.is_null()).alias("kept"),
+        pl.coalesce(found, "drop_reason").alias("drop_reason"),
+    )
 
 
 def _is_random(text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,15 @@ MINHASH_SEED = 1
 
 # Rows of the sparse self-join or of the embedding product held in memory at once.
 BLOCK_ROWS = 1024
+# Texts that are shingled, pairs that are verified, and shingles whose hashes are permuted at once:
+# a working memory of some megabytes each, and numbers that fit beside a hash in 64 bits.
+BLOCK_TEXTS = 65_536
+BLOCK_PAIRS = 16_384
+BLOCK_SHINGLES = 65_536
+# Two shingles of one pair of rows share a hash by chance once in some 10 ** 9 pairs.
+HASH_BITS = 44
+_HASH_BITS, _SPARE_BITS = np.uint64(HASH_BITS), np.uint64(64 - HASH_BITS)
+_HASH_MASK = np.uint64((1 << HASH_BITS) - 1)
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -53,25 +63,40 @@ class Shingles:
     """The distinct shingle hashes of each text, sorted: a compressed sparse row layout."""
 
     bounds: np.ndarray  # int64, texts + 1
-    hashes: np.ndarray  # uint64
+    hashes: np.ndarray  # uint64, below 2 ** HASH_BITS
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
-    def row(self, position: int | np.integer) -> np.ndarray:
-        return self.hashes[self.bounds[position] : self.bounds[position + 1]]
+    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All shingles of `rows`, one row after another: positions in `rows`, and hashes."""
+        sizes = self.sizes[rows]
+        owners = np.repeat(np.arange(len(rows)), sizes)
+        steps = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return owners, self.hashes[np.repeat(self.bounds[rows], sizes) + steps]
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         return np.diff(self.bounds)
 
 
 def shingle(texts: Sequence[str]) -> Shingles:
-    """5-token shingles of each text, hashed to 64 bits.
+    """5-token shingles of each text, hashed to `HASH_BITS` bits.
 
     A text of fewer tokens is one shingle as a whole, so that short texts are alike only when
     they are equal token by token; a text without tokens has none and is like no other.
     """
+    parts = [
+        _shingle_block(texts[start : start + BLOCK_TEXTS])
+        for start in range(0, len(texts), BLOCK_TEXTS)
+    ]
+    sizes = np.concatenate([np.empty(0, np.int64), *(sizes for sizes, _ in parts)])
+    hashes = np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes in parts)])
+    return Shingles(np.concatenate(([0], np.cumsum(sizes))).astype(np.int64), hashes)
+
+
+def _shingle_block(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """How many distinct shingles each text has (int64), and their hashes, text by text."""
     tokens = (
         pl.DataFrame({"text": pl.Series(list(texts), dtype=pl.String)})
         .with_row_index("row")
@@ -79,7 +104,7 @@ def shingle(texts: Sequence[str]) -> Shingles:
         .select("row", "token")
         .explode("token")
         .drop_nulls("token")
-        .with_columns(pl.col("token").hash(seed=0).alias("hash"))
+        .select("row", pl.col("token").hash(seed=0).alias("hash"))
     )
     rows = tokens["row"].to_numpy().astype(np.int64)
     token_hashes = tokens["hash"].to_numpy()
@@ -91,17 +116,20 @@ def shingle(texts: Sequence[str]) -> Shingles:
     whole = np.array(
         [_combine(token_hashes[starts[i] : starts[i + 1]]) for i in short], dtype=np.uint64
     )
-    all_rows = np.concatenate((long_rows, short))
-    all_hashes = np.concatenate((long_hashes, whole))
+    # Row and hash in one number: sorting those is several times faster than sorting by two keys.
+    keys = _numbered(
+        np.concatenate((long_rows, short)), np.concatenate((long_hashes, whole)) >> _SPARE_BITS
+    )
+    keys.sort()
+    if len(keys):
+        keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+    sizes = np.bincount((keys >> _HASH_BITS).astype(np.int64), minlength=len(texts))
+    return sizes.astype(np.int64), keys & _HASH_MASK
 
-    order = np.lexsort((all_hashes, all_rows))
-    all_rows, all_hashes = all_rows[order], all_hashes[order]
-    if len(all_rows):
-        fresh = np.ones(len(all_rows), dtype=bool)
-        fresh[1:] = (all_rows[1:] != all_rows[:-1]) | (all_hashes[1:] != all_hashes[:-1])
-        all_rows, all_hashes = all_rows[fresh], all_hashes[fresh]
-    sizes = np.bincount(all_rows, minlength=len(texts)).astype(np.int64)
-    return Shingles(np.concatenate(([0], np.cumsum(sizes))).astype(np.int64), all_hashes)
+
+def _numbered(numbers: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """A number below 2 ** 20 and a hash in one sortable uint64 each."""
+    return (numbers.astype(np.uint64) << _HASH_BITS) | hashes
 
 
 def _full_shingles(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,57 +152,85 @@ def _combine(hashes: np.ndarray) -> np.uint64:
 
 
 def jaccard(shingles: Shingles, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Exact Jaccard similarity of each pair, float64."""
-    result = np.empty(len(left))
-    for index, (i, j) in enumerate(zip(left, right, strict=True)):
-        a, b = shingles.row(i), shingles.row(j)
-        shared = len(np.intersect1d(a, b, assume_unique=True))
-        union = len(a) + len(b) - shared
-        result[index] = shared / union if union else 0.0
+    """Exact Jaccard similarity of each pair of rows, float64."""
+    result = np.zeros(len(left))
+    for start in range(0, len(left), BLOCK_PAIRS):
+        block = slice(start, start + BLOCK_PAIRS)
+        i, j = left[block], right[block]
+        keys = np.concatenate([_numbered(*shingles.gather(i)), _numbered(*shingles.gather(j))])
+        keys.sort()
+        # Each row's shingles are distinct: a key that stands twice is shared by both.
+        twice = keys[1:][keys[1:] == keys[:-1]]
+        shared = np.bincount((twice >> _HASH_BITS).astype(np.int64), minlength=len(i))
+        union = shingles.sizes[i] + shingles.sizes[j] - shared
+        result[block] = np.divide(shared, union, out=np.zeros(len(i)), where=union > 0)
     return result
 
 
 def near_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
     """Pairs at Jaccard >= `threshold`: MinHash LSH candidates, each verified exactly.
 
-    Broder, "On the resemblance and containment of documents" (1997), in datasketch's
-    implementation over the shingles' own hashes.
+    Broder, "On the resemblance and containment of documents" (1997). The permutations are
+    datasketch's; they are applied to the shingles' own hashes, many rows at a time.
     """
-    from datasketch import MinHash
-
     filled = np.flatnonzero(shingles.sizes > 0)
     if len(filled) < 2:
         return _no_pairs()
-    lists = [(shingles.row(i) & np.uint64(0xFFFFFFFF)).tolist() for i in filled]
-    sketches = MinHash.bulk(
-        lists, num_perm=BANDS * BAND_ROWS, seed=MINHASH_SEED, hashfunc=_already_hashed
-    )
-    signatures = np.stack([sketch.hashvalues for sketch in sketches])
-    candidates: set[tuple[int, int]] = set()
+    signatures = _signatures(shingles, filled)
+    codes = np.empty(0, np.int64)
     for band in range(BANDS):
-        part = np.ascontiguousarray(signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS])
-        keys = part.view(np.dtype((np.void, part.dtype.itemsize * BAND_ROWS))).ravel()
-        order = np.argsort(keys, kind="stable")
-        edges = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
-        for bucket in np.split(order, edges):
-            if len(bucket) > 1:
-                candidates.update(_bucket_pairs(bucket))
-    if not candidates:
-        return _no_pairs()
-    pairs = np.array(sorted(candidates), dtype=np.int64)
-    left, right = filled[pairs[:, 0]], filled[pairs[:, 1]]
+        part = signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS].astype(np.uint64)
+        keys = part[:, 0]
+        for column in range(1, BAND_ROWS):
+            keys = keys * _MIX + part[:, column]
+        codes = np.union1d(codes, _collisions(keys))
+    left, right = filled[codes // len(filled)], filled[codes % len(filled)]
     similarity = jaccard(shingles, left, right)
     keep = similarity >= threshold
     return SimilarPairs.of(left[keep], right[keep], similarity[keep])
 
 
-def _already_hashed(value: int) -> int:
-    return value
+def _signatures(shingles: Shingles, filled: np.ndarray) -> np.ndarray:
+    """MinHash signatures of the rows `filled`, none of which is empty: uint32, (rows, hashes)."""
+    from datasketch import MinHash
+
+    factors, offsets = MinHash(num_perm=BANDS * BAND_ROWS, seed=MINHASH_SEED).permutations
+    hashes = (shingles.hashes >> np.uint64(HASH_BITS - 32)).astype(np.uint32)
+    starts, ends = shingles.bounds[filled], shingles.bounds[filled + 1]
+    signatures = np.empty((len(filled), len(factors)), np.uint32)
+    first = 0
+    while first < len(filled):
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + BLOCK_SHINGLES, "right")))
+        part = hashes[starts[first] : ends[last - 1]]
+        cuts = starts[first:last] - starts[first]
+        for number, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
+            # Unsigned overflow is the modulus of the permutation.
+            signatures[first:last, number] = np.minimum.reduceat(part * factor + offset, cuts)
+        first = last
+    return signatures
 
 
-def _bucket_pairs(bucket: np.ndarray) -> list[tuple[int, int]]:
-    members = sorted(bucket.tolist())
-    return [(a, b) for index, a in enumerate(members) for b in members[index + 1 :]]
+def _collisions(keys: np.ndarray) -> np.ndarray:
+    """Pairs of positions with equal keys, each as `smaller * len(keys) + larger` (int64).
+
+    The lowest bits of a key are not compared: what they tell apart, verification does too.
+    """
+    # The position stands in the low bits, so that one plain sort groups and orders at once.
+    bits = np.uint64(len(keys).bit_length())
+    low = (np.uint64(1) << bits) - np.uint64(1)
+    packed = (keys & ~low) | np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    positions, buckets = (packed & low).astype(np.int64), packed >> bits
+    found = []
+    # A bucket's members stand together, and each pair of them is some steps apart.
+    standing = np.arange(len(keys))
+    for step in range(1, len(keys)):
+        standing = standing[standing + step < len(keys)]
+        standing = standing[buckets[standing] == buckets[standing + step]]
+        if not len(standing):
+            break
+        found.append(positions[standing] * len(keys) + positions[standing + step])
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
@@ -185,10 +241,10 @@ def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
     from scipy.sparse import csr_matrix
 
     count = len(shingles)
-    _, columns = np.unique(shingles.hashes, return_inverse=True)
+    distinct, columns = np.unique(shingles.hashes, return_inverse=True)
     matrix = csr_matrix(
         (np.ones(len(columns), np.int32), columns, shingles.bounds),
-        shape=(count, int(columns.max()) + 1 if len(columns) else 1),
+        shape=(count, max(1, len(distinct))),
     )
     transposed = matrix.T.tocsr()
     sizes = shingles.sizes

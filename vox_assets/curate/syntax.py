@@ -1,10 +1,15 @@
-"""Whether an answer parses in its own language."""
+"""What an answer's own grammar says of it: whether it parses, and as what."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
+from vox_assets import vox_syntax
 from vox_assets.vox_syntax.frontend import BuiltInGrammar, one_by_one
+
+#: Languages that `parses` judges by a grammar.
+PARSED = frozenset({"vox", "rust"})
 
 #: The first thing the built-in grammar refuses in a Vox program, in one line; None when it is good.
 vox_fault = one_by_one(BuiltInGrammar())
@@ -17,6 +22,30 @@ def parses(language: str, text: str) -> bool:
     if language == "rust":
         return not rust_parser().parse(text.encode("utf-8", "replace")).root_node.has_error
     return bool(text.strip())
+
+
+def tree(language: str, text: str) -> object | None:
+    """The parse tree without comments and layout, comparable by `==`; None if there is none."""
+    if language == "vox":
+        try:
+            return vox_syntax.parse(text)
+        except vox_syntax.VoxSyntaxError:
+            return None
+    if language == "rust":
+        root = rust_parser().parse(text.encode("utf-8", "replace")).root_node
+        return None if root.has_error else list(_rust_nodes(root))
+    return None
+
+
+def _rust_nodes(root) -> Iterator[tuple[int, str, bytes]]:  # type: ignore[no-untyped-def]
+    """Depth, kind and, of a leaf, text of every node but comments, in source order."""
+    pending = [(0, root)]
+    while pending:
+        depth, node = pending.pop()
+        if node.type in ("line_comment", "block_comment"):
+            continue
+        yield depth, node.type, b"" if node.children else node.text
+        pending.extend((depth + 1, child) for child in reversed(node.children))
 
 
 @cache

@@ -1,7 +1,8 @@
 """Token optimisation: what costs memory in every training step and teaches nothing.
 
 Applied where rows enter the corpus, so that every table holds the same text under the same id.
-Code keeps its meaning: a trim that changes anything but comments and white space is undone.
+Code keeps its meaning: a trim that changes the parse tree, comments aside, is undone, and code that
+has no parse tree is left alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections import Counter
 
 import polars as pl
 
+from vox_assets.curate.features import PROSE
+from vox_assets.curate.syntax import tree
 from vox_assets.rows import Drop, drops_to_frame, pair_id
 
 _PREAMBLE = re.compile(
@@ -25,18 +28,25 @@ _COMMENT_LINE = r"[ \t]*(?://|#(?!\[|!\[))[^\n]*\n"
 _LICENCE = re.compile(rf"\A(?:{_COMMENT_LINE})+")
 _LICENCE_WORDS = re.compile(r"SPDX-License-Identifier|Copyright|Licensed under", re.IGNORECASE)
 _TRAILING_COMMENTS = re.compile(r"(?:\n[ \t]*(?:(?://|#(?!\[|!\[))[^\n]*)?)+\Z")
+# Where byte-pair tokenisers split a text before they merge: no token crosses these bounds.
+_PRETOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|_+|\s+(?!\S)|\s+")
 _BLANK_RUN = re.compile(r"\n(?:[ \t]*\n){2,}")
 _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
+def tokens(text: str) -> int:
+    """The fewest tokens that a byte-pair tokeniser makes of a text, whatever its vocabulary."""
+    return len(_PRETOKEN.findall(text))
+
+
 def trim(text: str, language: str) -> tuple[str, Counter[str]]:
-    """A shorter text of the same meaning, and the characters that each rule saved."""
+    """A shorter text of the same meaning, and the `tokens` that each rule saved."""
     saved: Counter[str] = Counter()
-    rules = _PROSE_RULES if language == "markdown" else _CODE_RULES
-    for name, rule in rules.items():
+    is_prose = language in PROSE
+    for name, rule in (_PROSE_RULES if is_prose else _CODE_RULES).items():
         shorter = rule(text)
-        if len(shorter) < len(text) and (language == "markdown" or _same_code(text, shorter)):
-            saved[name] += len(text) - len(shorter)
+        if len(shorter) < len(text) and (is_prose or _same_code(text, shorter, language)):
+            saved[name] += tokens(text) - tokens(shorter)
             text = shorter
     return text, saved
 
@@ -45,17 +55,19 @@ def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFram
     """Trim every answer of a corpus table; ids follow the text.
 
     Returns the table, a drop for each row that trimming made equal to an earlier one, and the
-    characters saved per rule.
+    `tokens` that each rule saved.
     """
     saved: Counter[str] = Counter()
     records = rows.to_dicts()
     for record in records:
-        before = +saved
+        changed = False
         for turn in record["messages"]:
             if turn["role"] == "assistant":
-                turn["content"], spared = trim(turn["content"], record["language"])
-                saved += spared
-        if saved != before:
+                shorter, spared = trim(turn["content"], record["language"])
+                saved.update(spared)
+                changed = changed or shorter != turn["content"]
+                turn["content"] = shorter
+        if changed:
             record["response"] = record["messages"][-1]["content"]
             record["pair_id"] = pair_id(record["lane"], record["messages"])
     trimmed = pl.DataFrame(records, schema=rows.schema)
@@ -84,25 +96,9 @@ def _without_licence(text: str) -> str:
     return text
 
 
-def _same_code(before: str, after: str) -> bool:
-    """Whether two texts hold the same code once comments and white space are set aside.
-
-    Quoted text counts to the letter, so that blank lines inside a string are never taken out.
-    """
-    return _code_only(before) == _code_only(after)
-
-
-_CODE_PART = re.compile(
-    r"r(#+)\".*?\"\1|\"(?:[^\"\\]|\\.)*\"|//[^\n]*|/\*.*?\*/|#(?!\[|!\[)[^\n\"]*$|\s+|.",
-    re.DOTALL | re.MULTILINE,
-)
-
-
-def _code_only(text: str) -> str:
-    parts = (match.group() for match in _CODE_PART.finditer(text))
-    return "".join(
-        part for part in parts if not part.isspace() and not part.startswith(("//", "/*", "#"))
-    )
+def _same_code(before: str, after: str, language: str) -> bool:
+    meant = tree(language, before)
+    return meant is not None and meant == tree(language, after)
 
 
 _CODE_RULES = {

@@ -79,6 +79,11 @@ def resolve_embedding_model(reference: str | None) -> LocalModel:
     )
 
 
+def resolve_reward_model(reference: str) -> LocalModel:
+    """The sequence classifier that `reference`, a directory or a hub id, names."""
+    return _referenced_model(reference, "VOX_REWARD_MODEL")
+
+
 def preferred_dtype() -> str:
     """The fastest type that this processor multiplies natively: `bfloat16` or `float32`."""
     import torch

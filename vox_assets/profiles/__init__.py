@@ -89,6 +89,14 @@ class Uplift(Policy):
     budget: Budget
 
 
+class Judge(Policy):
+    """What a language model is asked to judge, where an endpoint is set."""
+
+    #: Some of every score, then the kept ones nearest to the threshold.
+    rows: Count
+    budget: Budget
+
+
 class Dedup(Policy):
     """Similarity at which two rows count as one."""
 
@@ -176,6 +184,7 @@ class Profile(Policy):
     uplift: Uplift
     dedup: Dedup
     scoring: Scoring
+    judge: Judge
     mix: Mix
     ranks: tuple[RankTier, ...] = Field(min_length=1)
     training: Training

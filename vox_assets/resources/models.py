@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from vox_assets.curate.evaluators import Evaluator
+from vox_assets.curate.judge import ModelJudge
 from vox_assets.curate.meter import Meter
+from vox_assets.curate.reward import RewardModel
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.cache import VectorCache
 from vox_assets.engine.endpoint import Endpoint
@@ -13,6 +16,7 @@ from vox_assets.engine.models import (
     LocalModel,
     resolve_base_model,
     resolve_embedding_model,
+    resolve_reward_model,
 )
 from vox_assets.engine.progress import Log
 from vox_assets.resources.settings import Settings
@@ -43,6 +47,16 @@ class Models:
         if remote is None:
             return None
         return Endpoint(remote, self.settings.cache_dir / "endpoint.sqlite")
+
+    def second_opinions(self, log: Log) -> list[Evaluator]:
+        """The evaluators that are configured besides the local one."""
+        found: list[Evaluator] = []
+        if self.endpoint is not None:
+            found.append(ModelJudge(self.endpoint, self.settings.profile.judge.budget, log))
+        if self.settings.reward_model is not None:
+            model = resolve_reward_model(self.settings.reward_model)
+            found.append(RewardModel(model, self.store, log))
+        return found
 
     def meter(self, log: Log) -> Meter:
         """What measures features, writing its progress to `log`."""

@@ -26,6 +26,7 @@ VARIABLES = (
     "VOX_BASE_MODEL",
     "VOX_EMBEDDING_MODEL",
     "VOX_FRONTEND",
+    "VOX_REWARD_MODEL",
     "VOX_LLM_BASE_URL",
     "VOX_LLM_MODEL",
     "VOX_LLM_API_KEY",
@@ -56,6 +57,7 @@ class Settings:
     compiler: Path | None = None
     #: Where the compiler finds what it starts.
     search_path: str = os.defpath
+    reward_model: str | None = None
     #: None where no endpoint is configured: then no language model is asked for rows.
     language_model: RemoteModel | None = None
     alert_urls: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         embedding_model=values["VOX_EMBEDDING_MODEL"],
         compiler=find_compiler(env),
         search_path=search_path(env),
+        reward_model=values["VOX_REWARD_MODEL"],
         language_model=_language_model(
             values["VOX_LLM_BASE_URL"], values["VOX_LLM_MODEL"], values["VOX_LLM_API_KEY"]
         ),

@@ -34,8 +34,8 @@ def lane_policy(rows: pl.DataFrame, profile: Profile) -> Verdict:
 
 
 def no_split_leakage(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Training and evaluation share no source, no parent, and no equal or near row."""
-    faults = mixing.split_leakage(rows, similar_rows)
+    """Training and evaluation share no source, parent, or equal, near or synonymous row."""
+    faults = mixing.split_leakage(rows, similar_rows, profile.dedup)
     return Verdict.none_of(faults, "leaks across the split", rows.height)
 
 

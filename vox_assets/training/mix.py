@@ -23,9 +23,11 @@ from vox_assets.rows import SCHEMA, Drop, Message
 STAGE = "training_mix"
 TRAIN, EVAL = "train", "eval"
 
-#: Columns of the mix: a corpus row, its score, its side of the split, its chat-template tokens.
+#: Columns of the mix: a corpus row, its answer's embedding (by which the split is checked for
+#: rows of one meaning), its score, its side of the split, its chat-template tokens.
 MIX_SCHEMA: dict[str, pl.DataType] = {
     **SCHEMA,
+    "embedding": pl.List(pl.Float32()),
     "score": pl.Float64(),
     "split": pl.String(),
     "tokens": pl.Int64(),
@@ -417,11 +419,23 @@ def _seen_in_training(
     for (mine, other), jaccard in sorted(lexical.items(), key=lambda item: (-item[1], item[0])):
         if jaccard >= LEAK_JACCARD:
             seen.setdefault(mine, ("a training row is nearly the same", other, jaccard))
-    for mine, other, cosine, mode in _alike(held_out, train, dedup):
-        agrees = lexical.get((mine, other), 0.0) >= dedup.semantic_code_jaccard
-        if mode == "prose_only" or agrees:
-            seen.setdefault(mine, ("a training row means the same", other, cosine))
+    for mine, other, cosine in _same_meaning(held_out, train, lexical, dedup):
+        seen.setdefault(mine, ("a training row means the same", other, cosine))
     return seen
+
+
+def _same_meaning(
+    held_out: pl.DataFrame,
+    train: pl.DataFrame,
+    lexical: Mapping[tuple[str, str], float],
+    dedup: Dedup,
+) -> list[tuple[str, str, float]]:
+    """(held-out id, training id, cosine) of rows that embed alike, code with tokens that agree."""
+    return [
+        (mine, other, cosine)
+        for mine, other, cosine, mode in _alike(held_out, train, dedup)
+        if mode == "prose_only" or lexical.get((mine, other), 0.0) >= dedup.semantic_code_jaccard
+    ]
 
 
 def _by_digest(
@@ -511,10 +525,11 @@ def lane_policy_violations(
     return found
 
 
-def split_leakage(mix_rows: pl.DataFrame, similar_pairs: SimilarPairs) -> list[str]:
+def split_leakage(mix_rows: pl.DataFrame, similar_pairs: SimilarPairs, dedup: Dedup) -> list[str]:
     """Every way a held-out row is known to training, as `pair id: why`; empty when there is none.
 
-    Looks at files, parents, equal text, equal shape and token-shingle Jaccard >= LEAK_JACCARD.
+    Looks at files, parents, equal text, equal shape, token-shingle Jaccard >= LEAK_JACCARD, and
+    meaning by the thresholds of `dedup`.
     """
     train = mix_rows.filter(pl.col("split") == TRAIN)
     held_out = mix_rows.filter(pl.col("split") == EVAL)
@@ -538,10 +553,21 @@ def split_leakage(mix_rows: pl.DataFrame, similar_pairs: SimilarPairs) -> list[s
             if key[0] in known
         ]
     side = dict(mix_rows.select("pair_id", "split").iter_rows())
-    for left, right, jaccard in similar_pairs(mix_rows, LEAK_JACCARD):
+    lexical: dict[tuple[str, str], float] = {}
+    for left, right, jaccard in similar_pairs(
+        mix_rows, min(LEAK_JACCARD, dedup.semantic_code_jaccard)
+    ):
         if side[left] != side[right]:
-            mine, other = (left, right) if side[left] == EVAL else (right, left)
-            found.append(f"{mine}: training row {other} is nearly the same ({jaccard:.2f})")
+            pair = (left, right) if side[left] == EVAL else (right, left)
+            lexical[pair] = jaccard
+            if jaccard >= LEAK_JACCARD:
+                found.append(
+                    f"{pair[0]}: training row {pair[1]} is nearly the same ({jaccard:.2f})"
+                )
+    found += [
+        f"{mine}: training row {other} means the same ({cosine:.2f})"
+        for mine, other, cosine in _same_meaning(held_out, train, lexical, dedup)
+    ]
     return found
 
 

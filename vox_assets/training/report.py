@@ -14,10 +14,13 @@ from typing import Any
 
 import polars as pl
 
+from vox_assets.curate.audit import survival
+
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 #: Rows shown of each lane: the best, the median and the last that were kept, and one more.
 SAMPLES_PER_LANE = 4
 _INK, _SECOND = "#2f6690", "#d1783c"
+_PALETTE = (_INK, _SECOND, "#7a9e7e")
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,21 @@ class Section:
 def render_report(
     title: str,
     facts: Mapping[str, Any],
-    funnel: Sequence[tuple[str, int]],
+    funnel: pl.DataFrame,
+    reasons: pl.DataFrame,
     scored: pl.DataFrame,
     mix_rows: pl.DataFrame,
-    evaluators: Sequence[Mapping[str, Any]] = (),
+    separation: Mapping[str, float] | None = None,
+    weights: Mapping[str, Mapping[str, float]] | None = None,
     curve: Sequence[Mapping[str, Any]] = (),
     evaluation: Mapping[str, Any] | None = None,
 ) -> str:
     """The report as HTML.
 
-    `funnel` is (step, rows) from sources to the mix; `evaluators` rows have `name` and `auc` and
-    may have more columns; `curve` is the adapter's training curve (progress lines); `evaluation` an
-    `Evaluation.to_json`. All text is escaped: rows hold arbitrary source code.
+    `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix; `reasons` has
+    `stage`, `reason`, `rows`; `separation` is the AUC of each kind of mutant, `weights` the
+    evaluator's by language and feature; `curve` is the adapter's training curve (progress lines);
+    `evaluation` an `Evaluation.to_json`. All text is escaped: rows hold arbitrary source code.
     """
     import jinja2
 
@@ -70,8 +76,13 @@ def render_report(
     sections = [
         Section(
             "From sources to the mix",
-            table=_table(["step", "rows"], funnel),
-            figures=[_bars("Rows after each step", funnel)],
+            table=_pivot(funnel),
+            figures=[_stacked("Rows after each step, by their source", funnel)],
+        ),
+        Section(
+            "Why rows were dropped",
+            "`vox-assets explain PAIR_ID` tells the story of one of them.",
+            table=_table(reasons.columns, list(reasons.iter_rows())),
         ),
         Section("Lanes", table=_count(kept, "lane", "response_mode", "origin")),
         Section("Languages", table=_count(kept, "lane", "language", "source_kind")),
@@ -82,19 +93,19 @@ def render_report(
         Section(
             "Scores",
             "Rows below the threshold are discarded; so are the hardest by perplexity.",
+            table=_survival(scored),
             figures=[_histogram("Score of every deduplicated row", scored, "score")],
         ),
         Section("The mix", table=_count(mix_rows, "split", "language", "task_family")),
     ]
-    if evaluators:
-        header = list(dict.fromkeys(key for row in evaluators for key in row))
-        cells = [[_shown(row.get(key, "")) for key in header] for row in evaluators]
+    if separation and weights:
         sections.append(
             Section(
                 "Evaluators",
-                "How well each part of the score separates real rows from broken copies of them "
-                "(area under the ROC curve; 0.5 is chance).",
-                table=_table(header, cells),
+                "How well the score tells real rows from rows spoilt on purpose (area under the "
+                "ROC curve; 0.5 is chance), on rows kept out of its fit, and what it goes by.",
+                table=_table(["spoilt", "AUC"], [(k, round(v, 3)) for k, v in separation.items()]),
+                figures=evaluator_figures(separation, weights),
             )
         )
     if curve:
@@ -125,8 +136,15 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     return Table(header, rows, numbers)
 
 
-def _shown(value: Any) -> Any:
-    return round(value, 3) if isinstance(value, float) else value
+def _pivot(funnel: pl.DataFrame) -> Table:
+    wide = funnel.pivot("source_asset", index="step", values="rows").fill_null(0)
+    wide = wide.with_columns(pl.sum_horizontal(pl.exclude("step")).alias("all"))
+    return _table(wide.columns, list(wide.iter_rows()))
+
+
+def _survival(scored: pl.DataFrame) -> Table:
+    groups = survival(scored)
+    return _table(groups.columns, list(groups.iter_rows()))
 
 
 def _count(rows: pl.DataFrame, *columns: str) -> Table:
@@ -151,15 +169,49 @@ def _samples(kept: pl.DataFrame, lane: str) -> list[dict[str, Any]]:
 # Pictures -----------------------------------------------------------------------------------
 
 
-def _bars(caption: str, values: Sequence[tuple[str, int]]) -> Figure:
-    figure, axes = _axes(height=0.4 * len(values) + 0.8)
-    labels = [label for label, _ in values]
-    bars = axes.barh(labels, [count for _, count in values], color=_INK)
-    axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+def _stacked(caption: str, funnel: pl.DataFrame) -> Figure:
+    steps = funnel["step"].unique(maintain_order=True).to_list()
+    figure, axes = _axes(height=0.45 * len(steps) + 1.0)
+    left = [0] * len(steps)
+    for number, source in enumerate(funnel["source_asset"].unique(maintain_order=True)):
+        rows = dict(funnel.filter(pl.col("source_asset") == source).select("step", "rows").rows())
+        widths = [rows.get(step, 0) for step in steps]
+        color = _PALETTE[number % len(_PALETTE)]
+        bars = axes.barh(steps, widths, left=left, color=color, label=source)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.bar_label(bars, labels=[f"{total:,}" for total in left], padding=3)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.xaxis.set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
     return _picture(figure, caption)
+
+
+def evaluator_figures(
+    separation: Mapping[str, float], weights: Mapping[str, Mapping[str, float]]
+) -> list[Figure]:
+    """The AUC of each kind of mutant, and the weight of each feature by language."""
+    figure, areas = _axes(height=0.35 * len(separation) + 0.8)
+    bars = areas.barh(list(separation), list(separation.values()), color=_INK)
+    areas.bar_label(bars, fmt="{:.3f}", padding=3)
+    areas.set_xlim(0.5, 1.05)
+    areas.invert_yaxis()
+    auc = _picture(figure, "Area under the ROC curve for each way of spoiling a row")
+
+    names = list(dict.fromkeys(name for form in weights.values() for name in form))
+    figure, axes = _axes(height=0.3 * len(names) + 1.0)
+    height = 0.8 / max(1, len(weights))
+    for number, (language, form) in enumerate(weights.items()):
+        places = [position + number * height for position in range(len(names))]
+        color = _PALETTE[number % len(_PALETTE)]
+        values = [form.get(name, 0.0) for name in names]
+        axes.barh(places, values, height=height, color=color, label=language)
+    axes.set_yticks([position + 0.4 - height / 2 for position in range(len(names))], names)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlabel("log-odds of a real row per standard deviation")
+    axes.invert_yaxis()
+    axes.legend(frameon=False)
+    return [auc, _picture(figure, "What the score goes by")]
 
 
 def _histogram(caption: str, rows: pl.DataFrame, column: str) -> Figure:

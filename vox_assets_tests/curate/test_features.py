@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vox_assets.curate.calibrate import DIRECTION
-from vox_assets.curate.features import FEATURES, MODEL_FEATURES, freshness, measure
+from vox_assets.curate.features import FEATURES, MODEL_FEATURES, freshness, guidance, measure
 from vox_assets.curate.mutants import KINDS, plant
 from vox_assets.curate.syntax import parses
 
@@ -34,6 +35,13 @@ PROSE = (
     "insert, and saves a walk over the whole table on every query that filters by its fields. "
     "Declare one for each field that an endpoint filters by."
 )
+
+
+NAMES = [
+    first + second
+    for first in "amber basin cedar delta ember fjord".split()
+    for second in "grove heron inlet jetty knoll ledge".split()
+]
 
 
 def features(prompt: str = PROMPT, answer: str = ANSWER, language: str = "rust") -> dict:
@@ -76,11 +84,49 @@ def test_a_feature_falls_when_its_quality_is_missing(feature: str, worse: dict) 
     [
         ("stub_share", "pub fn moving_average(v: &[f64], w: usize) -> Vec<f64> {\n    todo!()\n}"),
         ("repetition", ANSWER + "\n" + ANSWER + "\n" + ANSWER),
+        ("boilerplate_share", "use std::fmt;\nuse std::io::Write;\n\n" + ANSWER),
         ("lone_names", ANSWER.replace("values", "valzes", 1).replace("window", "wjndow", 1)),
     ],
 )
 def test_a_fault_raises_its_feature(feature: str, worse: str) -> None:
     assert features(answer=worse)[feature] > features()[feature]
+
+
+def test_saying_the_same_again_adds_no_information_and_length_takes_none() -> None:
+    line = "    let total = total + values.len();\n"
+    assert features(answer=line * 12)["information"] < 0.5 * features(answer=line)["information"]
+    fresh = "\n".join(f"fn {name}() -> u8 {{ {n} }}" for n, name in enumerate(NAMES))
+    half = fresh[: len(fresh) // 2]
+    found, whole = features(answer=half)["information"], features(answer=fresh)["information"]
+    assert whole == pytest.approx(found, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("language", "answer"),
+    [
+        ("vox", "type Todo {\n    title: str\n}\n\nfn todo_count() to int {\n    return 1\n}"),
+        ("rust", 'fn rule(id: &str) -> bool {\n    matches!(id, "stub/todo!" | "TODO")\n}'),
+        ("markdown", "The page lists what is to do, item by item."),
+    ],
+)
+def test_what_speaks_of_things_to_do_is_no_stub(language: str, answer: str) -> None:
+    assert features(answer=answer, language=language)["stub_share"] == 0
+
+
+def test_a_string_over_several_lines_leaves_code_complete() -> None:
+    answer = 'fn text() -> &\'static str {\n    "one (\\\n     two"\n}'
+    assert features(answer=answer)["complete"] == 1
+
+
+def test_marks_of_markdown_are_no_repetition() -> None:
+    listed = "\n".join(f"- **`{name}`**: keeps {name} apart." for name in "rows users days".split())
+    assert features(PROSE_PROMPT, listed, "markdown")["repetition"] == 0
+
+
+def test_guidance_is_a_ratio_and_a_difference() -> None:
+    ifd, gain = guidance(np.array([1.0, 3.0, 0.0]), np.array([2.0, 3.0, 0.0]))
+    assert ifd.tolist() == [0.5, 1.0, 1.0]
+    assert gain.tolist() == [1.0, 0.0, 0.0]
 
 
 def test_cut_prose_is_incomplete_and_whole_prose_is_not() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from vox_assets.curate.audit import ledger_balances, rows_balance
-from vox_assets.curate.ledger import build_ledger, story
+from vox_assets.curate.audit import ledger_balances, rows_balance, steps_balance
+from vox_assets.curate.ledger import build_ledger, funnel, reasons, story
 from vox_assets.rows import Drop, drops_to_frame, to_frame
+from vox_assets.verdicts import Verdict
 from vox_assets_tests.conftest import make_pair
 
 TRAINED, LOST, POOR, CUT = (make_pair(f"p{i}", f"fn f{i}() {{}}") for i in range(4))
@@ -94,13 +95,81 @@ def test_rows_in_are_rows_out_plus_dropped(
     assert (complaint or "2 rows in = 1 out + 1 dropped") in verdict.summary
 
 
+def test_the_funnel_counts_what_is_left_of_each_source_after_each_step() -> None:
+    docs = make_pair("page", "A table keeps rows.", lane="vox_docs_qa")
+    sources = {"raw_rust_fns": tables()["raw_rust_fns"], "doc_qa_pairs": to_frame([docs])}
+    cut = pl.concat(
+        [
+            drops()["training_mix"],
+            drops_to_frame([Drop("training_mix", "lane is not trained: x", pair_id=docs.pair_id)]),
+        ]
+    )
+    book = ledger(sources=sources, mix_drops=cut)
+    assert funnel(book).rows() == [
+        ("sources", "raw_rust_fns", 4),
+        ("sources", "doc_qa_pairs", 1),
+        ("one copy", "raw_rust_fns", 3),
+        ("one copy", "doc_qa_pairs", 1),
+        ("kept by score", "raw_rust_fns", 2),
+        ("kept by score", "doc_qa_pairs", 1),
+        ("the mix", "raw_rust_fns", 1),
+    ]
+    assert ("training_mix", "lane is not trained", 1) in reasons(book).rows()
+
+
+def test_a_row_that_ends_twice_fails_the_balance() -> None:
+    both = pl.concat(
+        [
+            drops()["training_mix"],
+            drops_to_frame([Drop("training_mix", "again", pair_id=TRAINED.pair_id)]),
+        ]
+    )
+    verdict = ledger_balances(ledger(mix_drops=both))
+    assert not verdict.passed
+    assert f"{TRAINED.pair_id} stands twice" in verdict.summary
+
+
+def steps(**changes: pl.DataFrame) -> Verdict:
+    t, d = tables(), drops()
+    parts = {
+        "sources": [t["raw_rust_fns"]],
+        "deduped": t["deduped_corpus"],
+        "dedup_drops": d["deduped_corpus"],
+        "scored": t["scored_corpus"],
+        "mix": t["training_mix"],
+        "mix_drops": d["training_mix"],
+    }
+    return steps_balance(**{**parts, **changes})
+
+
+def test_every_step_balances_by_itself() -> None:
+    assert steps().passed
+    assert steps().figures["scored_corpus/dropped"] == 1
+    t = tables()
+    for change, step in (
+        ({"dedup_drops": drops()["deduped_corpus"].clear()}, "deduped_corpus"),
+        ({"scored": t["scored_corpus"].with_columns(drop_reason=pl.lit(""))}, "scored_corpus"),
+        ({"mix": t["training_mix"].clear()}, "training_mix"),
+    ):
+        verdict = steps(**change)
+        assert not verdict.passed
+        assert f"{step}: 1 rows vanished without a reason" in verdict.summary
+
+
 def test_a_story_tells_each_step_and_shows_the_winner() -> None:
     told = story(LOST.pair_id, tables(), drops())
     assert "implement_from_doc in lane vox_codegen" in told[0]
-    assert f"near duplicate of {TRAINED.pair_id} (similarity 0.90)" in told[1]
-    assert told[2] == TRAINED.response
+    assert "near duplicate at similarity 0.90" in told[1]
+    assert TRAINED.pair_id in told[1]
+    assert told[2:] == [f"  prompt: {TRAINED.prompt}", f"  answer: {TRAINED.response}"]
     told = story(TRAINED.pair_id, tables(), drops())
+    assert f"deduped_corpus: {LOST.pair_id} lost to it" in "\n".join(told)
     assert told[-1] == "training_mix: in the train split with 12 tokens."
+
+
+def test_a_build_that_stopped_early_has_a_story_too() -> None:
+    first = {"raw_rust_fns": tables()["raw_rust_fns"]}
+    assert len(story(LOST.pair_id, first, {})) == 1
 
 
 def test_an_unknown_id_is_refused() -> None:

@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from vox_assets.curate.calibrate import DIRECTION, fit
+from vox_assets.curate.evaluators import RATINGS, Evaluator
 from vox_assets.curate.features import FEATURES
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perplexity
-from vox_assets.curate.scoring import Calibration, Evaluator, auc, auc_per_kind
+from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc, auc_per_kind
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.cache import VectorCache
 from vox_assets.engine.models import LocalModel, preferred_dtype
@@ -44,12 +45,12 @@ def rows() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def evaluator(meter: Meter) -> Evaluator:
-    return Evaluator(meter, Calibration.load(), load("sample").scoring)
+def evaluator(meter: Meter) -> LocalEvaluator:
+    return LocalEvaluator(meter, Calibration.load(), load("sample").scoring)
 
 
 @pytest.fixture(scope="module")
-def scored(evaluator: Evaluator, rows: pl.DataFrame) -> pl.DataFrame:
+def scored(evaluator: LocalEvaluator, rows: pl.DataFrame) -> pl.DataFrame:
     return evaluator.score(rows)
 
 
@@ -60,7 +61,7 @@ def test_most_real_rows_are_kept_and_every_score_is_on_the_scale(scored: pl.Data
     assert set(FEATURES) <= set(scored.columns)
 
 
-def test_a_dropped_row_says_what_cost_it_most(evaluator: Evaluator) -> None:
+def test_a_dropped_row_says_what_cost_it_most(evaluator: LocalEvaluator) -> None:
     poor = pl.DataFrame(
         {
             "pair_id": ["a"],
@@ -73,25 +74,35 @@ def test_a_dropped_row_says_what_cost_it_most(evaluator: Evaluator) -> None:
     row = evaluator.score(poor).row(0, named=True)
     assert not row["kept"]
     assert "parses 0.00" in row["drop_reason"]
-    assert row["drop_reason"].startswith(f"score {row['score']:.1f} < 7: ")
+    assert row["drop_reason"].startswith(f"score below 7: {row['score']:.1f} by ")
     # Nothing that the model could say would save it, so the model is not asked.
     assert row["perplexity"] is None
 
 
-def test_spoilt_rows_score_lower(evaluator: Evaluator, scored: pl.DataFrame) -> None:
+def test_ratings_are_the_scores_and_the_reasons(
+    evaluator: LocalEvaluator, rows: pl.DataFrame, scored: pl.DataFrame
+) -> None:
+    asked: Evaluator = evaluator
+    ratings = asked.rate(rows)
+    assert ratings.schema == RATINGS
+    assert ratings["score"].equals(scored["score"])
+    assert ratings["note"].to_list() == scored["drop_reason"].fill_null("").to_list()
+
+
+def test_spoilt_rows_score_lower(evaluator: LocalEvaluator, scored: pl.DataFrame) -> None:
     kinds = auc_per_kind(evaluator.separation(scored, per_kind=8, seed=1))
     assert len(kinds) == 7
     assert np.mean(list(kinds.values())) > 0.9
 
 
 def test_a_second_scoring_gives_the_same_table(
-    evaluator: Evaluator, rows: pl.DataFrame, scored: pl.DataFrame
+    evaluator: LocalEvaluator, rows: pl.DataFrame, scored: pl.DataFrame
 ) -> None:
     assert evaluator.score(rows).equals(scored)
 
 
 def test_rows_that_the_model_did_not_read_are_mostly_decided_as_if_it_had(
-    evaluator: Evaluator, meter: Meter, scored: pl.DataFrame
+    evaluator: LocalEvaluator, meter: Meter, scored: pl.DataFrame
 ) -> None:
     unread = scored.filter(pl.col("perplexity").is_null()).head(30)
     assert unread.height == 30
@@ -101,7 +112,7 @@ def test_rows_that_the_model_did_not_read_are_mostly_decided_as_if_it_had(
 
 
 def test_an_empty_table_is_scored_to_an_empty_table(
-    evaluator: Evaluator, rows: pl.DataFrame
+    evaluator: LocalEvaluator, rows: pl.DataFrame
 ) -> None:
     assert evaluator.score(rows.clear()).columns == evaluator.score(rows.head(1)).columns
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import random
+import re
+from pathlib import Path
+
+import polars as pl
 import pytest
 
-from vox_assets.curate.secrets import findings
+from vox_assets.curate.dedup import similar_rows
+from vox_assets.curate.secrets import findings, refuse_secrets
+from vox_assets.extract import extract_rust
+from vox_assets.profiles import load
+from vox_assets.training.export import export
+from vox_assets.training.mix import build_mix
 
 # Put together here, so that no scanner takes this file for a leak.
 PLANTED = {
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n",
     "aws access key": 'let id = "AKIA' + 'Q3EGRTZX5N2MWLFY";',
     "github token": "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
+    "json web token": 'let t = "eyJhbGciOiJIUzI1NiIs' + "InR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkw"
+    "IiwibmFtZSI6IkpvaG4gRG9lIn0.dozjgNryP4J3" + 'jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";',
     "stripe access key": 'key: "sk_live_' + '9aZ8yX7wV6uT5sR4qP3oN2mL"',
     "random string named as a secret": 'const API_TOKEN: &str = "q8Zr2vLk0' + '9sXw1TyBn4M";',
     "e-mail address": "contact jane.doe@" + "company.co",
@@ -39,3 +51,66 @@ def test_a_planted_secret_is_found_and_not_repeated(kind: str) -> None:
 )
 def test_ordinary_text_is_clean(text: str) -> None:
     assert findings(text) == []
+
+
+WORDS = "amber basin cedar delta ember fjord grove heron inlet jetty knoll ledge".split()
+
+
+def function(number: int, planted: str) -> str:
+    """A documented function of its own, with one line planted in it."""
+    words = random.Random(number).sample(WORDS, 6)
+    body = "\n".join(
+        f"    let {word}_{number} = {word}_of(input, {number}).max({place});"
+        for place, word in enumerate(words)
+    )
+    return (
+        f"/// Folds the {words[0]} of every {words[1]} into one {words[2]}, number {number}.\n"
+        f"pub fn fold_{words[0]}_{number}(input: &[u32]) -> u32 {{\n"
+        f"    {planted}\n{body}\n    {words[-1]}_{number}\n}}\n"
+    )
+
+
+def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
+    tmp_path: Path,
+) -> None:
+    """From Rust files to the exported files, through every step that moves a row."""
+    profile = load("sample")
+    digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    harmless = f'let expected = "{digest}";'
+    source = tmp_path / "tree" / "crates" / "vault" / "src"
+    source.mkdir(parents=True)
+    for number in range(24):
+        (source / f"part_{number}.rs").write_text(function(number, harmless))
+    for number, (_, secret) in enumerate(PLANTED.items(), start=24):
+        line = f'let held = r##"{secret}"##;'
+        (source / f"part_{number}.rs").write_text(function(number, line))
+
+    rows = extract_rust(tmp_path / "tree", profile, commit=None).rows
+    # The longest word of each: quotes are escaped in some files.
+    needles = {kind: max(re.split(r'["\s]', text), key=len) for kind, text in PLANTED.items()}
+    assert all(needle in texts_of(rows) for needle in needles.values())
+    scored = refuse_secrets(
+        rows.with_columns(
+            score=pl.lit(9.0),
+            kept=pl.lit(True),
+            drop_reason=pl.lit(None, pl.String),
+            tokens=pl.lit(90),
+            embedding=pl.lit(None, pl.List(pl.Float32)),
+        )
+    )
+    mix = build_mix(scored, profile, lambda messages: 90, similar_rows)
+    export(scored, mix.rows, tmp_path / "out", name="vault", license_id="mit", source_commit=None)
+
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    left = [texts_of(mix.rows)] + [
+        texts_of(pl.read_parquet(path)) if path.suffix == ".parquet" else path.read_text()
+        for path in files
+    ]
+    assert sum(digest in text for text in left) >= 3
+    assert [kind for kind, needle in needles.items() if any(needle in text for text in left)] == []
+    reasons = set(scored.filter(~pl.col("kept"))["drop_reason"])
+    assert all(any(kind in reason for reason in reasons) for kind in PLANTED)
+
+
+def texts_of(rows: pl.DataFrame) -> str:
+    return "\n".join(str(value) for row in rows.rows() for value in row)

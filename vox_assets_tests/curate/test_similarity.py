@@ -101,3 +101,13 @@ def test_distance_is_to_the_nearest_other_row() -> None:
     vectors = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32)
     assert neighbour_distance(vectors).tolist() == pytest.approx([0, 0, 1])
     assert neighbour_distance(vectors[:1]).tolist() == [1.0]
+
+
+def test_a_large_family_of_copies_is_found_whole() -> None:
+    """One bucket holds them all, and every two of them are a pair."""
+    founder = " ".join(WORDS[:100])
+    texts = [f"{founder} member_{i}" for i in range(300)] + variants(4, 20)
+    found = near_pairs(shingle(texts), 0.8)
+    family = (found.left < 300) & (found.right < 300)
+    assert family.sum() == 300 * 299 // 2
+    assert len(found) == len(exact_pairs(shingle(texts), 0.8))

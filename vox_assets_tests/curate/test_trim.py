@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vox_assets.curate.trim import trim, trim_rows
+from vox_assets.curate.syntax import tree
+from vox_assets.curate.trim import tokens, trim, trim_rows
+from vox_assets.engine.models import LocalModel
 from vox_assets.rows import pair_id, to_frame
 from vox_assets_tests.conftest import make_pair
 
@@ -33,7 +35,7 @@ def test_each_rule_takes_out_what_it_names(
 ) -> None:
     text, saved = trim(before, language)
     assert text == after
-    assert saved[rule] > 0
+    assert list(saved) == [rule]
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,78 @@ def test_prose_that_only_sounds_like_chatter_stays() -> None:
     assert trim(text, "markdown")[0] == text
 
 
+PROGRAMS = {
+    "rust": [
+        "#[derive(Debug)]\npub struct Span {\n    /// First byte.\n    pub start: usize,\n}",
+        'fn page() -> &\'static str {\n    r#"one\n\n\n\n// two   \n"#\n}',
+        'impl Span {\n    fn url(&self) -> String {\n        format!("http://{}/#a", 1)\n    }\n}',
+        "macro_rules! twice {\n    ($a:expr) => {\n        $a + $a\n    };\n}",
+    ],
+    "vox": [
+        "type Span {\n    start: int\n}",
+        'fn url(name: str) to str {\n    return "http://" + name + "/#top"\n}',
+        'component Page() {\n    view: text() { "Nothing // here   " }\n}',
+    ],
+}
+# What a rule might take out, and what only looks like it.
+NOISE = [
+    "",
+    "   ",
+    "\t",
+    "// SPDX-License-Identifier: MIT",
+    "// Copyright us",
+    "// aside",
+    "    // x",
+]
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+@given(data=st.data())
+def test_trimming_leaves_the_parse_tree_as_it_was(language: str, data: st.DataObject) -> None:
+    """Comments and empty lines strewn anywhere, also into quoted text."""
+    pieces = data.draw(st.lists(st.sampled_from(PROGRAMS[language]), min_size=1, max_size=3))
+    lines = "\n".join(pieces).split("\n")
+    strewn = data.draw(
+        st.lists(st.tuples(st.integers(0, len(lines)), st.sampled_from(NOISE)), max_size=12)
+    )
+    for place, noise in sorted(strewn, reverse=True):
+        lines.insert(place, noise)
+    text = "\n".join(lines)
+    before = tree(language, text)
+    assume(before is not None)
+    shorter, saved = trim(text, language)
+    assert tree(language, shorter) == before
+    assert tokens(text) - tokens(shorter) == saved.total()
+
+
+def test_the_tree_tells_code_from_code_and_not_from_its_comments() -> None:
+    assert tree("rust", "fn f() { 1 } // one") == tree("rust", "fn f() {\n    1\n}")
+    assert tree("rust", "fn f() { 1 }") != tree("rust", "fn f() { 2 }")
+    assert tree("rust", 'fn f() { "a\n\nb" }') != tree("rust", 'fn f() { "a\nb" }')
+    assert tree("vox", "fn f() to int {\n    return 1\n}") != tree(
+        "vox", "fn f() to int {\n    return 2\n}"
+    )
+    assert tree("rust", "fn f( {") is None
+
+
+def test_code_that_does_not_parse_is_left_alone() -> None:
+    assert trim("fn f( {\n\n\n\n// end\n", "rust")[0] == "fn f( {\n\n\n\n// end\n"
+
+
+def test_savings_are_counted_in_tokens() -> None:
+    assert trim("fn f() {}\n// one two three", "rust")[1] == {"trailing comments": 5}
+
+
+def test_no_tokeniser_makes_fewer_tokens(base_model: LocalModel) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_model.path)
+    for text in (text for texts in PROGRAMS.values() for text in texts):
+        assert 0 < tokens(text) <= len(tokenizer(text)["input_ids"])
+
+
 @given(st.text())
-def test_trimming_twice_changes_nothing_more(text: str) -> None:
+def test_no_text_grows_or_breaks_the_trimmer(text: str) -> None:
     for language in ("rust", "markdown"):
         once = trim(text, language)[0]
         assert len(once) <= len(text)

@@ -54,7 +54,7 @@ def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Prof
     built = build(scored, profile)
     assert built.rows.schema == pl.Schema(mix.MIX_SCHEMA)
     assert len(built.eval) >= 4
-    assert mix.split_leakage(built.rows, similar_pairs) == []
+    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
     assert mix.lane_policy_violations(built.rows, profile) == []
     shuffled = build(scored.sample(fraction=1.0, shuffle=True, seed=3), profile)
     assert shuffled.rows.equals(built.rows)
@@ -107,22 +107,35 @@ def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None
         asked = turns(f"Once more {index}.", changed)
         pairs.append(make_pair(index, index % 20, messages=asked))
     built = build(as_scored(pairs), profile)
-    assert mix.split_leakage(built.rows, similar_pairs) == []
+    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
     lost = [drop for drop in built.drops if drop.lost_to is not None]
     assert lost and all("a training row" in drop.reason for drop in lost)
 
 
-def test_split_leakage_finds_what_it_looks_for(mixed: pl.DataFrame) -> None:
+def test_split_leakage_finds_what_it_looks_for(mixed: pl.DataFrame, profile: Profile) -> None:
     train, held_out = (mixed.filter(pl.col("split") == side) for side in ("train", "eval"))
     victim = train.head(1).with_columns(pl.lit("eval").alias("split"))
-    found = mix.split_leakage(pl.concat([train, held_out, victim]), similar_pairs)
+    found = mix.split_leakage(pl.concat([train, held_out, victim]), similar_pairs, profile.dedup)
     text = "\n".join(found)
     for reason in ("is a training row", "is trained", "word for word"):
         assert reason in text
     child = held_out.head(1).with_columns(
         pl.lit([train["pair_id"][0]], dtype=pl.List(pl.String)).alias("parents")
     )
-    assert "shares a parent" in mix.split_leakage(pl.concat([train, child]), similar_pairs)[0]
+    found = mix.split_leakage(pl.concat([train, child]), similar_pairs, profile.dedup)
+    assert "shares a parent" in found[0]
+
+
+def test_a_held_out_row_of_one_meaning_with_a_training_row_is_a_leak(
+    mixed: pl.DataFrame, profile: Profile
+) -> None:
+    """Prose by its embedding alone; code only where its tokens agree too."""
+    alike = mixed.with_columns(
+        pl.Series("embedding", [[1.0, 0.0]] * len(mixed), dtype=pl.List(pl.Float32))
+    )
+    assert mix.split_leakage(alike, similar_pairs, profile.dedup) == []
+    prose = alike.with_columns(response_mode=pl.lit("prose_only"))
+    assert "means the same (1.00)" in mix.split_leakage(prose, similar_pairs, profile.dedup)[0]
 
 
 def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
@@ -262,5 +275,5 @@ def test_every_kept_row_is_in_the_mix_or_dropped(
     assert sorted(out + dropped) == sorted(scored["pair_id"].to_list())
     assert {drop.stage for drop in built.drops} <= {"training_mix"}
     assert all(drop.reason and drop.source_path for drop in built.drops)
-    assert mix.split_leakage(built.rows, similar_pairs) == []
+    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
     assert built.train["tokens"].sum() <= budget

@@ -22,10 +22,16 @@ def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
     return render_report(
         "Corpus report",
         {"profile": "sample", "source commit": "abc"},
-        [("sources", 80), ("deduplicated", 60), ("mix", len(mixed))],
+        pl.DataFrame(
+            [("sources", "docs", 30), ("sources", "rust", 50), ("the mix", "rust", len(mixed))],
+            schema=["step", "source_asset", "rows"],
+            orient="row",
+        ),
+        pl.DataFrame({"stage": ["scored_corpus"], "reason": ["score below 7"], "rows": [9]}),
         scored,
         mixed,
-        evaluators=[{"name": "perplexity", "auc": 0.91234}],
+        separation={"swapped": 0.91234},
+        weights={"rust": {"parses": 1.9, "surprise": -0.7}},
         curve=[
             {"step": 0, "watched_nll": 3.0},
             {"step": 1, "loss": 2.9},
@@ -38,6 +44,8 @@ def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
 def test_every_part_is_there(report: str) -> None:
     for words in (
         "From sources to the mix",
+        "score below 7",
+        "median_score",
         "Lanes",
         "Languages",
         "Lengths",
@@ -49,7 +57,7 @@ def test_every_part_is_there(report: str) -> None:
         "Rows of vox_codegen",
     ):
         assert words in report
-    assert report.count("data:image/svg+xml;base64,") == 4
+    assert report.count("data:image/svg+xml;base64,") == 6
 
 
 def test_nothing_is_fetched(report: str) -> None:

@@ -1,0 +1,131 @@
+"""What an evaluator is, and how far two of them agree.
+
+The local evaluator (`scoring`), a model judge (`judge`) and a reward model (`reward`) rate rows
+behind one interface. What follows from a rating is decided here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import polars as pl
+
+from vox_assets.curate.secrets import HOLDS
+from vox_assets.engine.cache import content_key
+
+RATED = "rated"
+#: What came back could not be read: the row is set aside and never given a default score.
+QUARANTINED = "quarantined"
+#: No rating was made, as when a budget is spent: the row stands as it stood.
+UNRATED = "unrated"
+
+#: One line per row: `score` is 1 to 10 where `state` is `rated`, else null; `note` says why.
+RATINGS = pl.Schema(
+    {"pair_id": pl.String, "score": pl.Float64, "state": pl.String, "note": pl.String}
+)
+
+#: Who may be asked besides the local evaluator.
+SECOND_OPINIONS = ("judge", "reward")
+#: Whose scale is fixed by a rubric, so that the threshold means something on it.
+HEEDED = ("judge",)
+
+# Rows of every score that a second opinion is asked about, so that agreement is not measured on
+# the good ones alone.
+SPREAD_ROWS = 50
+
+
+class Evaluator(Protocol):
+    """Something that rates rows from 1 to 10."""
+
+    @property
+    def name(self) -> str:
+        """What its ratings are called: `<name>_score` in a table."""
+
+    def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """One line of `RATINGS` for each row, in order.
+
+        Needs `pair_id`, `prompt`, `response`, `lane`, `language`; `messages` is used where it is.
+        """
+
+
+def second_opinions(
+    scored: pl.DataFrame, evaluators: Sequence[Evaluator], limit: int, threshold: float
+) -> tuple[pl.DataFrame, dict[str, dict[str, float | int]]]:
+    """Ask each evaluator about up to `limit` rows of a scored table.
+
+    Adds `judge_score` and `reward_score` (null where nobody was asked), drops what the judge
+    refuses, and returns how far each agrees with the local score. Rows with a secret are not shown
+    to anyone: an evaluator may be somebody else's.
+    """
+    figures = {}
+    scored = scored.with_columns(
+        pl.lit(None, pl.Float64).alias(f"{name}_score") for name in SECOND_OPINIONS
+    )
+    for evaluator in evaluators:
+        ratings = evaluator.rate(_to_ask_about(scored, limit))
+        scored = _heeded(scored, ratings, evaluator.name, threshold)
+        figures[evaluator.name] = {
+            **agreement(scored, evaluator.name, threshold),
+            QUARANTINED: ratings.filter(pl.col("state") == QUARANTINED).height,
+            UNRATED: ratings.filter(pl.col("state") == UNRATED).height,
+        }
+    return scored, figures
+
+
+def _to_ask_about(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """Some rows of every score, then the kept ones that are nearest to falling."""
+    clean = scored.filter(~pl.col("drop_reason").fill_null("").str.starts_with(HOLDS))
+    by_hash = clean.with_columns(
+        pl.col("pair_id").map_elements(content_key, pl.String).alias("_order")
+    ).sort("_order")
+    spread = by_hash.head(min(limit, SPREAD_ROWS)).drop("_order")
+    rest = clean.filter("kept", ~pl.col("pair_id").is_in(spread["pair_id"].to_list()))
+    return pl.concat([spread, rest.sort("score", "pair_id").head(limit - spread.height)])
+
+
+def _heeded(
+    scored: pl.DataFrame, ratings: pl.DataFrame, name: str, threshold: float
+) -> pl.DataFrame:
+    """`<name>_score` filled in; rows that the judge rates low or cannot be read on are dropped."""
+    column = f"{name}_score"
+    joined = scored.drop(column).join(
+        ratings.rename({"score": column}), on="pair_id", how="left", maintain_order="left"
+    )
+    if name in HEEDED:
+        low = pl.format(
+            "{} below {}: {}, {}",
+            pl.lit(name),
+            pl.lit(f"{threshold:g}"),
+            pl.col(column).round(1),
+            "note",
+        )
+        unread = pl.format("{} quarantined: {}", pl.lit(name), "note")
+        reason = (
+            pl.when(pl.col(column) < threshold)
+            .then(low)
+            .when(pl.col("state") == QUARANTINED)
+            .then(unread)
+        )
+        joined = joined.with_columns(
+            pl.when("kept").then(reason).otherwise(pl.col("drop_reason")).alias("drop_reason")
+        ).with_columns((pl.col("kept") & pl.col("drop_reason").is_null()).alias("kept"))
+    return joined.select(scored.columns)
+
+
+def agreement(scored: pl.DataFrame, name: str, threshold: float) -> dict[str, float | int]:
+    """How far `<name>_score` and the local `score` agree, on the rows that have both.
+
+    Gives the number of rows, Spearman's rank correlation, and the share of rows that both put on
+    the same side of the threshold.
+    """
+    both = scored.select("score", pl.col(f"{name}_score").alias("other")).drop_nulls()
+    figures: dict[str, float | int] = {"rows": both.height}
+    if both.height > 1:
+        rank = both.select(pl.corr("score", "other", method="spearman")).item()
+        same = (pl.col("score") >= threshold) == (pl.col("other") >= threshold)
+        figures["same_verdict"] = round(float(both.select(same.mean()).item()), 4)
+        # One score for all rows has no rank to compare.
+        if rank == rank:
+            figures["rank_correlation"] = round(float(rank), 4)
+    return figures

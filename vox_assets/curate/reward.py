@@ -1,0 +1,118 @@
+"""A reward model as evaluator: sequence classification over the whole dialogue.
+
+Its scale is its own: `1 + 9 p` for the probability that it gives to a good answer. It was never
+calibrated on this corpus, so its scores are reported beside the others and drop nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vox_assets.curate.evaluators import RATED, RATINGS, UNRATED
+from vox_assets.curate.meter import dialogues
+from vox_assets.engine.cache import VectorCache, content_key
+from vox_assets.engine.models import LocalModel, ModelError, preferred_dtype
+from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
+
+# What is longer than most rewards were trained on is not read, rather than cut.
+MAX_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """Rates a dialogue by a classifier with one label (a logit) or two (the second is good)."""
+
+    model: LocalModel
+    store: VectorCache
+    log: Log = silent
+    name: str = "reward"
+
+    def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """One line of `RATINGS` per row; what is too long for the model is unrated.
+
+        Raises ModelError when the model has no trained head of one or two labels.
+        """
+        dtype = preferred_dtype()
+        tokenizer, network = _loaded(self.model, dtype)
+        limit = min(MAX_TOKENS, getattr(network.config, "max_position_embeddings", MAX_TOKENS))
+        tokens = [_ids(tokenizer, dialogue) for dialogue in dialogues(rows)]
+        fits = [position for position, ids in enumerate(tokens) if len(ids) <= limit]
+        keys = [
+            content_key("reward", self.model.fingerprint, dtype, ",".join(map(str, tokens[p])))
+            for p in fits
+        ]
+        with progress("reward", len(fits), "rows", self.log) as done:
+            # Rows go one by one: a causal classifier reads the last token, which padding moves.
+            found = self.store.compute(
+                keys,
+                [len(tokens[p]) for p in fits],
+                1,
+                lambda batch: np.array([[_good(network, tokens[fits[i]])] for i in batch]),
+                done,
+            )
+        scores: list[float | None] = [None] * rows.height
+        for position, (probability,) in zip(fits, found.tolist(), strict=True):
+            scores[position] = 1.0 + 9.0 * probability
+        return pl.DataFrame(
+            {
+                "pair_id": rows["pair_id"],
+                "score": scores,
+                "state": [UNRATED if score is None else RATED for score in scores],
+                "note": ["" if s is not None else f"over {limit} tokens" for s in scores],
+            },
+            schema=RATINGS,
+        )
+
+
+def _ids(tokenizer: Any, dialogue: list) -> list[int]:
+    if tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(dialogue, tokenize=False)
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer("\n\n".join(turn["content"] for turn in dialogue))["input_ids"]
+
+
+def _good(network: Any, ids: list[int]) -> float:
+    import torch
+
+    with torch.inference_mode():
+        logits = network(torch.tensor([ids])).logits[0].float()
+    margin = logits[0] if len(logits) == 1 else logits[1] - logits[0]
+    return float(torch.sigmoid(margin))
+
+
+@cache
+def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    quiet_libraries()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model.path, trust_remote_code=False)
+        network, told = AutoModelForSequenceClassification.from_pretrained(
+            model.path,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError) as error:
+        detail = " ".join(str(error).split())[:200]
+        raise ModelError(f"VOX_REWARD_MODEL: {model.name} cannot be loaded: {detail}") from error
+    if told["missing_keys"]:
+        raise ModelError(
+            f"VOX_REWARD_MODEL: {model.name} has no trained classification head: "
+            f"{sorted(told['missing_keys'])[0]} is missing"
+        )
+    if network.config.num_labels > 2:
+        raise ModelError(
+            f"VOX_REWARD_MODEL: {model.name} has {network.config.num_labels} labels: "
+            f"expected one or two"
+        )
+    # Without a pad token a causal classifier reads the last token, whatever it is.
+    network.config.pad_token_id = None
+    return tokenizer, network.eval()
