@@ -130,25 +130,31 @@ def _semantic_edges(
     policy: Dedup,
 ) -> list[_Edges]:
     modes = rows["response_mode"].to_list()
+    # An embedding reads the beginning of a text: a dialogue whose first answer is also a row of
+    # its own would lose the answers after it.
+    turns = _turn_counts(rows)
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for member, position in enumerate(distinct.tolist()):
+        key = (lanes[position], modes[position], turns[position])
+        groups.setdefault(key, []).append(member)
     edges = []
-    for lane in sorted(set(lanes)):
-        for mode, threshold in (
-            ("prose_only", policy.semantic_prose),
-            ("code_only", policy.semantic_code),
-        ):
-            members = np.array(
-                [i for i, p in enumerate(distinct) if lanes[p] == lane and modes[p] == mode],
-                dtype=np.int64,
-            )
-            if len(members) < 2:
-                continue
-            pairs = semantic_pairs(embeddings[distinct[members]], threshold)
-            left, right, similarity = members[pairs.left], members[pairs.right], pairs.similarity
-            if mode == "code_only" and len(left):
-                agreed = jaccard(shingles, left, right) >= policy.semantic_code_jaccard
-                left, right, similarity = left[agreed], right[agreed], similarity[agreed]
-            edges.append(_Edges(left, right, similarity, "semantic"))
+    for (_, mode, _), found in sorted(groups.items()):
+        is_code = mode == "code_only"
+        members = np.array(found, dtype=np.int64)
+        vectors = embeddings[distinct[members]]
+        pairs = semantic_pairs(vectors, policy.semantic_code if is_code else policy.semantic_prose)
+        left, right, similarity = members[pairs.left], members[pairs.right], pairs.similarity
+        if is_code and len(left):
+            agreed = jaccard(shingles, left, right) >= policy.semantic_code_jaccard
+            left, right, similarity = left[agreed], right[agreed], similarity[agreed]
+        edges.append(_Edges(left, right, similarity, "semantic"))
     return edges
+
+
+def _turn_counts(rows: pl.DataFrame) -> list[int]:
+    if "messages" not in rows.columns:
+        return [2] * rows.height
+    return rows["messages"].list.len().to_list()
 
 
 def _greedy(count: int, edges: list[_Edges]) -> dict[int, _Loss]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vox_assets.curate.dedup import deduplicate, residual_duplicates
 from vox_assets.profiles import Dedup, load
-from vox_assets.rows import Pair, to_frame
+from vox_assets.rows import Pair, to_frame, turns
 from vox_assets_tests.conftest import make_pair
 
 POLICY = load("sample").dedup
@@ -107,6 +107,14 @@ def test_meaning_is_compared_inside_a_lane_only() -> None:
         vectors=same_place,
     )
     assert losses == {}
+
+
+def test_a_dialogue_does_not_lose_to_a_row_that_is_its_first_answer() -> None:
+    same_place = np.array([[1, 0], [1, 0]], dtype=np.float32)
+    spread = "fn spread(low: f64, high: f64) -> f64 { (high - low).abs() }"
+    dialogue = make_pair("a", "b", messages=turns("mean?", BODY, "And the spread?", spread))
+    survivors, _ = outcome(make_pair("mean?", BODY), dialogue, vectors=same_place)
+    assert survivors.height == 2
 
 
 def test_similarity_is_not_passed_on_along_a_chain() -> None:
