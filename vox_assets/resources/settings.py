@@ -141,7 +141,7 @@ def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
             f"VOX_FRONTEND: {value} {fault}: expected the path of a vox compiler, its name on the "
             f"path, or {BUILT_IN!r} for the built-in grammar"
         )
-    return Path(found).resolve() if found else None
+    return Path(found).absolute() if found else None
 
 
 def _language_model(base_url: str | None, name: str | None, key: str | None) -> RemoteModel | None:
