@@ -30,6 +30,8 @@ SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 # 128 bits: no collision to fear at a hundred million rows, and short enough to type.
 PAIR_ID_HEX_DIGITS = 32
 
+_CANONICAL_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class Message(TypedDict):
     """One turn of a dialogue."""
@@ -44,7 +46,7 @@ def pair_id(lane: str, messages: Sequence[Message]) -> str:
     Where the row came from plays no part, so moving a file keeps the id.
     """
     turns = [[turn["role"], turn["content"]] for turn in messages]
-    canonical = json.dumps([lane, turns], ensure_ascii=False, separators=(",", ":"))
+    canonical = _CANONICAL_JSON([lane, turns])
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[
         :PAIR_ID_HEX_DIGITS
     ]
@@ -160,7 +162,8 @@ def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
     columns: dict[str, object] = {
         name: [getattr(pair, name) for pair in rows] for name in SCHEMA if name != "messages"
     }
-    columns["parents"] = [list(pair.parents) for pair in rows]
+    parents = pa.array([pair.parents for pair in rows], pa.large_list(pa.large_string()))
+    columns["parents"] = pl.Series("parents", parents)
     columns["messages"] = _messages([pair.messages for pair in rows])
     return pl.DataFrame(columns, schema_overrides=SCHEMA).select(*SCHEMA)
 

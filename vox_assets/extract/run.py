@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vox_assets.extract import crates, doc_pairs, markdown, mdbook, rust, rust_pairs, source_tree
@@ -20,6 +22,19 @@ def _silent(message: str) -> None:
     del message
 
 
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """No search for cycles, of which items and rows have none, among millions of live objects."""
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
+
+
+@_collector_at_rest()
 def extract_rust(
     root: Path,
     profile: Profile,
@@ -90,6 +105,7 @@ def _manifest(file: SourceFile) -> crates.Crate:
     return crates.Crate.from_manifest(posixpath.dirname(file.path), text)
 
 
+@_collector_at_rest()
 def extract_docs(
     root: Path,
     profile: Profile,

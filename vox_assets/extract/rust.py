@@ -278,7 +278,9 @@ class _Reader:
         for node in scope.nodes:
             kind = node.type
             if kind == "line_comment" or kind == "block_comment":
-                self._read_comment(node, leading, is_top)
+                # What test code says about itself is read by nobody.
+                if not scope.test:
+                    self._read_comment(node, leading, is_top)
             elif kind == "attribute_item":
                 self._read_attribute(node, leading)
             elif kind == "inner_attribute_item":

@@ -15,7 +15,7 @@ from vox_assets.extract import markdown
 from vox_assets.extract.crates import Crate
 from vox_assets.extract.rust import Container, Item, RustFile, has_errors
 from vox_assets.profiles import Profile
-from vox_assets.rows import Drop, Pair, ResponseMode, turns
+from vox_assets.rows import RESPONSE_MODES, Drop, Pair, ResponseMode, turns
 
 STAGE = "extract_rust"
 
@@ -48,7 +48,6 @@ _UNFINISHED = re.compile(r"\b(?:todo|unimplemented)!\s*[(\[{]")
 _TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 #: What stands before a call's bracket and says whose function it is; `value.method` does not.
 _CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
-_CONSTANT = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 _MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
 #: Words that start a path and name no module.
 _PATH_WORDS = {"crate", "self", "super"}
@@ -89,22 +88,20 @@ class Place:
 class Declarations:
     """Items by crate and name, so that a question can show what its answer may use.
 
-    A type, constant or free function goes by its name, a method by `Type::method`; what stands in
-    another module may be asked for as `module::name`. Constants are kept as their text.
+    A type or a free function goes by its name, a method by `Type::method`; a function of another
+    module may be asked for as `module::function`.
     """
 
-    _by_crate: dict[str, dict[str, list[tuple[str, Item | str]]]] = field(default_factory=dict)
+    _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
 
     def add(self, crate: str, path: str, file: RustFile) -> None:
         """Index what `path` declares."""
         names = self._by_crate.setdefault(crate, {})
-        for name, text in file.constants:
-            names.setdefault(name, []).append((path, text))
         for item in file.items:
             owner = f"{item.container.type_name}::" if item.container else ""
             names.setdefault(owner + item.name, []).append((path, item))
 
-    def find(self, crate: str, path: str, name: str) -> Item | str | None:
+    def find(self, crate: str, path: str, name: str) -> Item | None:
         """The item that `name` means in `path`: the file's own, else the crate's only one."""
         names = self._by_crate.get(crate, {})
         module, separator, function = name.rpartition("::")
@@ -130,7 +127,7 @@ def pairs(
     file: RustFile, place: Place, declared: Declarations, profile: Profile
 ) -> tuple[list[Pair], list[Drop]]:
     """The rows of one file in source order, and every item that gave none."""
-    writer = _Writer(place, declared, profile)
+    writer = _Writer(place, declared, file.constants, profile)
     writer.module_doc(file)
     for skipped in file.skipped:
         writer.drop(skipped.line, skipped.name, skipped.reason)
@@ -157,10 +154,20 @@ class _Api:
 
 
 class _Writer:
-    def __init__(self, place: Place, declared: Declarations, profile: Profile) -> None:
+    def __init__(
+        self,
+        place: Place,
+        declared: Declarations,
+        constants: Sequence[tuple[str, str]],
+        profile: Profile,
+    ) -> None:
         self.place = place
         self.declared = declared
-        self.profile = profile
+        self.constants = constants
+        self.lanes = {
+            mode: profile.lane_for("rust", mode, place.path, place.crate.name)
+            for mode in RESPONSE_MODES
+        }
         self.pairs: list[Pair] = []
         self.drops: list[Drop] = []
 
@@ -409,14 +416,13 @@ class _Writer:
 
     def _usable(self, item: Item, prose: str) -> list[str]:
         """Declarations for an answer to use: its owner, the types of its signature, functions that
-        its documentation names or that it calls, constants that it reads; as many as fit.
+        its documentation names or that it calls, constants of its file; as many as fit.
         """
         owner = item.container.type_name if item.container else ""
         header = item.container.header if item.container else ""
         names = [owner, *_TYPE_NAME.findall(f"{item.signature} {header}")]
         names += [f"{of}::{name}" if of else name for of, name in _MENTION.findall(prose)]
         names += _called(item.body, owner)
-        names += _CONSTANT.findall(item.body)
         shown: list[str] = []
         room = MAX_SHOWN_CHARS
         for name in dict.fromkeys(names):
@@ -425,6 +431,10 @@ class _Writer:
                 continue
             text = _declaration(found)
             if len(text) <= room:
+                shown.append(text)
+                room -= len(text)
+        for name, text in self.constants:
+            if name in item.body and len(text) <= room:
                 shown.append(text)
                 room -= len(text)
         return shown
@@ -438,7 +448,7 @@ class _Writer:
         self.pairs.append(
             Pair(
                 messages=turns(question, response),
-                lane=self.profile.lane_for("rust", mode, place.path, place.crate.name),
+                lane=self.lanes[mode],
                 response_mode=mode,
                 task_family=family,
                 language="rust" if mode == "code_only" else "markdown",
@@ -641,10 +651,8 @@ def _called(body: str, owner: str) -> list[str]:
     return names
 
 
-def _declaration(item: Item | str) -> str:
+def _declaration(item: Item) -> str:
     """An item as somebody sees who uses it: a type in full, a function without its body."""
-    if isinstance(item, str):
-        return item
     if item.kind != "function":
         return "\n".join((*item.attributes, item.text))
     purpose = purpose_of(item.doc)

@@ -170,15 +170,6 @@ class State(Entry):
         inner = ", ".join(part.name for part in self.payload)
         return f"{self.name}({inner})" if inner else self.name
 
-    def value(self, texts: tuple[str, ...], numbers: tuple[int, ...]) -> str:
-        """`Lent("Ada", 12)`, built from the first text and number that fit."""
-        left = iter(texts)
-        ints = iter(numbers)
-        inner = [
-            f'"{next(left)}"' if part.type == "str" else str(next(ints)) for part in self.payload
-        ]
-        return f"{self.name}({', '.join(inner)})" if inner else self.name
-
 
 class Verbs(Entry):
     """What is done to an entity; both make a function name in front of its noun."""

@@ -27,14 +27,6 @@ def shingles(source: str) -> frozenset[int]:
     return frozenset(map(hash, runs))
 
 
-def jaccard(left: frozenset[int], right: frozenset[int]) -> float:
-    """Shared shingles as a share of all."""
-    if not left and not right:
-        return 1.0
-    shared = len(left & right)
-    return shared / (len(left) + len(right) - shared)
-
-
 def words(text: str) -> tuple[str, ...]:
     """Lower-case words, as ROUGE counts them."""
     return tuple(_WORD.findall(text.lower()))

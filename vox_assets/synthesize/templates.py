@@ -86,14 +86,11 @@ class Names:
         """A whole number within the bounds."""
         return self.rng.randrange(low, high + 1, step)
 
-    def coin(self) -> bool:
-        return self.rng.random() < 0.5
-
     def fields(self, *needed: Attribute | Flag, extra: int = 0) -> list[Attribute | Flag]:
         """The needed fields and up to `extra` others, in an order of their own."""
         others = [one for one in self.domain.attributes if one not in needed]
         chosen = [*needed, *self.rng.sample(others, k=min(extra, len(others)))]
-        if self.coin():
+        if self.rng.random() < 0.5:
             return sorted(chosen, key=list(self.domain.attributes).index)
         head, tail = chosen[0], chosen[1:]
         self.rng.shuffle(tail)
@@ -118,7 +115,6 @@ class Names:
             "a_keeper": article(domain.keeper),
             **{attribute.role: attribute for attribute in domain.attributes},
             "add_fn": f"{domain.verbs.add}_{one}",
-            "close_fn": f"{domain.verbs.close}_{one}",
             "add_words": f"{domain.verbs.add.replace('_', ' ')} {article(domain.one)}",
             "close_words": f"{domain.verbs.close.replace('_', ' ')} {article(domain.one)}",
             "states": domain.states,
@@ -127,7 +123,6 @@ class Names:
             "M": f"{kind}Life",
             "pick": self.pick,
             "number": self.number,
-            "coin": self.coin,
             "fields": self.fields,
             "declare": declare,
             "listing": listing,

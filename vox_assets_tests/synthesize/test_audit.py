@@ -40,3 +40,15 @@ def test_a_template_whose_construct_is_gone_has_drifted() -> None:
     assert audit.templates_still_live(made, table(made, made)).passed
     verdict = audit.templates_still_live(made, table(to_frame([program(GOOD)]), made))
     assert "templates/actors.vox.j2 needs" in verdict.summary
+
+
+def test_requests_count_as_alike_by_their_words_and_not_by_the_code_they_quote() -> None:
+    same = "Write the test that belongs to this code, please.\n\n```vox\n{}\n```"
+    other = "Which name would you give a function that doubles a number?"
+    rows = to_frame(
+        make_pair(prompt, GOOD + "\n" * place, language="vox")
+        for place, prompt in enumerate((same.format(GOOD), same.format(ACTOR), other))
+    )
+    assert audit.instructions_alike(rows) == 1 / 3
+    assert audit.instructions_alike(rows.filter(pl.col("prompt") == other)) == 0
+    assert audit.instructions_alike(rows.clear()) == 0

@@ -61,3 +61,22 @@ def test_an_article_follows_the_sound() -> None:
         "a ewe",
         "a loan",
     ]
+
+
+def test_a_plural_follows_the_ending() -> None:
+    nouns = ("loan", "branch", "press", "family", "day", "species", "book title")
+    assert [lexicon.plural(noun) for noun in nouns] == [
+        "loans",
+        "branches",
+        "presses",
+        "families",
+        "days",
+        "species",
+        "book titles",
+    ]
+
+
+def test_a_place_is_named_with_either_article_and_on_a_sign() -> None:
+    library = next(domain for domain in lexicon.load() if domain.name == "library")
+    assert library.the_place == "the town library"
+    assert library.sign == "Town library"
