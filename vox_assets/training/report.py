@@ -10,14 +10,24 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
+
+from vox_assets.training.ablation import TABLE_HEADER as ABLATION_HEADER
+from vox_assets.training.evaluation_table import (
+    ANSWER_HEADER,
+    LOSS_HEADER,
+    answer_lines,
+    loss_lines,
+)
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 #: Rows shown of each lane: the best, the median and the last that were kept, and one more.
 SAMPLES_PER_LANE = 4
 _INK, _SECOND = "#2f6690", "#d1783c"
+_PALETTE = (_INK, _SECOND, "#5a8f5c", "#8a5a83", "#b5a33d", "#6f7f8f", "#a3473f", "#3f9c98")
+_MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -55,17 +65,17 @@ def render_report(
     scored: pl.DataFrame,
     mix_rows: pl.DataFrame,
     evaluators: Sequence[Mapping[str, Any]] = (),
+    separation: pl.DataFrame | None = None,
     curve: Sequence[Mapping[str, Any]] = (),
     evaluation: Mapping[str, Any] | None = None,
 ) -> str:
     """The report as HTML.
 
     `funnel` is (step, rows) from sources to the mix; `evaluators` rows have `name` and `auc` and
-    may have more columns; `curve` is the adapter's training curve (progress lines); `evaluation` an
-    `Evaluation.to_json`. All text is escaped: rows hold arbitrary source code.
+    may have more columns, `separation` holds the score of every real row and mutant behind them;
+    `curve` is the adapter's training curve (progress lines); `evaluation` an `Evaluation.to_json`.
+    All text is escaped: rows hold arbitrary source code.
     """
-    import jinja2
-
     kept = scored.filter(pl.col("kept"))
     sections = [
         Section(
@@ -73,8 +83,16 @@ def render_report(
             table=_table(["step", "rows"], funnel),
             figures=[_bars("Rows after each step", funnel)],
         ),
-        Section("Lanes", table=_count(kept, "lane", "response_mode", "origin")),
-        Section("Languages", table=_count(kept, "lane", "language", "source_kind")),
+        Section(
+            "Lanes",
+            table=_count(kept, "lane", "response_mode", "origin"),
+            figures=[_stacked("Rows that were kept, by lane and origin", kept, "lane", "origin")],
+        ),
+        Section(
+            "Languages",
+            table=_count(kept, "lane", "language", "source_kind"),
+            figures=[_stacked("The same, by language and lane", kept, "language", "lane")],
+        ),
         Section(
             "Lengths",
             figures=[_histogram("Tokens of a row in the training mix", mix_rows, "tokens")],
@@ -95,22 +113,59 @@ def render_report(
                 "How well each part of the score separates real rows from broken copies of them "
                 "(area under the ROC curve; 0.5 is chance).",
                 table=_table(header, cells),
+                figures=[] if separation is None else [_separation(separation)],
             )
         )
     if curve:
-        sections.append(Section("Training", figures=[_training(curve)]))
+        sections.append(Section("Training", figures=[loss_curve(curve, "svg")]))
     if evaluation is not None:
         verdicts = [
             (one["name"], "yes" if one["passed"] else "no", one["reason"])
             for one in evaluation["verdicts"]
         ]
-        sections.append(
-            Section("Evaluation", table=_table(["verdict", "holds", "figures"], verdicts))
-        )
+        sections += [
+            Section("Evaluation", table=_table(["verdict", "holds", "figures"], verdicts)),
+            Section(
+                "Loss on held-out rows and elsewhere",
+                "Nats per answer token, weighted by tokens; intervals are bootstrapped over "
+                "sources.",
+                table=_table(LOSS_HEADER, loss_lines(evaluation)),
+            ),
+            Section(
+                "Answers to held-out prompts",
+                "Shares with Wilson intervals.",
+                table=_table(ANSWER_HEADER, answer_lines(evaluation)),
+            ),
+        ]
     sections += [
         Section(f"Rows of {lane}", samples=_samples(kept, lane))
         for lane in sorted(kept["lane"].unique().to_list())
     ]
+    return _page(title, facts, sections)
+
+
+def render_ablation(
+    title: str, results: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[str]]
+) -> str:
+    """The ablation as HTML: one table and one plot; `results` and `lines` are `ablation`'s."""
+    ratios = [(one["arm"], one["evaluation"]["held_out"]["ratio"]) for one in results]
+    reasons = [(one["arm"], one["why"]) for one in results]
+    sections = [
+        Section(
+            "Arms",
+            "Every arm saw as many tokens from the same seed and is judged on the same held-out "
+            "rows. Intervals are paired and bootstrapped over sources.",
+            table=_table(ABLATION_HEADER, lines),
+            figures=[forest(ratios, "svg")],
+        ),
+        Section("What each arm is", table=_table(["arm", "what"], reasons)),
+    ]
+    return _page(title, {"held-out rows": results[0]["evaluation"]["held_out"]["rows"]}, sections)
+
+
+def _page(title: str, facts: Mapping[str, Any], sections: Sequence[Section]) -> str:
+    import jinja2
+
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(title=title, facts=list(facts.items()), sections=sections)
@@ -170,7 +225,57 @@ def _histogram(caption: str, rows: pl.DataFrame, column: str) -> Figure:
     return _picture(figure, caption)
 
 
-def _training(curve: Sequence[Mapping[str, Any]]) -> Figure:
+def _stacked(caption: str, rows: pl.DataFrame, by: str, part: str) -> Figure:
+    """Bars of `by`, each stacked by `part`."""
+    names = sorted(rows[by].unique().to_list())
+    counts = {(a, b): n for a, b, n in rows.group_by(by, part).len().iter_rows()}
+    figure, axes = _axes(height=0.4 * len(names) + 1.1)
+    lefts = [0] * len(names)
+    for index, value in enumerate(sorted(rows[part].unique().to_list())):
+        widths = [counts.get((name, value), 0) for name in names]
+        axes.barh(names, widths, left=lefts, label=value, color=_PALETTE[index % len(_PALETTE)])
+        lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("rows")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _picture(figure, caption)
+
+
+def _separation(separation: pl.DataFrame) -> Figure:
+    """ROC curve of the score for each kind of mutant (`mutant` is null for real rows)."""
+    figure, axes = _axes(height=3.6)
+    real = separation.filter(pl.col("mutant").is_null())["score"].sort()
+    kinds = separation["mutant"].drop_nulls().unique().sort().to_list()
+    for index, kind in enumerate(kinds):
+        spoilt = separation.filter(pl.col("mutant") == kind)["score"].sort()
+        bounds = pl.concat([real, spoilt]).unique().sort()
+        # Rows that score at most a bound are refused: mutants caught, real rows lost with them.
+        caught = [0.0, *(spoilt.search_sorted(bounds, "right") / len(spoilt))]
+        lost = [0.0, *(real.search_sorted(bounds, "right") / max(1, len(real)))]
+        axes.plot(lost, caught, label=kind, color=_PALETTE[index % len(_PALETTE)])
+    axes.set_xlabel("share of real rows refused")
+    axes.set_ylabel("share of mutants refused")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _picture(figure, "What refusing below each score would catch and cost")
+
+
+def forest(
+    ratios: Sequence[tuple[str, Mapping[str, float]]], form: Literal["svg", "png"] = "png"
+) -> Figure:
+    """Adapter over base loss per arm, with intervals; left of 1 is better than the base."""
+    figure, axes = _axes(height=0.5 * len(ratios) + 1.1)
+    for place, (_, ratio) in enumerate(ratios):
+        axes.plot([ratio["low"], ratio["high"]], [place, place], color=_INK)
+        axes.plot(ratio["value"], place, "o", color=_INK)
+    axes.axvline(1.0, color=_SECOND, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(ratios)), [name for name, _ in ratios])
+    axes.invert_yaxis()
+    axes.set_xlabel("held-out loss, adapter over base, with 95 % interval")
+    return _picture(figure, "Held-out loss of every arm against the base", form)
+
+
+def loss_curve(curve: Sequence[Mapping[str, Any]], form: Literal["svg", "png"] = "png") -> Figure:
+    """Training and watched loss over the steps of a run's progress lines."""
     figure, axes = _axes(height=3.2)
     for key, label, color, marker in (
         ("loss", "training", _INK, ""),
@@ -183,7 +288,7 @@ def _training(curve: Sequence[Mapping[str, Any]]) -> Figure:
     axes.set_xlabel("step")
     axes.set_ylabel("loss, nats per answer token")
     axes.legend(frameon=False)
-    return _picture(figure, "Loss over the steps of the last training")
+    return _picture(figure, "Loss over the steps of the last training", form)
 
 
 def _axes(height: float) -> tuple[Any, Any]:
@@ -196,12 +301,12 @@ def _axes(height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _picture(figure: Any, caption: str) -> Figure:
+def _picture(figure: Any, caption: str, form: Literal["svg", "png"] = "svg") -> Figure:
     import matplotlib
 
     buffer = io.BytesIO()
     # Neither date nor random ids, so that an unchanged corpus gives an unchanged report.
     with matplotlib.rc_context({"svg.hashsalt": "vox-assets"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else None)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Figure(caption, f"data:image/svg+xml;base64,{encoded}")
+    return Figure(caption, f"data:{_MEDIA_TYPES[form]};base64,{encoded}")

@@ -10,7 +10,7 @@ import pytest
 from vox_assets.rows import turns
 from vox_assets.training.report import render_report
 
-from .conftest import as_scored, make_pair
+from .conftest import as_scored, judged, make_pair
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,16 @@ def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
         [("sources", 80), ("deduplicated", 60), ("mix", len(mixed))],
         scored,
         mixed,
-        evaluators=[{"name": "perplexity", "auc": 0.91234}],
+        evaluators=[{"name": "swapped", "auc": 0.91234}],
+        separation=pl.DataFrame(
+            {"mutant": [None, None, "swapped", "swapped"], "score": [9.0, 6.0, 7.0, 2.0]}
+        ),
         curve=[
             {"step": 0, "watched_nll": 3.0},
             {"step": 1, "loss": 2.9},
             {"step": 2, "loss": 2.5, "watched_nll": 2.6},
         ],
-        evaluation={"verdicts": [{"name": "beats_base", "passed": True, "reason": "0.8 < 1"}]},
+        evaluation=judged(0.7, 0.8),
     )
 
 
@@ -46,10 +49,12 @@ def test_every_part_is_there(report: str) -> None:
         "0.912",
         "Training",
         "beats_base",
+        "0.750 [0.700, 0.800]",
+        "100% [34%, 100%]",
         "Rows of vox_codegen",
     ):
         assert words in report
-    assert report.count("data:image/svg+xml;base64,") == 4
+    assert report.count("data:image/svg+xml;base64,") == 7
 
 
 def test_nothing_is_fetched(report: str) -> None:

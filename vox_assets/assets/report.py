@@ -1,0 +1,65 @@
+"""The corpus report, read from the lake: written with the corpus, and again with its evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from vox_assets.curate.scoring import auc_per_kind
+from vox_assets.engine.files import write_text
+from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.extract import git_commit
+from vox_assets.resources.settings import Settings
+from vox_assets.training.adapter import read_curve, read_manifest
+from vox_assets.training.promote import current
+from vox_assets.training.report import render_report
+
+SOURCES = ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
+
+
+def funnel(lake: Lake) -> list[tuple[str, int]]:
+    """(step, rows) from the sources to the mix."""
+    return [
+        *((name, lake.read(name).height) for name in (*SOURCES, "deduped_corpus")),
+        ("kept by score", lake.read("scored_corpus").filter("kept").height),
+        ("training_mix", lake.read("training_mix").height),
+    ]
+
+
+def write_report(settings: Settings, lake: Lake) -> Path:
+    """Write `reports/corpus.html` of the newest tables and the newest adapter; returns its path."""
+    profile = settings.profile
+    separation = lake.read_account("scored_corpus", "mutants")
+    serving = current(settings.adapters_dir)
+    digest = _newest_adapter(lake)
+    directory = settings.adapters_dir / digest if digest else None
+    # A table may outlive the folder of an adapter that somebody removed.
+    whole = directory is not None and directory.is_dir()
+    report = render_report(
+        title=f"{profile.name} corpus",
+        facts={
+            "source commit": git_commit(settings.source_dir) or "not under git",
+            "profile": f"{profile.name} ({profile.digest})",
+            "newest adapter": digest or "none yet",
+            "serving adapter": serving["digest"] if serving else "none yet",
+        },
+        funnel=funnel(lake),
+        scored=lake.read("scored_corpus"),
+        mix_rows=lake.read("training_mix"),
+        evaluators=[{"name": kind, "auc": area} for kind, area in auc_per_kind(separation).items()],
+        separation=separation,
+        curve=read_curve(directory) if directory and whole else (),
+        evaluation=read_manifest(directory)["evaluation"] if directory and whole else None,
+    )
+    path = settings.reports_dir / "corpus.html"
+    write_text(path, report)
+    return path
+
+
+def _newest_adapter(lake: Lake) -> str | None:
+    try:
+        trained: pl.DataFrame = lake.read("qlora_adapter")
+    except TableMissingError:
+        return None
+    return str(trained["digest"].item())
