@@ -317,6 +317,10 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         "sequence_len": context,
         "sample_packing": True,
         "eval_sample_packing": False,
+        # Packed rows must not see one another, and this needs no package of its own.
+        "attn_implementation": "flex_attention",
+        "micro_batch_size": 1,
+        "gradient_accumulation_steps": 4,
         "learning_rate": rate,
         "num_epochs": epochs,
         "bf16": "auto",
@@ -335,7 +339,7 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         "dataset_dir": ".",
         "dataset": "vox_train",
         "eval_dataset": "vox_eval",
-        "template": "chatml",
+        # No `template`: the tokenizer's own is taken, system turn included; `chatml` has none.
         "cutoff_len": context,
         "packing": True,
         "neat_packing": True,

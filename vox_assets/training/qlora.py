@@ -594,11 +594,6 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
     lines = read_progress(budget.log_path)
     losses = [line["loss"] for line in lines if "loss" in line]
     tail = losses[-max(1, len(losses) // 5) :]
-    peak = (
-        torch.cuda.max_memory_allocated()
-        if torch.cuda.is_available()
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    )
     return {
         "digest": spec.digest,
         "adapter": str(spec.adapter_dir),
@@ -609,7 +604,7 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
         "tokens": progress.tokens,
         "seconds": round(budget.elapsed(), 1),
         "tokens_per_second": round(budget.speed(), 1),
-        "peak_memory_bytes": int(peak),
+        "peak_memory_bytes": peak_memory_bytes(),
         "first_loss": losses[0] if losses else None,
         "last_loss": sum(tail) / len(tail) if tail else None,
         "untrained_watched_nll": _number(progress.first_nll),
@@ -620,6 +615,13 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
         "processes": trainer.accelerator.num_processes,
         "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
     }
+
+
+def peak_memory_bytes() -> int:
+    """The most that this process held so far: of the card where there is one, else of memory."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _number(value: float) -> float | None:
