@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from dagster._core.errors import DagsterPipesExecutionError
 
 from vox_assets.assets.corpus import mix_policy
 from vox_assets.assets.metadata import OWNERS, picture, table
@@ -180,12 +179,15 @@ def launch(
             env=dict(LAUNCH_ENV),
             context=context.op_execution_context,
         )
-    except DagsterPipesExecutionError as error:
+    except dg.DagsterError as error:
         raise dg.Failure(
             description=f"training of {spec.digest} ended early; its last lines in the log say "
             f"why. No adapter was written, and a rerun continues at its last checkpoint",
             allow_retries=False,
         ) from error
+    # Both are in the adapter's manifest by now, and would pile up night after night.
+    mix_path.unlink(missing_ok=True)
+    spec_path.unlink(missing_ok=True)
     return spec, done.get_materialize_result().metadata or {}
 
 

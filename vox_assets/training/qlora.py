@@ -454,11 +454,14 @@ def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, say: Say) 
 
     weight_of = dict(mix.select("pair_id", "weight").iter_rows())
     weights = np.array([weight_of[row.pair_id] for row in train_rows])
-    blocks, block, steps = training_stream(train_rows, weights, spec)
-    trainer = _trainer(spec, tokenizer, blocks, block)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    # Blocks of one rank and step; more ranks than blocks take one each.
+    micro = max(1, spec.training.blocks_per_step // world)
+    blocks, block, steps = training_stream(train_rows, weights, spec, micro * world)
+    trainer = _trainer(spec, tokenizer, blocks, block, micro)
     trainer.args.max_steps = steps
     say(
-        f"{steps} steps of {spec.training.blocks_per_step} packed blocks of {block} tokens, "
+        f"{steps} steps of {micro * world} packed blocks of {block} tokens, "
         f"rank {spec.rank.rank}: {spec.rank.reason}"
     )
     budget = Budget(spec, steps, watched, interrupt, say)
@@ -484,16 +487,16 @@ def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, say: Say) 
 
 
 def training_stream(
-    rows: Sequence[TokenRow], weights: np.ndarray, spec: TrainingSpec
+    rows: Sequence[TokenRow], weights: np.ndarray, spec: TrainingSpec, per_step: int
 ) -> tuple[Dataset, int, int]:
     """All blocks of a run in the order in which they are trained, their size, and the steps.
 
-    Every epoch is a weighted draw of all rows without replacement, so no row comes twice before
-    every other came once. Rows are packed within PACK_WINDOW of the draw.
+    `per_step` blocks, over all ranks, make one optimiser step. Every epoch is a weighted draw of
+    all rows without replacement, so no row comes twice before every other came once. Rows are
+    packed within PACK_WINDOW of the draw.
     """
     # The longest row has to fit, for packing cuts what does not.
     block = max(spec.training.block_tokens, max(len(row.input_ids) for row in rows))
-    per_step = spec.training.blocks_per_step
     parts = _packed_epoch(rows, weights, spec.training.seed, 0, block)
     per_epoch = math.ceil(sum(map(len, parts)) / per_step)
     steps = min(spec.training.max_steps, max(1, round(per_epoch * spec.rank.epochs)))
@@ -518,12 +521,12 @@ def _packed_epoch(
     return parts
 
 
-def _trainer(spec: TrainingSpec, tokenizer: Any, blocks: Dataset, block: int) -> AnswerTrainer:
+def _trainer(
+    spec: TrainingSpec, tokenizer: Any, blocks: Dataset, block: int, micro: int
+) -> AnswerTrainer:
     from transformers import AutoConfig
 
     dtype = getattr(torch, preferred_dtype())
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    micro = max(1, spec.training.blocks_per_step // world)
     checkpointing = needs_checkpointing(AutoConfig.from_pretrained(spec.base_path), micro * block)
     arguments = SFTConfig(
         output_dir=str(spec.work_dir / "checkpoints"),

@@ -188,8 +188,8 @@ def test_the_stream_shows_every_row_once_before_any_comes_twice(
     dialogues = train.select("pair_id", "messages").iter_rows()
     rows = preflight(dialogues, load_tokenizer(spec.base_path), spec.context)
     longer = replace(spec, training=spec.training.model_copy(update={"max_steps": 30}))
-    blocks, block, steps = training_stream(rows, train["weight"].to_numpy(), longer)
-    assert len(blocks) == steps * spec.training.blocks_per_step
+    blocks, block, steps = training_stream(rows, train["weight"].to_numpy(), longer, 2)
+    assert len(blocks) == steps * 2
     known = {tuple(row.input_ids): place for place, row in enumerate(rows)}
     seen: list[int] = []
     for made in blocks:
