@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -258,8 +260,6 @@ def _dtype() -> Any:
 
 def measure(side: str, spec_path: Path) -> dict[str, Any]:
     """One side in a process of its own."""
-    import os
-
     done = subprocess.run(
         [sys.executable, __file__, "--side", side, "--spec", str(spec_path)],
         stdout=subprocess.PIPE,
@@ -291,8 +291,6 @@ def main() -> int:
         spec = TrainingSpec.read(options.spec)
         print(json.dumps({"ours": ours, "trl": trl}[options.side](spec)))
         return 0
-
-    import shutil
 
     import torch
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.errors import DagsterPipesExecutionError
 
 from vox_assets.assets.corpus import mix_policy
 from vox_assets.assets.metadata import OWNERS, picture, table
@@ -179,7 +180,7 @@ def launch(
             env=dict(LAUNCH_ENV),
             context=context.op_execution_context,
         )
-    except dg.DagsterError as error:
+    except DagsterPipesExecutionError as error:
         raise dg.Failure(
             description=f"training of {spec.digest} ended early; its last lines in the log say "
             f"why. No adapter was written, and a rerun continues at its last checkpoint",

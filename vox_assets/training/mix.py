@@ -1,7 +1,7 @@
 """Which rows are trained and which are held out, and the predicates that prove the choice.
 
-Lane policy, minimum size, the split by source, caps and the token budget belong here. How rows are
-judged (curate) and how they are tokenised for a model (preflight) do not.
+Lane policy, minimum size, the split by source, caps, weights and the token budget belong here. How
+rows are judged (curate) and how they are tokenised for a model (preflight) do not.
 """
 
 from __future__ import annotations
@@ -351,7 +351,7 @@ def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]
     caps: dict[tuple[str, str], float] = {}
     for column in _CAPPED:
         values = rows[column].unique().to_list()
-        # Two values would make a floor below a half an even share: the floor is exact.
+        # Where people wrote some rows their floor can be met, however high it is.
         even = 1 / max(1, len(values)) if column != "_author" or len(values) < 2 else 0.0
         caps |= {(column, value): max(wanted[column](value), even) for value in values}
     return caps

@@ -231,7 +231,8 @@ def test_an_unknown_lane_is_refused_by_name(
 def test_a_killed_program_fails_its_step_and_a_rerun_ends_with_a_valid_adapter(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base, training={**FEW_STEPS["training"]})
+    lasting = {**ENDLESS, "training": {**ENDLESS["training"], "max_steps": 60}}
+    settings = workshop(tmp_path / "data", tiny_base, **lasting)
     run = in_background(settings)
     spec = wait_for_progress(settings)
     os.kill(trainer_of(spec), signal.SIGKILL)
