@@ -50,8 +50,8 @@ TEMPLATE = (
     "message['content'] + '<|im_end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-BLOCK_TOKENS = 1024
-BLOCKS_PER_STEP = 4
+#: Tokens of a packed block and blocks of a step: what a card takes, or a CPU does in seconds.
+BATCHES = {"tiny": (512, 2), "1.5b": (2048, 4), "4b": (2048, 4)}
 RANK = RankChoice(rank=32, alpha=32, learning_rate=2e-4, epochs=1000.0, reason="a benchmark")
 SEED = 7
 WARM_UP_STEPS = 2
@@ -67,11 +67,12 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     profile = profiles.load("sample")
-    rows = extract_rust(SAMPLE_WORKSPACE, profile).rows
+    rows = extract_rust(SAMPLE_WORKSPACE, profile, commit=None).rows
     rows = rows.filter(
         (pl.col("response_mode") == "code_only") & (pl.col("messages").list.len() == 2)
     )
     hidden, layers, intermediate, heads, kv_heads, vocabulary = SHAPES[shape]
+    block_tokens, blocks_per_step = BATCHES[shape]
 
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -100,7 +101,7 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
-        max_position_embeddings=4 * BLOCK_TOKENS,
+        max_position_embeddings=2 * block_tokens,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -120,22 +121,24 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
         .then(pl.lit("eval"))
         .otherwise(pl.lit("train"))
         .alias("split"),
-    ).filter(pl.col("tokens") <= BLOCK_TOKENS)
+    ).filter(pl.col("tokens") <= block_tokens)
+    # As many rows as the steps read once.
+    mix = mix.filter(pl.col("tokens").cum_sum() <= steps * blocks_per_step * block_tokens)
     mix.write_parquet(folder / "mix.parquet")
     budget = profile.training.model_copy(
         update={
             "seed": SEED,
             "max_steps": steps,
             "max_seconds": 24 * 3600,
-            "block_tokens": BLOCK_TOKENS,
-            "blocks_per_step": BLOCKS_PER_STEP,
+            "block_tokens": block_tokens,
+            "blocks_per_step": blocks_per_step,
             "eval_every_steps": steps + 1,
         }
     )
     policy = profile.model_copy(
         update={
             "training": budget,
-            "mix": profile.mix.model_copy(update={"context": BLOCK_TOKENS}),
+            "mix": profile.mix.model_copy(update={"context": block_tokens}),
         }
     )
     local = LocalModel(name=f"random/{shape}", path=base, fingerprint=f"random-{shape}-{SEED}")
@@ -205,8 +208,8 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
             seed=SEED,
             max_steps=spec.training.max_steps,
             learning_rate=RANK.learning_rate,
-            per_device_train_batch_size=BLOCKS_PER_STEP,
-            max_length=BLOCK_TOKENS,
+            per_device_train_batch_size=spec.training.blocks_per_step,
+            max_length=spec.training.block_tokens,
             packing=True,
             completion_only_loss=True,
             gradient_checkpointing=False,
@@ -240,7 +243,7 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
     trainer.train()
     peak = peak_memory_bytes()
     sizes = [len(ids) for ids in trainer.train_dataset["input_ids"]]
-    per_step = BLOCKS_PER_STEP * statistics.fmean(sizes)
+    per_step = spec.training.blocks_per_step * statistics.fmean(sizes)
     steps = len(clock) - WARM_UP_STEPS
     return {
         "tokens_per_second": per_step * steps / (clock[-1] - clock[WARM_UP_STEPS - 1]),

@@ -290,7 +290,7 @@ class Budget(TrainerCallback):
             "learning_rate": float(logs.get("learning_rate", 0.0)),
             "tokens": self.progress.tokens,
             "tokens_per_second": round(self.speed(), 1),
-            "seconds": round(seconds, 1),
+            "seconds": round(seconds, 3),
             "seconds_left": round(max(left, 0.0), 1),
         }
         self._write(line)
