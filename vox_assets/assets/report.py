@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -33,9 +34,7 @@ def write_report(settings: Settings, lake: Lake) -> Path:
     separation = lake.read_account("scored_corpus", "mutants")
     serving = current(settings.adapters_dir)
     digest = _newest_adapter(lake)
-    directory = settings.adapters_dir / digest if digest else None
-    # A table may outlive the folder of an adapter that somebody removed.
-    whole = directory is not None and directory.is_dir()
+    curve, evaluation = _shown(settings.adapters_dir / digest) if digest else ([], None)
     report = render_report(
         title=f"{profile.name} corpus",
         facts={
@@ -49,12 +48,20 @@ def write_report(settings: Settings, lake: Lake) -> Path:
         mix_rows=lake.read("training_mix"),
         evaluators=[{"name": kind, "auc": area} for kind, area in auc_per_kind(separation).items()],
         separation=separation,
-        curve=read_curve(directory) if directory and whole else (),
-        evaluation=read_manifest(directory)["evaluation"] if directory and whole else None,
+        curve=curve,
+        evaluation=evaluation,
     )
     path = settings.reports_dir / "corpus.html"
     write_text(path, report)
     return path
+
+
+def _shown(directory: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Curve and evaluation of an adapter; nothing of one that was removed or damaged since."""
+    try:
+        return read_curve(directory), read_manifest(directory)["evaluation"]
+    except ValueError:
+        return [], None
 
 
 def _newest_adapter(lake: Lake) -> str | None:

@@ -110,8 +110,8 @@ def render_report(
         sections.append(
             Section(
                 "Evaluators",
-                "How well each part of the score separates real rows from broken copies of them "
-                "(area under the ROC curve; 0.5 is chance).",
+                "How well the score separates real rows from each kind of spoilt copy (area under "
+                "the ROC curve; 0.5 is chance).",
                 table=_table(header, cells),
                 figures=[] if separation is None else [_separation(separation)],
             )

