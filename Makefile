@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # Models come from packages or from the directory that is named: nothing is looked up on a hub.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test test-slow bench dev build corpus lint constraints instance
+.PHONY: help setup demo test test-slow bench bench-train dev build corpus lint constraints instance
 
 help:
 	@echo "make demo      set up, build everything on the bundled workspace, show what came out"
@@ -22,7 +22,7 @@ help:
 	@echo "make corpus    build the corpus of VOX_SOURCE_DIR; stops before training"
 	@echo "make build     build everything for VOX_SOURCE_DIR"
 	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
-	@echo "make bench     time extraction and start-up against bare parsers and Dagster"
+	@echo "make bench     time stages against their peers; make bench-train trains against TRL"
 	@echo "make lint      format, lint and type-check"
 
 setup: $(READY)
@@ -58,6 +58,9 @@ test-slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
+
+bench-train: $(READY)
+	$(BIN)/python benchmarks/train.py
 
 lint: $(READY)
 	$(BIN)/ruff format vox_assets vox_assets_tests benchmarks

@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     promote = command("promote", _promote, "let an adapter serve that passed its evaluation")
     promote.add_argument("digest", metavar="DIGEST")
 
-    verify = command("verify", _verify, "recompute every digest of an adapter")
+    verify = command("verify", _verify, "recompute every digest of an adapter and of its rows")
     verify.add_argument("digest", metavar="DIGEST")
 
     build = command("build", _build, "materialise a job and print what was built")
@@ -312,7 +312,8 @@ def _promote(options: argparse.Namespace) -> int:
     from vox_assets.training.promote import PromotionError, promote
 
     try:
-        decision = promote(load_settings().adapters_dir, options.digest)
+        settings = load_settings()
+        decision = promote(settings.adapters_dir, options.digest, settings.profile.mix.lanes)
     except PromotionError as error:
         raise UsageError(str(error)) from error
     print(decision.reason)
@@ -320,17 +321,20 @@ def _promote(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from vox_assets.training.adapter import verify
+    from vox_assets.engine.lake import Lake
+    from vox_assets.training.adapter import verify, verify_tables
 
-    root = load_settings().adapters_dir
+    settings = load_settings()
+    root = settings.adapters_dir
     # A digest names one folder below the root, never a path out of it.
     if not options.digest.isalnum() or not (root / options.digest).is_dir():
         raise UsageError(f"{options.digest}: no such adapter below {root}")
     faults = verify(root / options.digest)
+    faults = faults or verify_tables(root / options.digest, Lake(settings.lake_uri))
     for fault in faults:
         print(f"{options.digest}: {fault}")
     if not faults:
-        print(f"{options.digest}: every digest holds")
+        print(f"{options.digest}: every digest holds, and the lake has the rows it was trained on")
     return 1 if faults else 0
 
 

@@ -13,7 +13,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
 
     Raises SettingsError when a setting holds a value that it may not have.
     """
-    from vox_assets.assets import adapter, corpus, records, sources
+    from vox_assets.assets import ablation, adapter, corpus, records, sources
     from vox_assets.automation import alerts, jobs, schedules, sensors
     from vox_assets.checks import adapter as adapter_checks
     from vox_assets.checks import corpus as corpus_checks
@@ -42,6 +42,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             sources.crates,
             sources.docs,
             *dg.load_assets_from_modules([sources, corpus, adapter, records]),
+            ablation.ablation_asset(settings.profile),
         ],
         asset_checks=[*source_checks.CHECKS, *corpus_checks.CHECKS, *adapter_checks.CHECKS],
         jobs=jobs.JOBS,

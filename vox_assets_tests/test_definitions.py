@@ -26,13 +26,15 @@ CHECKS = {
         "human_share",
     },
     "qlora_adapter": {"adapter_loads", "provenance"},
-    "adapter_eval": {"beats_base", "not_overfit", "lane_discipline"},
+    "adapter_eval": {"beats_base", "not_overfit", "no_forgetting", "lane_discipline"},
 }
 BLOCKING = {
     ("scored_corpus", "minimum_size"),
     *(("training_mix", name) for name in CHECKS["training_mix"] - {"human_share"}),
 }
-ASSETS = {*CHECKS, "crates", "docs", "row_ledger", "corpus_card"}
+#: Trained when somebody asks, and by no rebuild.
+ON_DEMAND = {"ablation"}
+ASSETS = {*CHECKS, *ON_DEMAND, "crates", "docs", "row_ledger", "corpus_card"}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,19 @@ def test_the_graph_runs_from_sources_to_evaluation(specs: dict[str, dg.AssetSpec
         direct = {dep.asset_key.to_user_string() for dep in specs[name].deps}
         return direct.union(*(upstream(parent) for parent in direct))
 
-    assert upstream("adapter_eval") == ASSETS - {"adapter_eval", "row_ledger", "corpus_card"}
+    ends = {"adapter_eval", "row_ledger", "corpus_card", *ON_DEMAND}
+    assert upstream("adapter_eval") == ASSETS - ends
+
+
+def test_the_ablation_is_trained_on_demand_alone_one_arm_per_partition(
+    defs: dg.Definitions,
+) -> None:
+    for job in ("rebuild", "corpus", "rebuild_after_crates", "rebuild_after_docs"):
+        keys = defs.resolve_job_def(job).asset_layer.executable_asset_keys
+        assert "ablation" not in {key.to_user_string() for key in keys}
+    arms = defs.resolve_job_def("ablate").partitions_def
+    assert arms is not None
+    assert arms.get_partition_keys() == ["curated", "random", "rank_64", "rank_32"]
 
 
 def test_corpus_stops_before_training(defs: dg.Definitions) -> None:

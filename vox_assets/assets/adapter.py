@@ -1,28 +1,47 @@
 """The adapter: trained by a program of its own, then judged against its base."""
 
 import math
-from dataclasses import asdict
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.errors import DagsterPipesExecutionError
 
-from vox_assets.assets.metadata import OWNERS, table
+from vox_assets.assets.corpus import mix_policy
+from vox_assets.assets.metadata import OWNERS, picture, table
+from vox_assets.assets.report import write_report
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.files import atomic_file
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import git_commit
+from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.training import gates
-from vox_assets.training.adapter import read_manifest
+from vox_assets.training.adapter import read_curve, read_manifest
 from vox_assets.training.adapter import record as put_on_record
 from vox_assets.training.evaluate import evaluate_adapter
 from vox_assets.training.evaluate import record as record_evaluation
+from vox_assets.training.evaluation_table import (
+    ANSWER_HEADER,
+    LOSS_HEADER,
+    answer_lines,
+    loss_lines,
+)
 from vox_assets.training.preflight import load_tokenizer, preflight
 from vox_assets.training.promote import consider
-from vox_assets.training.ranks import choose_rank
-from vox_assets.training.spec import LAUNCH_ENV, launch_command, make_spec, rows_digest
+from vox_assets.training.ranks import RankChoice, choose_rank, response_tokens
+from vox_assets.training.report import loss_curve
+from vox_assets.training.spec import (
+    LAUNCH_ENV,
+    TrainingRefusedError,
+    TrainingSpec,
+    launch_command,
+    make_spec,
+    rows_digest,
+)
 
 GROUP = "adapter"
 
@@ -43,8 +62,11 @@ RECORDED_TABLES = (
 class TrainingOptions(dg.Config):
     """What one run may decide for itself."""
 
-    #: A LoRA rank instead of the policy table's; the manifest records that it was asked for.
+    #: Instead of the policy table's; the manifest records what was asked for.
     rank: int | None = None
+    alpha: int | None = None
+    learning_rate: float | None = None
+    epochs: float | None = None
 
 
 @dg.asset(
@@ -64,58 +86,59 @@ def qlora_adapter(
     training_mix: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """A QLoRA adapter of the base model, trained on the mix when every gate lets it through."""
-    refused = gates.refusals(training_mix, settings.profile)
+    profile = mix_policy(settings, lake)
+    refused = gates.refusals(training_mix, profile)
     if refused:
         # Asked here as well, because a blocking check protects only the runs that include it.
         raise dg.Failure(
             description="; ".join(refused), metadata={"refused": refused}, allow_retries=False
         )
     tokenizer = load_tokenizer(models.base.path)
-    train = training_mix.filter(pl.col("split") == "train")
-    rows = preflight(
-        training_mix.select("pair_id", "messages").iter_rows(),
-        tokenizer,
-        settings.profile.mix.context,
-    )
-    trained = set(train["pair_id"])
-    answer_tokens = sum(row.answer_tokens for row in rows if row.pair_id in trained)
-    rank = choose_rank(train.height, answer_tokens, settings.profile.ranks, config.rank)
+    dialogues = training_mix.select("pair_id", "messages").iter_rows()
+    try:
+        preflight(dialogues, tokenizer, profile.mix.context)
+        rank = choose_rank(
+            training_mix.filter(split="train").height,
+            response_tokens(training_mix, tokenizer),
+            profile.ranks,
+            config.model_dump(),
+        )
+    except (TrainingRefusedError, ValueError) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
     context.log.info(f"rank {rank.rank}: {rank.reason}")
 
-    digest = rows_digest(training_mix)
-    mix_path = settings.adapters_dir / ".work" / f"mix-{digest}.parquet"
-    with atomic_file(mix_path) as work:
-        training_mix.write_parquet(work)
-    spec = make_spec(
-        settings.profile,
+    spec, reported = launch(
+        context,
+        pipes,
+        models,
+        profile,
         training_mix,
-        mix_path,
-        models.base,
         rank,
         settings.adapters_dir,
-        provenance={
+        {
             "source_commit": git_commit(settings.source_dir),
             "table_versions": {name: lake.version(name) for name in RECORDED_TABLES},
         },
     )
-    spec_path = spec.write(settings.adapters_dir / ".work" / f"spec-{spec.digest}.json")
-    done = pipes.run(
-        command=launch_command(spec_path, cpu=not _has_gpu()),
-        env=dict(LAUNCH_ENV),
-        context=context.op_execution_context,
-    )
-    reported = done.get_materialize_result()
     manifest = read_manifest(spec.adapter_dir)
     if manifest["provenance"] != spec.provenance:
         # The same rows from newer tables: the adapter stands, and is of today's corpus.
         put_on_record(spec.adapter_dir, "provenance", spec.provenance)
-    facts: dict[str, Any] = {"digest": spec.digest, "rank": rank.rank, "reason": rank.reason}
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "digest": spec.digest,
+        "rank": rank.rank,
+        "reason": rank.reason,
+    }
     return dg.MaterializeResult(
-        value=pl.DataFrame([{**facts, "directory": str(spec.adapter_dir), "rows_digest": digest}]),
+        value=pl.DataFrame(
+            [{**facts, "directory": str(spec.adapter_dir), "rows_digest": spec.rows_digest}]
+        ),
         metadata={
-            **(reported.metadata or {}),
+            **reported,
             **facts,
             "adapter": dg.MetadataValue.path(str(spec.adapter_dir)),
+            "loss_curve": picture(loss_curve(read_curve(spec.adapter_dir))),
             "files": table(
                 pl.DataFrame(
                     [
@@ -129,10 +152,50 @@ def qlora_adapter(
     )
 
 
-def _has_gpu() -> bool:
+def launch(
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    models: Models,
+    profile: Profile,
+    mix_rows: pl.DataFrame,
+    rank: RankChoice,
+    output_root: Path,
+    provenance: Mapping[str, Any],
+) -> tuple[TrainingSpec, Mapping[str, Any]]:
+    """Run the training program to its end: what was trained, and what the program told.
+
+    Raises dg.Failure when it ends early.
+    """
+    mix_path = output_root / ".work" / f"mix-{rows_digest(mix_rows)}.parquet"
+    with atomic_file(mix_path) as work:
+        mix_rows.write_parquet(work)
+    spec = make_spec(
+        profile, mix_rows, mix_path, models.base, rank, output_root, provenance=dict(provenance)
+    )
+    spec_path = spec.write(output_root / ".work" / f"spec-{spec.digest}.json")
+    cards = _cards()
+    try:
+        done = pipes.run(
+            command=launch_command(spec_path, processes=max(1, cards), cpu=not cards),
+            env=dict(LAUNCH_ENV),
+            context=context.op_execution_context,
+        )
+    except DagsterPipesExecutionError as error:
+        raise dg.Failure(
+            description=f"training of {spec.digest} ended early; its last lines in the log say "
+            f"why. No adapter was written, and a rerun continues at its last checkpoint",
+            allow_retries=False,
+        ) from error
+    # Both are in the adapter's manifest by now, and would pile up night after night.
+    mix_path.unlink(missing_ok=True)
+    spec_path.unlink(missing_ok=True)
+    return spec, done.get_materialize_result().metadata or {}
+
+
+def _cards() -> int:
     import torch
 
-    return torch.cuda.is_available()
+    return torch.cuda.device_count()
 
 
 @dg.asset(
@@ -145,12 +208,13 @@ def _has_gpu() -> bool:
 def adapter_eval(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
     models: dg.ResourceParam[Models],
     qlora_adapter: pl.DataFrame,
     training_mix: pl.DataFrame,
     scored_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Base against adapter on held-out rows; promotion when all three verdicts hold."""
+    """Base against adapter on held-out rows; promotion when every verdict holds."""
     digest = qlora_adapter["digest"].item()
     directory = settings.adapters_dir / digest
     trained_lanes = training_mix["lane"].unique().to_list()
@@ -165,9 +229,11 @@ def adapter_eval(
         say=context.log.info,
     )
     record_evaluation(directory, evaluation)
-    decision = consider(settings.adapters_dir, digest)
+    decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)
     context.log.info(decision.reason)
-    held_out = evaluation.held_out
+    held_out, told = evaluation.held_out, evaluation.to_json()
+    # Once more, now with this training and its evaluation.
+    report = write_report(settings, lake)
     return dg.MaterializeResult(
         value=evaluation.row_table(),
         metadata={
@@ -185,13 +251,9 @@ def adapter_eval(
                     ]
                 )
             ),
-            "generations": table(
-                pl.DataFrame(
-                    [
-                        {"model": "base", **asdict(evaluation.base_writes)},
-                        {"model": "adapter", **asdict(evaluation.adapter_writes)},
-                    ]
-                )
-            ),
+            "losses": table(pl.DataFrame(loss_lines(told), schema=LOSS_HEADER, orient="row")),
+            "answers": table(pl.DataFrame(answer_lines(told), schema=ANSWER_HEADER, orient="row")),
+            "overfitting": str(evaluation.trend),
+            "report": dg.MetadataValue.path(str(report)),
         },
     )

@@ -14,6 +14,7 @@ from vox_assets.curate.features import FEATURES
 from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
 from vox_assets.curate.secrets import refuse_secrets
 from vox_assets.engine.lake import Lake
+from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.rows import drops_to_frame
@@ -22,6 +23,20 @@ from vox_assets.training.preflight import load_tokenizer, token_counter
 from vox_assets.training.report import evaluator_figures
 
 GROUP = "corpus"
+
+
+class MixOptions(dg.Config):
+    """What one run may decide for itself."""
+
+    #: Lanes to train instead of the profile's; the adapter's name tells them.
+    lanes: list[str] | None = None
+
+
+def mix_policy(settings: Settings, lake: Lake) -> Profile:
+    """The profile with the lanes that the training mix in the lake was asked to hold."""
+    lanes = lake.read_account("training_mix", "lanes")["lane"].to_list()
+    return settings.profile.with_lanes(lanes)
+
 
 # Mutants of each kind that the evaluator is tested on: an AUC of 0.9 is then known to +-0.03.
 MUTANTS_PER_KIND = 40
@@ -148,20 +163,26 @@ def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
 )
 def training_mix(
     context: dg.AssetExecutionContext,
+    config: MixOptions,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     models: dg.ResourceParam[Models],
     scored_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """The rows that are trained and evaluated: lane policy, caps, token budget, split by source."""
+    lanes = config.lanes or list(settings.profile.mix.lanes)
+    policy = settings.profile.with_lanes(lanes)
+    if policy.mix.lanes != settings.profile.mix.lanes:
+        context.log.warning(f"this run asks for {', '.join(lanes)}: such an adapter never serves")
     mix = build_mix(
         scored_corpus,
-        settings.profile,
+        policy,
         count_tokens=token_counter(load_tokenizer(models.base.path)),
         similar_pairs=similar_rows,
     )
     drops = drops_to_frame(mix.drops)
     lake.write_account("training_mix", "drops", drops)
+    lake.write_account("training_mix", "lanes", pl.DataFrame({"lane": lanes}))
     counts = dict(mix.rows.group_by("split").len().rows())
     tokens = dict(mix.rows.group_by("split").agg(pl.col("tokens").sum()).rows())
     context.log.info(

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.curate.secrets import findings
+from vox_assets.training.report import Figure as Picture
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
@@ -63,6 +64,11 @@ def table(frame: pl.DataFrame) -> dg.MetadataValue:
         for row in frame.iter_rows(named=True)
     ]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def picture(figure: Picture) -> dg.MetadataValue:
+    """A picture that the UI shows beside the asset."""
+    return dg.MetadataValue.md(f"![{figure.caption}]({figure.source})")
 
 
 def _cell(value: object) -> str | int | float | bool | None:

@@ -1,21 +1,18 @@
 """What a build leaves for people and trainers: the ledger, the exports and the report."""
 
-import json
-
 import dagster as dg
 import polars as pl
 
 from vox_assets.assets.metadata import OWNERS, table
-from vox_assets.curate.ledger import build_ledger, funnel, reasons
-from vox_assets.curate.scoring import Calibration, auc_per_kind
-from vox_assets.engine.files import write_text
+from vox_assets.assets.report import write_report
+from vox_assets.curate.ledger import build_ledger, funnel
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import git_commit
+from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
-from vox_assets.training.adapter import CURVE, read_manifest
-from vox_assets.training.export import export
-from vox_assets.training.promote import current
-from vox_assets.training.report import render_report
+from vox_assets.training.export import TrainingChoice, export
+from vox_assets.training.preflight import load_tokenizer
+from vox_assets.training.ranks import choose_rank, response_tokens
 
 GROUP = "records"
 
@@ -64,47 +61,30 @@ def corpus_card(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
     scored_corpus: pl.DataFrame,
     training_mix: pl.DataFrame,
     row_ledger: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """The Hugging Face dataset, the Vox training contract, and a report with plots."""
     profile = settings.profile
-    commit = git_commit(settings.source_dir)
-    name = f"{profile.name} corpus"
+    rank = choose_rank(
+        training_mix.filter(split="train").height,
+        response_tokens(training_mix, load_tokenizer(models.base.path)),
+        profile.ranks,
+    )
     export(
         scored_corpus,
         training_mix,
         settings.exports_dir,
-        name=name,
+        name=f"{profile.name} corpus",
         license_id=profile.license,
-        source_commit=commit,
+        choice=TrainingChoice(models.base.name, profile.mix.context, rank),
+        source_commit=git_commit(settings.source_dir),
     )
-    steps = funnel(row_ledger)
-    separation = auc_per_kind(lake.read_account("scored_corpus", "mutants"))
-    serving = current(settings.adapters_dir)
-    directory = settings.adapters_dir / serving["digest"] if serving else None
-    manifest = read_manifest(directory) if directory else None
-    curve = (directory / CURVE).read_text(encoding="utf-8").splitlines() if directory else []
-    report = render_report(
-        title=name,
-        facts={
-            "source commit": commit or "not under git",
-            "profile": f"{profile.name} ({profile.digest})",
-            "serving adapter": serving["digest"] if serving else "none yet",
-        },
-        funnel=steps,
-        reasons=reasons(row_ledger),
-        scored=scored_corpus,
-        mix_rows=training_mix,
-        separation=separation,
-        weights={name: form.weight for name, form in Calibration.load().forms.items()},
-        curve=[json.loads(line) for line in curve],
-        evaluation=manifest["evaluation"] if manifest else None,
-    )
-    path = settings.reports_dir / "corpus.html"
-    write_text(path, report)
+    path = write_report(settings, lake)
     context.log.info(f"exports in {settings.exports_dir}, report at {path}")
+    steps = funnel(row_ledger)
     return dg.MaterializeResult(
         value=steps,
         metadata={

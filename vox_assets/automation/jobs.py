@@ -6,7 +6,9 @@ import dagster as dg
 
 from vox_assets.assets.records import corpus_card, row_ledger
 
-_ALL = dg.AssetSelection.all()
+#: On demand alone, one run per arm: no rebuild trains them.
+_ABLATION = dg.AssetSelection.assets("ablation")
+_ALL = dg.AssetSelection.all() - _ABLATION
 
 rebuild = dg.define_asset_job(
     "rebuild",
@@ -24,10 +26,16 @@ corpus = dg.define_asset_job(
 REBUILD_OF = {
     source: dg.define_asset_job(
         f"rebuild_after_{source}",
-        selection=dg.AssetSelection.assets(source).downstream(include_self=False),
+        selection=dg.AssetSelection.assets(source).downstream(include_self=False) - _ABLATION,
         description=f"Everything that depends on `{source}`, through the blocking checks.",
     )
     for source in ("crates", "docs")
 }
 
-JOBS = [rebuild, corpus, *REBUILD_OF.values()]
+ablate = dg.define_asset_job(
+    "ablate",
+    selection=_ABLATION,
+    description="One arm of the ablation per partition, at equal tokens and seed.",
+)
+
+JOBS = [rebuild, corpus, ablate, *REBUILD_OF.values()]

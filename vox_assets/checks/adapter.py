@@ -65,5 +65,6 @@ CHECKS = [
     provenance,
     _verdict("beats_base", "Held-out loss is below the base model's, with confidence."),
     _verdict("not_overfit", "What was learned on training rows carries over to held-out rows."),
+    _verdict("no_forgetting", "Loss on lanes that were not trained has not risen far."),
     _verdict("lane_discipline", "Code prompts are answered with code that parses, and no prose."),
 ]

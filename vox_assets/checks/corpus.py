@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from vox_assets.assets.corpus import mix_policy
 from vox_assets.checks.report import report, warn
 from vox_assets.curate.audit import (
     evaluator_separates,
@@ -121,8 +122,10 @@ def _gate(name: str) -> dg.AssetChecksDefinition:
         blocking=True,
         description=gate.__doc__,
     )
-    def check(settings: dg.ResourceParam[Settings], mix: pl.DataFrame) -> dg.AssetCheckResult:
-        return report(gate(mix, settings.profile))
+    def check(
+        settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[Lake], mix: pl.DataFrame
+    ) -> dg.AssetCheckResult:
+        return report(gate(mix, mix_policy(settings, lake)))
 
     return check
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 
 class TableMissingError(LookupError):
@@ -29,9 +29,9 @@ class Lake:
     def account_uri(self, asset: str, account: str) -> str:
         return self.uri(f"_accounts/{asset}/{account}")
 
-    def read(self, asset: str) -> pl.DataFrame:
-        """An asset's newest version. Raises TableMissingError where there is none."""
-        return _read(self.uri(asset), asset)
+    def read(self, asset: str, version: int | None = None) -> pl.DataFrame:
+        """An asset's newest version, or the one named. Raises TableMissingError without it."""
+        return _read(self.uri(asset), asset, version)
 
     def read_account(self, asset: str, account: str) -> pl.DataFrame:
         return _read(self.account_uri(asset, account), f"{asset}'s {account}")
@@ -53,8 +53,12 @@ class Lake:
         )
 
 
-def _read(uri: str, name: str) -> pl.DataFrame:
+def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
     try:
-        return pl.read_delta(uri)
+        return pl.read_delta(uri, version=version)
     except (TableNotFoundError, FileNotFoundError):
         raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None
+    except DeltaError as error:
+        if version is None:
+            raise
+        raise TableMissingError(f"{name} has no version {version} at {uri}") from error

@@ -9,13 +9,14 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vox_assets.rows import Lane, ResponseMode, SourceKind
+from vox_assets.rows import LANES, Lane, ResponseMode, SourceKind
 
 PROFILE_DIR = Path(__file__).parent
 
@@ -135,9 +136,13 @@ class Mix(Policy):
 
 
 class RankTier(Policy):
-    """One line of the rank table; it holds up to `rows_up_to` distinct rows."""
+    """One line of the rank table; it holds sets up to both of its bounds.
+
+    Many short rows and few long ones ask for the same capacity, so answers are counted too.
+    """
 
     rows_up_to: int | None = None
+    response_tokens_up_to: int | None = None
     rank: Annotated[int, Field(ge=1)]
     alpha: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
@@ -167,6 +172,8 @@ class Evaluation(Policy):
     max_overfit_gap: Annotated[float, Field(ge=0)]
     min_parse_rate_gain: float = 0.0
     max_prose_share: Share
+    #: Largest relative rise of the loss on rows of lanes that were not trained.
+    max_forgetting: Annotated[float, Field(ge=0)]
 
 
 class Profile(Policy):
@@ -198,6 +205,8 @@ class Profile(Policy):
         bounds = [tier.rows_up_to for tier in self.ranks]
         if bounds[-1] is not None or None in bounds[:-1]:
             raise ValueError("ranks: only the last tier, and always that, leaves out rows_up_to")
+        if self.ranks[-1].response_tokens_up_to is not None:
+            raise ValueError("ranks: the last tier has no bound, so that it holds every set")
         finite = [bound for bound in bounds if bound is not None]
         if finite != sorted(set(finite)):
             raise ValueError("ranks: rows_up_to rises from tier to tier")
@@ -214,6 +223,17 @@ class Profile(Policy):
             ):
                 return rule.lane
         raise AssertionError("the last lane rule catches all")
+
+    def with_lanes(self, lanes: Sequence[str]) -> Profile:
+        """This policy for a run that was asked, by name, to train other lanes.
+
+        Raises ProfileError for no lane, a lane twice and a lane that does not exist.
+        """
+        if not lanes or len(set(lanes)) != len(lanes) or not set(lanes) <= set(LANES):
+            raise ProfileError(
+                f"lanes {list(lanes)}: expected one or more different ones of {', '.join(LANES)}"
+            )
+        return self.model_copy(update={"mix": self.mix.model_copy(update={"lanes": tuple(lanes)})})
 
     @property
     def digest(self) -> str:

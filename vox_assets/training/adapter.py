@@ -11,14 +11,22 @@ import importlib.metadata
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from vox_assets.engine.files import file_sha256
+from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.training.evaluation_table import (
+    ANSWER_HEADER,
+    LOSS_HEADER,
+    answer_lines,
+    loss_lines,
+)
 from vox_assets.training.mix import EVAL, TRAIN, watch_ids
+from vox_assets.training.modelfile import MODELFILE, render_modelfile
 from vox_assets.training.spec import TrainingSpec, rows_digest, write_json
 
 MANIFEST = "manifest.json"
@@ -27,7 +35,16 @@ CURVE = "training_curve.jsonl"
 ROWS = "rows.jsonl"
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-MANIFEST_SCHEMA = "vox-assets/adapter/1"
+CONFIG_OF_BASE = "config.json"
+#: The table whose rows an adapter learns.
+MIX_TABLE = "training_mix"
+MANIFEST_SCHEMA = "vox-assets/adapter/2"
+
+#: What ROWS tells of each row: enough to recompute the digest and to find the row in its source.
+ROW_COLUMNS = (
+    *("pair_id", "split", "weight", "lane", "origin", "tokens"),
+    *("source_path", "source_commit"),
+)
 
 #: Whose versions a manifest records: what a rerun has to match.
 PACKAGES = (
@@ -87,11 +104,14 @@ def assemble(
     config["target_modules"] = sorted(config["target_modules"])
     write_json(target / CONFIG, config)
     tokenizer.save_pretrained(target)
+    base_config = json.loads((Path(spec.base_path) / CONFIG_OF_BASE).read_text(encoding="utf-8"))
+    modelfile = render_modelfile(tokenizer, spec.base_name, base_config.get("model_type", ""))
+    (target / MODELFILE).write_text(modelfile, encoding="utf-8")
     curve = spec.work_dir / "progress.jsonl"
     if curve.exists():
         shutil.copyfile(curve, target / CURVE)
-    columns = ["pair_id", "split", "lane", "origin", "tokens", "source_path", "source_commit"]
-    mix_rows.sort("split", "pair_id").select(columns).write_ndjson(target / ROWS)
+    listed = mix_rows.sort("split", "pair_id").select(ROW_COLUMNS)
+    listed.write_ndjson(target / ROWS)
 
     told = {key: value for key, value in facts.items() if key not in ("adapter", "digest")}
     write_manifest(
@@ -161,6 +181,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return content
 
 
+def read_curve(directory: Path) -> list[dict[str, Any]]:
+    """The training curve of an adapter: lines with `step` and `loss` or `watched_nll`."""
+    path = directory / CURVE
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def write_manifest(directory: Path, content: Mapping[str, Any]) -> None:
     """Seal and write a manifest, and render the model card from it."""
     sealed = {key: value for key, value in content.items() if key != "seal"}
@@ -214,6 +241,28 @@ def verify(directory: Path, expected: Mapping[str, Any] | None = None) -> list[s
         faults += _row_faults(directory, manifest)
     faults += _drift(manifest, expected or {})
     return faults
+
+
+def verify_tables(directory: Path, lake: Lake) -> list[str]:
+    """Whether the lake still tells of the rows that a whole adapter was trained on.
+
+    The version of the mix that the manifest names is read again and its digest recomputed; a newer
+    version beside it is no fault. Faults, one line each, or nothing when it holds.
+    """
+    manifest = read_manifest(directory)
+    version = manifest["provenance"].get("table_versions", {}).get(MIX_TABLE)
+    if version is None:
+        return [f"{MANIFEST} names no version of table {MIX_TABLE}"]
+    try:
+        found = rows_digest(lake.read(MIX_TABLE, version))
+    except TableMissingError as error:
+        return [str(error)]
+    if found != manifest["config"]["rows_digest"]:
+        return [
+            f"version {version} of table {MIX_TABLE} holds rows {found}, the adapter was trained "
+            f"on {manifest['config']['rows_digest']}: the manifest is of another corpus"
+        ]
+    return []
 
 
 def _row_faults(directory: Path, manifest: Mapping[str, Any]) -> list[str]:
@@ -350,7 +399,13 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         'tokenizer = AutoTokenizer.from_pretrained("PATH_OF_THIS_FOLDER")',
         "```",
         "",
-        f"vLLM needs `--max-lora-rank {rank['rank']}`.",
+        f"vLLM: `vllm serve {base['name']} --enable-lora --max-lora-rank {rank['rank']} "
+        f"--lora-modules {manifest['name']}=PATH_OF_THIS_FOLDER`.",
+        "",
+        "llama.cpp: `convert_lora_to_gguf.py --base BASE_FOLDER --outfile adapter.gguf "
+        "PATH_OF_THIS_FOLDER`, then `llama-cli -m BASE.gguf --lora adapter.gguf`.",
+        "",
+        f"Ollama: `{MODELFILE}` has the chat template that it was trained with.",
         "",
     ]
     return "\n".join(lines)
@@ -366,7 +421,21 @@ def _card_evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
     for verdict in evaluation["verdicts"]:
         holds = "yes" if verdict["passed"] else "**no**"
         lines.append(f"| {verdict['name']} | {holds} | {verdict['reason']} |")
-    return lines
+    return [
+        *lines,
+        "",
+        "Loss is nats per answer token, weighted by tokens; intervals are bootstrapped over "
+        "sources, those of shares are Wilson's.",
+        "",
+        *_markdown(LOSS_HEADER, loss_lines(evaluation)),
+        "",
+        *_markdown(ANSWER_HEADER, answer_lines(evaluation)),
+    ]
+
+
+def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    rows = [header, ["---"] * len(header), *lines]
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _tally(counts: Mapping[str, int]) -> str:

@@ -1,6 +1,6 @@
 """Base against adapter on rows that training never saw: loss with intervals, and what it writes.
 
-An `Evaluation` holds every figure and the three verdicts; what follows from them is `promote`'s
+An `Evaluation` holds every figure and the verdicts; what follows from them is `promote`'s
 matter.
 """
 
@@ -10,9 +10,9 @@ import hashlib
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from vox_assets.verdicts import Verdict
 #: Resamples of the bootstrap: the 2.5 % quantile is then known to about a tenth of its distance.
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+#: The normal quantile of that confidence, two-sided.
+Z = 1.959964
 #: Tokens of training rows, and of other lanes' rows, that the comparisons read at most.
 COMPARED_TOKENS = 4000
 #: Prompts that are answered at once; more only adds padding on a CPU.
@@ -47,7 +49,7 @@ _CODE_SIGNS = re.compile(r"[{};=<>\[\]]|//|::|->|\)\s*$")
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its bootstrap interval."""
+    """A figure and its interval."""
 
     value: float
     low: float
@@ -117,6 +119,43 @@ class Written:
             len(generations), *map(share, ("parses", "out_of_mode", "stopped", "copied"))
         )
 
+    def interval(self, name: str) -> Interval:
+        """One of the shares with its Wilson score interval (Wilson 1927).
+
+        Eight answers are few: the normal approximation would give 0 % and 100 % no width at all.
+        """
+        return wilson(round(getattr(self, name) * self.count), self.count)
+
+    def told(self, name: str) -> str:
+        share = self.interval(name)
+        return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shares and, under `intervals`, how well each is known."""
+        shares = [one.name for one in fields(self) if one.name != "count"]
+        return asdict(self) | {"intervals": {name: asdict(self.interval(name)) for name in shares}}
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How far held-out loss is above training loss along a run: growing means overfitting.
+
+    `gaps` is (step, watched NLL less the mean training loss since the look before) per look;
+    `slope` is nats per 100 steps by least squares, None with fewer than two looks.
+    """
+
+    gaps: list[tuple[int, float]]
+    slope: float | None
+
+    def __str__(self) -> str:
+        if self.slope is None:
+            return "too few looks for a trend"
+        first, last = self.gaps[0][1], self.gaps[-1][1]
+        return (
+            f"held-out less training loss {first:+.3f} -> {last:+.3f} nats in {len(self.gaps)} "
+            f"looks ({self.slope:+.3f} per 100 steps)"
+        )
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -127,6 +166,7 @@ class Evaluation:
     held_out: Comparison
     trained: Comparison
     other_lanes: Comparison | None
+    trend: Trend
     base_writes: Written
     adapter_writes: Written
     verdicts: dict[str, Verdict]
@@ -146,6 +186,8 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; verdicts become a list, in the order they were reached."""
         content = asdict(self)
+        content["base_writes"] = self.base_writes.to_json()
+        content["adapter_writes"] = self.adapter_writes.to_json()
         content["verdicts"] = [
             {
                 "name": name,
@@ -246,16 +288,18 @@ def evaluate_adapter(
     with model.disable_adapter():
         base_texts = write()
     base_writes, adapter_writes = Written.of(base_texts), Written.of(adapted_texts)
-    say(f"{adapter_writes.count} answers: {adapter_writes.parse_rate:.0%} parse")
+    say(f"{adapter_writes.count} answers: {adapter_writes.told('parse_rate')} parse")
+    trend = overfit_trend(adapter.read_curve(directory))
     return Evaluation(
         digest=directory.name,
         eval_digest=rows_digest(mix_rows, EVAL),
         held_out=held_out,
         trained=trained,
         other_lanes=forgotten,
+        trend=trend,
         base_writes=base_writes,
         adapter_writes=adapter_writes,
-        verdicts=verdicts(held_out, trained, base_writes, adapter_writes, policy),
+        verdicts=verdicts(held_out, trained, base_writes, adapter_writes, policy, trend, forgotten),
         rows=scores,
         generations=adapted_texts,
         base_generations=base_texts,
@@ -323,6 +367,35 @@ def _interval(value: float, resampled: np.ndarray) -> Interval:
     return Interval(float(value), float(low), float(high))
 
 
+def wilson(hits: int, count: int) -> Interval:
+    """The share `hits` of `count` and its Wilson score interval; 0 to 1 when nothing was counted.
+
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    """
+    if not count:
+        return Interval(0.0, 0.0, 1.0)
+    share, spread = hits / count, Z * Z / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:
+    """The gap between watched and training loss at each look of a training curve."""
+    gaps: list[tuple[int, float]] = []
+    losses: list[float] = []
+    for line in curve:
+        if "loss" in line:
+            losses.append(line["loss"])
+        elif "watched_nll" in line and losses:
+            gaps.append((line["step"], line["watched_nll"] - sum(losses) / len(losses)))
+            losses = []
+    if len({step for step, _ in gaps}) < 2:
+        return Trend(gaps, None)
+    steps, values = zip(*gaps, strict=True)
+    return Trend(gaps, float(np.polyfit(steps, values, 1)[0]) * 100)
+
+
 def unlearned_share(held_out: Comparison, trained: Comparison) -> float:
     """Share of the gain on training rows that held-out rows do not share; 0 without a gain.
 
@@ -339,8 +412,10 @@ def verdicts(
     base_writes: Written,
     adapter_writes: Written,
     policy: Policy,
+    trend: Trend,
+    other_lanes: Comparison | None = None,
 ) -> dict[str, Verdict]:
-    """The three verdicts that promotion needs, each with its figures and their counts."""
+    """The verdicts that promotion needs, each with its figures and their counts."""
     bound = held_out.ratio.high
     # One source resamples to itself: an interval of no width that proves nothing.
     shown = held_out.sources > 1
@@ -368,8 +443,8 @@ def verdicts(
             memorised <= policy.max_overfit_gap,
             f"{memorised:.0%} of the gain on training rows does not carry over (at most "
             f"{policy.max_overfit_gap:.0%}): training rows {trained.base_nll:.3f} -> "
-            f"{trained.adapter_nll:.3f}, {adapter_writes.copy_rate:.0%} of "
-            f"{adapter_writes.count} answers copy a training answer",
+            f"{trained.adapter_nll:.3f}, {adapter_writes.told('copy_rate')} of "
+            f"{adapter_writes.count} answers copy a training answer; {trend}",
             {
                 "unlearned_share": memorised,
                 "limit": policy.max_overfit_gap,
@@ -377,16 +452,18 @@ def verdicts(
                 "train_adapter_nll": trained.adapter_nll,
                 "train_rows": trained.rows,
                 "copy_rate": adapter_writes.copy_rate,
+                **({} if trend.slope is None else {"gap_slope": trend.slope}),
             },
         ),
+        "no_forgetting": _forgetting(other_lanes, policy.max_forgetting),
         "lane_discipline": Verdict(
             adapter_writes.count > 0
             and adapter_writes.out_of_mode_rate <= policy.max_prose_share
             and gain >= policy.min_parse_rate_gain,
-            f"{adapter_writes.out_of_mode_rate:.0%} of {adapter_writes.count} answers leave their "
-            f"mode (base {base_writes.out_of_mode_rate:.0%}, at most "
-            f"{policy.max_prose_share:.0%}); {adapter_writes.parse_rate:.0%} parse (base "
-            f"{base_writes.parse_rate:.0%}); {adapter_writes.stop_rate:.0%} stop by themselves",
+            f"{adapter_writes.told('out_of_mode_rate')} of {adapter_writes.count} answers leave "
+            f"their mode (base {base_writes.out_of_mode_rate:.0%}, at most "
+            f"{policy.max_prose_share:.0%}); {adapter_writes.told('parse_rate')} parse (base "
+            f"{base_writes.parse_rate:.0%}); {adapter_writes.told('stop_rate')} stop by themselves",
             {
                 "out_of_mode_rate": adapter_writes.out_of_mode_rate,
                 "limit": policy.max_prose_share,
@@ -397,6 +474,25 @@ def verdicts(
             },
         ),
     }
+
+
+def _forgetting(other_lanes: Comparison | None, limit: float) -> Verdict:
+    """Loss on rows that the adapter is not for: it may rise, but not beyond the limit."""
+    if other_lanes is None:
+        return Verdict(True, "no rows of other lanes to tell by", {"rows": 0})
+    ratio = other_lanes.ratio
+    return Verdict(
+        ratio.value - 1 <= limit,
+        f"loss on {other_lanes.rows} rows of other lanes {other_lanes.base_nll:.3f} -> "
+        f"{other_lanes.adapter_nll:.3f}, ratio {ratio} (at most {1 + limit:.2f})",
+        {
+            "ratio": ratio.value,
+            "ratio_low": ratio.low,
+            "ratio_high": ratio.high,
+            "limit": 1 + limit,
+            "rows": other_lanes.rows,
+        },
+    )
 
 
 # Generations --------------------------------------------------------------------------------

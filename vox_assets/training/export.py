@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import yaml
 from vox_assets.engine.files import atomic_directory
 from vox_assets.rows import SCHEMA
 from vox_assets.training.mix import EVAL, TRAIN
-from vox_assets.training.spec import TrainingSpec
+from vox_assets.training.ranks import RankChoice
 
 SCHEMA_VERSION = "vox_dogfood_v1"
 SPLITS = (TRAIN, EVAL)
@@ -35,6 +36,15 @@ RATINGS = 5
 HELD_OUT_ONE_IN = 10
 
 
+@dataclass(frozen=True)
+class TrainingChoice:
+    """What the configurations for other trainers carry: the policy's answer to this mix."""
+
+    base_name: str
+    context: int
+    rank: RankChoice
+
+
 def export(
     scored: pl.DataFrame,
     mix_rows: pl.DataFrame,
@@ -42,18 +52,17 @@ def export(
     *,
     name: str,
     license_id: str,
-    spec: TrainingSpec | None = None,
+    choice: TrainingChoice,
     source_commit: str | None = None,
 ) -> None:
     """Write `hf/`, `train.jsonl` and `configs/` into `target`, which is replaced as a whole.
 
-    `scored` is the scored corpus, `mix_rows` the training mix. With `spec`, the configurations
-    carry its rank, rate and base; without one, those of a first try.
+    `scored` is the scored corpus, `mix_rows` the training mix.
     """
     with atomic_directory(target) as work:
         write_dataset(scored, mix_rows, work / "hf", name, license_id, source_commit)
         write_contract(mix_rows, work / "train.jsonl", TRAIN)
-        write_configs(work / "configs", mix_rows, spec)
+        write_configs(work / "configs", mix_rows, choice)
 
 
 # Hugging Face -------------------------------------------------------------------------------
@@ -259,7 +268,7 @@ def _contract(mix_rows: pl.DataFrame, split: str) -> Iterator[dict[str, Any]]:
 # Other trainers -----------------------------------------------------------------------------
 
 
-def write_configs(target: Path, mix_rows: pl.DataFrame, spec: TrainingSpec | None) -> None:
+def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) -> None:
     """Ready-made configurations of TRL, axolotl and LLaMA-Factory, and the dialogues they read.
 
     axolotl and LLaMA-Factory learn every assistant turn of `messages`. TRL cannot mask turns with a
@@ -271,10 +280,9 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, spec: TrainingSpec | Non
         rows = ({"prompt": d[:-1], "completion": d[-1:], "messages": d} for d in dialogues)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (target / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
-    base = spec.base_name if spec else "HuggingFaceTB/SmolLM2-135M-Instruct"
-    rank, alpha = (spec.rank.rank, spec.rank.alpha) if spec else (64, 64)
-    rate, epochs = (spec.rank.learning_rate, spec.rank.epochs) if spec else (2e-4, 2.0)
-    context = spec.context if spec else 1024
+    base, context = choice.base_name, choice.context
+    rank, alpha = choice.rank.rank, choice.rank.alpha
+    rate, epochs = choice.rank.learning_rate, choice.rank.epochs
     trl = {
         "model_name_or_path": base,
         "datasets": [
@@ -309,6 +317,10 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, spec: TrainingSpec | Non
         "sequence_len": context,
         "sample_packing": True,
         "eval_sample_packing": False,
+        # Packed rows must not see one another, and this needs no package of its own.
+        "attn_implementation": "flex_attention",
+        "micro_batch_size": 1,
+        "gradient_accumulation_steps": 4,
         "learning_rate": rate,
         "num_epochs": epochs,
         "bf16": "auto",
@@ -327,7 +339,7 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, spec: TrainingSpec | Non
         "dataset_dir": ".",
         "dataset": "vox_train",
         "eval_dataset": "vox_eval",
-        "template": "chatml",
+        # No `template`: the tokenizer's own is taken, system turn included; `chatml` has none.
         "cutoff_len": context,
         "packing": True,
         "neat_packing": True,

@@ -1,7 +1,7 @@
 """Which rows are trained and which are held out, and the predicates that prove the choice.
 
-Lane policy, minimum size, the split by source, caps and the token budget belong here. How rows are
-judged (curate) and how they are tokenised for a model (preflight) do not.
+Lane policy, minimum size, the split by source, caps, weights and the token budget belong here. How
+rows are judged (curate) and how they are tokenised for a model (preflight) do not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ STAGE = "training_mix"
 TRAIN, EVAL = "train", "eval"
 
 #: Columns of the mix: a corpus row, its answer's embedding (by which the split is checked for
-#: rows of one meaning), its score, its side of the split, its chat-template tokens.
+#: rows of one meaning), its score, its side of the split, its chat-template tokens, and its
+#: sampling weight: the odds of being drawn early, 1 on average over the training rows.
 MIX_SCHEMA: dict[str, pl.DataType] = {
     **SCHEMA,
     "embedding": pl.List(pl.Float32()),
     "score": pl.Float64(),
     "split": pl.String(),
     "tokens": pl.Int64(),
+    "weight": pl.Float64(),
 }
 
 #: Distinct rows that a lane needs, by tier: LIMA-sized sets teach a style, rules take more.
@@ -49,6 +51,8 @@ HUMAN_BONUS = 0.5
 #: Held-out rows that one source may give: rows of a file resemble one another, so a test learns
 #: more from another source than from another row, and intervals count sources.
 EVAL_ROWS_PER_SOURCE = 5
+#: Rounds of raking: shares that can be met together are met to four digits by then.
+RAKING_ROUNDS = 50
 #: One held-out source in this many tells training when to stop; the others judge the adapter.
 WATCH_ONE_IN = 4
 
@@ -172,8 +176,10 @@ def build_mix(
 
     out = pl.concat(
         [
-            train.with_columns(pl.lit(TRAIN).alias("split")),
-            eval_rows.with_columns(pl.lit(EVAL).alias("split")),
+            train.with_columns(pl.lit(TRAIN).alias("split"), sampling_weights(train, policy)),
+            eval_rows.with_columns(
+                pl.lit(EVAL).alias("split"), pl.lit(1.0, dtype=pl.Float64).alias("weight")
+            ),
         ]
     ).select([pl.col(name).cast(dtype) for name, dtype in MIX_SCHEMA.items()])
     return Mix(out, ledger.drops)
@@ -322,40 +328,105 @@ def _by_turns(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+#: What a cap may be set for. `category` is a Rust row's crate.
+_CAPPED = ("language", "task_family", "category", "_author")
+_PERSON, _MACHINE = "a person", "a machine"
+
+
+def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
+    person = pl.when(pl.col("origin") == "human").then(pl.lit(_PERSON)).otherwise(pl.lit(_MACHINE))
+    return rows.with_columns(person.alias("_author"))
+
+
+def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]:
+    """The largest share of each value at hand, by column and value; `rows` have `_author`.
+
+    A cap below an even share of the values at hand cannot be met by anyone, so an even share stands
+    in for it. The floor for human rows is a cap on all others, where there are human rows at all.
+    """
+    wanted: dict[str, Callable[[str], float]] = {
+        "language": lambda value: policy.language_caps.get(value, 1.0),
+        "task_family": lambda value: policy.task_family_cap,
+        "category": lambda value: policy.category_cap,
+        "_author": lambda value: 1.0 - policy.human_share_floor if value == _MACHINE else 1.0,
+    }
+    caps: dict[tuple[str, str], float] = {}
+    for column in _CAPPED:
+        values = rows[column].unique().to_list()
+        # Where people wrote some rows their floor can be met, however high it is.
+        even = 1 / max(1, len(values)) if column != "_author" or len(values) < 2 else 0.0
+        caps |= {(column, value): max(wanted[column](value), even) for value in values}
+    return caps
+
+
+def sampling_weights(train: pl.DataFrame, policy: MixPolicy) -> pl.Series:
+    """`weight` of every training row: with it the caps hold for the tokens that are drawn, too.
+
+    Caps choose rows, and long rows still take more than their share of what is learned. Weights are
+    raked (iterative proportional fitting, Deming and Stephan 1940) until every capped value has at
+    most its share of the expected tokens. A weight says how early a row is drawn, never how often:
+    a run that ends within its first pass has learned the shares that the policy asks for.
+    """
+    rows = _with_author(train)
+    tokens = rows["tokens"].to_numpy().astype(float)
+    weights = np.ones(len(rows))
+    groups = [
+        (np.asarray(rows[column] == value), cap)
+        for (column, value), cap in sorted(_caps(rows, policy).items())
+        if cap < 1
+    ]
+    for _ in range(RAKING_ROUNDS):
+        for member, cap in groups:
+            mass = weights * tokens
+            inside = mass[member].sum()
+            outside = mass.sum() - inside
+            if inside > cap * (inside + outside) and outside > 0:
+                weights[member] *= cap / (1 - cap) * outside / inside
+    if len(weights):
+        weights /= weights.mean()
+    return pl.Series("weight", weights.round(4), dtype=pl.Float64)
+
+
+def draw_order(weights: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Positions of all rows in the order of a weighted draw without replacement.
+
+    Efraimidis and Spirakis (2006): sorted by an exponential variate over the weight, each next row
+    is drawn with odds in proportion to its weight. Every epoch draws anew and shows each row once.
+    """
+    variates = np.random.default_rng([seed, epoch]).exponential(size=len(weights))
+    return np.argsort(variates / np.maximum(weights, 1e-9), kind="stable")
+
+
 def _take_train(rows: pl.DataFrame, policy: MixPolicy, ledger: _Ledger | None) -> pl.DataFrame:
     """Rows under every cap and the token budget; without a ledger, a rehearsal.
 
     A cap is a share of the rows taken, which the caps themselves decide: the total shrinks until
-    what is taken under its caps is that total. A cap below an even share of the values at hand
-    cannot be met by anyone, so an even share stands in for it.
+    what is taken under its caps is that total.
     """
-    ordered = _by_turns(rows)
-    columns = ["language", "task_family", "category"]
-    shares: list[Callable[[str], float]] = [
-        lambda value: policy.language_caps.get(value, 1.0),
-        lambda value: policy.task_family_cap,
-        lambda value: policy.category_cap,
-    ]
-    even = [1 / max(1, ordered[column].n_unique()) for column in columns]
-    records = list(ordered.select("pair_id", "tokens", *columns).iter_rows())
+    ordered = _with_author(_by_turns(rows))
+    caps = _caps(ordered, policy)
+    records = list(ordered.select("pair_id", "tokens", *_CAPPED).iter_rows())
 
     def take(total: int) -> tuple[list[str], dict[str, str]]:
-        counts: Counter[tuple[int, str]] = Counter()
+        counts: Counter[tuple[str, str]] = Counter()
         taken, reasons = [], {}
         left = policy.token_budget
         spent = False
         for pair_id, tokens, *values in records:
             full = None
-            for index, value in enumerate(values):
-                share = max(shares[index](value), even[index])
-                if counts[index, value] >= max(1, int(share * total + 1e-9)):
-                    full = f"{columns[index]} {value!r} is at its cap of {share:.0%} of the rows"
+            places = list(zip(_CAPPED, values, strict=True))
+            for column, value in places:
+                share = caps[column, value]
+                if counts[column, value] >= max(1, int(share * total + 1e-9)):
+                    full = f"{column} {value!r} is at its cap of {share:.0%} of the rows"
+                    if column == "_author":
+                        full = f"people are to have written {1 - share:.0%} of the rows"
                     break
             spent = spent or (full is None and tokens > left)
             if full is None and not spent:
                 taken.append(pair_id)
                 left -= tokens
-                counts.update(enumerate(values))
+                counts.update(places)
             else:
                 reasons[pair_id] = full or (
                     f"the token budget of {policy.token_budget} is spent on better rows"
@@ -370,7 +441,7 @@ def _take_train(rows: pl.DataFrame, policy: MixPolicy, ledger: _Ledger | None) -
     if ledger is not None:
         for pair_id, reason in reasons.items():
             ledger.drop(pair_id, reason)
-    return ordered.filter(pl.col("pair_id").is_in(taken))
+    return ordered.filter(pl.col("pair_id").is_in(taken)).drop("_author")
 
 
 def _take_eval(
@@ -436,6 +507,23 @@ def _same_meaning(
         for mine, other, cosine, mode in _alike(held_out, train, dedup)
         if mode == "prose_only" or lexical.get((mine, other), 0.0) >= dedup.semantic_code_jaccard
     ]
+
+
+def given_away(
+    held_out: pl.DataFrame, candidates: pl.DataFrame, similar_pairs: SimilarPairs, dedup: Dedup
+) -> set[str]:
+    """Candidates for training that a held-out row can be known from, by text, shape or shingles."""
+    both = pl.concat(
+        [frame.select("pair_id", "response", "response_mode") for frame in (held_out, candidates)]
+    )
+    pairs = similar_pairs(both, LEAK_JACCARD)
+    giving: set[str] = set()
+    while True:
+        left = candidates.filter(~pl.col("pair_id").is_in(list(giving)))
+        found = {other for _, other, _ in _seen_in_training(held_out, left, pairs, dedup).values()}
+        if not found:
+            return giving
+        giving |= found
 
 
 def _by_digest(

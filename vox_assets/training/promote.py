@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,8 +41,11 @@ def current(root: Path) -> dict[str, Any] | None:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def consider(root: Path, digest: str) -> Decision:
+def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
     """Promote the adapter if its verdicts hold and it is no worse than the one that serves.
+
+    `lanes` are those that the project serves: an adapter that a run was asked to train for others
+    is never promoted.
 
     Two adapters are compared where they were judged on the same held-out rows, by the total NLL of
     the answers, which does not depend on a tokenizer. On another held-out set the verdicts decide
@@ -51,7 +54,7 @@ def consider(root: Path, digest: str) -> Decision:
     """
     with _locked(root):
         evaluation = _fit(root, digest)
-        failed = _failed(evaluation)
+        failed = _failed(evaluation) or _astray(root, digest, lanes)
         if failed:
             return Decision(False, f"{digest} is not promoted: {failed}")
         serving = current(root)
@@ -82,15 +85,15 @@ def consider(root: Path, digest: str) -> Decision:
         return Decision(True, f"{digest} is promoted: {reason}")
 
 
-def promote(root: Path, digest: str) -> Decision:
+def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
     """Let a named adapter serve, an earlier or lesser one too: a person's way back.
 
-    Raises PromotionError for a digest that is unknown, damaged, not evaluated, or whose verdicts do
-    not hold.
+    Raises PromotionError for a digest that is unknown, damaged, not evaluated, trained for other
+    lanes than `lanes`, or whose verdicts do not hold.
     """
     with _locked(root):
         evaluation = _fit(root, digest)
-        failed = _failed(evaluation)
+        failed = _failed(evaluation) or _astray(root, digest, lanes)
         if failed:
             raise PromotionError(f"adapter {digest} may not serve: {failed}")
         serving = current(root)
@@ -124,6 +127,13 @@ def _failed(evaluation: Mapping[str, Any]) -> str:
         for verdict in evaluation["verdicts"]
         if not verdict["passed"]
     )
+
+
+def _astray(root: Path, digest: str, lanes: Sequence[str]) -> str:
+    trained = adapter.read_manifest(root / digest)["config"]["lanes"]
+    if sorted(trained) == sorted(lanes):
+        return ""
+    return f"it is trained for {', '.join(trained)} and the project serves {', '.join(lanes)}"
 
 
 def _move(

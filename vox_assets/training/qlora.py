@@ -13,6 +13,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import signal
@@ -24,9 +25,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from peft import LoraConfig
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer, pack_dataset
@@ -34,7 +36,7 @@ from trl import SFTConfig, SFTTrainer, pack_dataset
 from vox_assets.engine.models import preferred_dtype
 from vox_assets.engine.progress import quiet_libraries
 from vox_assets.training import adapter
-from vox_assets.training.mix import EVAL, TRAIN, watch_ids
+from vox_assets.training.mix import EVAL, TRAIN, draw_order, watch_ids
 from vox_assets.training.nll import add_answer_nll, score_rows, token_weighted
 from vox_assets.training.preflight import MASKED, TokenRow, load_tokenizer, preflight
 from vox_assets.training.spec import (
@@ -60,10 +62,18 @@ MIN_IMPROVEMENT = 1e-3
 #: they may take this share of the memory at hand before checkpointing trades time for it.
 ACTIVATION_SHARE = 0.5
 CHECKPOINTS_KEPT = 2
+#: Rows that are packed together: enough to fill blocks to some 98 %, few enough that the order of
+#: the draw, and with it the shares of a run that ends early, is kept.
+PACK_WINDOW = 256
+#: Lines of progress that go to the orchestrator's log, at most one in as many seconds: it keeps
+#: every line of every run.
+SECONDS_BETWEEN_REPORTS = 10.0
 #: Written last into a checkpoint: without it a kill came first, and the folder is not resumed.
 CHECKPOINT_WHOLE = "whole.json"
 
 Say = Callable[[str], None]
+
+_STEP_LINE = re.compile(r"step \d+/")
 
 
 @dataclass
@@ -124,6 +134,10 @@ class AnswerTrainer(SFTTrainer):
         # The count is that of all ranks, and DDP averages gradients over ranks.
         return nll.sum() / count * self.accelerator.num_processes
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        # The blocks come in the order of the draw, epoch after epoch.
+        return torch.utils.data.SequentialSampler(train_dataset or self.train_dataset)
+
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LRScheduler:
@@ -147,6 +161,9 @@ class AnswerTrainer(SFTTrainer):
 class Budget(TrainerCallback):
     """Steps, seconds, looks at held-out loss, checkpoints and progress lines of one run."""
 
+    #: Set by `_run` before training.
+    trainer: AnswerTrainer
+
     def __init__(
         self,
         spec: TrainingSpec,
@@ -167,7 +184,7 @@ class Budget(TrainerCallback):
         self._seconds_before = 0.0
         self._tokens_before = 0
         self._look_seconds = 0.0
-        self.trainer: AnswerTrainer | None = None
+        self._tokens_of_step = 0
 
     # Accounts
 
@@ -188,11 +205,15 @@ class Budget(TrainerCallback):
         return self._seconds_before + time.monotonic() - self._started
 
     def share_used(self, step: int) -> float:
-        """Share of the budget that is spent, by steps or by seconds, whichever is further."""
-        return max(step / self.steps, self.elapsed() / self.spec.training.max_seconds)
+        """Share of the budget that is spent, by steps or by seconds, whichever is further.
+
+        Seconds are those that all ranks agreed on after the last step: with clocks of their own
+        their rates would differ, and with them their weights.
+        """
+        return max(step / self.steps, self.progress.seconds / self.spec.training.max_seconds)
 
     def count_tokens(self, tokens: torch.Tensor) -> None:
-        self.progress.tokens += int(tokens.sum())
+        self._tokens_of_step += int(tokens.sum())
 
     def speed(self) -> float:
         """Packed tokens per second of this process since it started training."""
@@ -203,7 +224,6 @@ class Budget(TrainerCallback):
 
     def look(self) -> dict[str, float]:
         """Score the watched rows, keep the adapter when it is the best so far."""
-        assert self.trainer is not None
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
         begun = time.monotonic()
         nll = token_weighted(score_rows(model, self._watched))
@@ -234,13 +254,22 @@ class Budget(TrainerCallback):
             self.look()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.progress.seconds = self.elapsed()
+        ranks = self.trainer.accelerator.num_processes
+        interrupted, seconds, tokens, look_seconds = self._over_ranks(
+            float(self._interrupt.requested),
+            self.elapsed() / ranks,
+            float(self._tokens_of_step),
+            self._look_seconds / ranks,
+        )
+        self.progress.seconds = seconds
+        self.progress.tokens += round(tokens)
+        self._tokens_of_step = 0
         # The last look belongs to the budget too.
-        out_of_time = self.elapsed() + self._look_seconds >= self.spec.training.max_seconds
-        if self._any_rank(self._interrupt.requested):
+        out_of_time = seconds + look_seconds >= self.spec.training.max_seconds
+        if interrupted:
             self._stop(f"interrupted: {self._interrupt.reason or 'another rank'}")
             control.should_save = True
-        elif self._any_rank(out_of_time):
+        elif out_of_time:
             self._stop(f"the budget of {self.spec.training.max_seconds} s is spent")
             control.should_evaluate = True
         elif state.global_step % self.spec.training.eval_every_steps == 0:
@@ -261,7 +290,7 @@ class Budget(TrainerCallback):
             "learning_rate": float(logs.get("learning_rate", 0.0)),
             "tokens": self.progress.tokens,
             "tokens_per_second": round(self.speed(), 1),
-            "seconds": round(seconds, 1),
+            "seconds": round(seconds, 3),
             "seconds_left": round(max(left, 0.0), 1),
         }
         self._write(line)
@@ -276,18 +305,16 @@ class Budget(TrainerCallback):
             write_json(checkpoint / CHECKPOINT_WHOLE, asdict(self.progress))
 
     def _stop(self, reason: str) -> None:
-        assert self.trainer is not None
         self.stopped_by = reason
         self.trainer.control.should_training_stop = True
 
-    def _any_rank(self, flag: bool) -> bool:
-        """Whether any rank raises `flag`: all ranks have to leave the loop at the same step."""
-        assert self.trainer is not None
+    def _over_ranks(self, *values: float) -> list[float]:
+        """Each value summed over all ranks, which thereby decide alike."""
         accelerator = self.trainer.accelerator
         if accelerator.num_processes == 1:
-            return flag
-        raised = torch.tensor(int(flag), device=accelerator.device)
-        return bool(accelerator.reduce(raised, reduction="sum").item())
+            return list(values)
+        mine = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
+        return accelerator.reduce(mine, reduction="sum").tolist()
 
     def _write(self, line: dict[str, Any]) -> None:
         if _is_main():
@@ -425,19 +452,17 @@ def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, say: Say) 
     watched = _watched(eval_rows, watch_ids(mix))
     say(f"preflight: {len(train_rows)} training rows and {len(eval_rows)} held-out rows are whole")
 
-    longest = max(len(row.input_ids) for row in train_rows)
-    columns = [{"input_ids": row.input_ids, "labels": row.labels} for row in train_rows]
-    # The longest row has to fit, for packing cuts what does not.
-    block = max(spec.training.block_tokens, longest)
-    blocks = pack_dataset(Dataset.from_list(columns).with_format("arrow"), block, "bfd")
-    blocks = blocks.with_format(None)
-    trainer = _trainer(spec, tokenizer, blocks, block)
-    per_epoch = math.ceil(len(blocks) / spec.training.blocks_per_step)
-    steps = min(spec.training.max_steps, max(1, round(per_epoch * spec.rank.epochs)))
+    weight_of = dict(mix.select("pair_id", "weight").iter_rows())
+    weights = np.array([weight_of[row.pair_id] for row in train_rows])
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    # Blocks of one rank and step; more ranks than blocks take one each.
+    micro = max(1, spec.training.blocks_per_step // world)
+    blocks, block, steps = training_stream(train_rows, weights, spec, micro * world)
+    trainer = _trainer(spec, tokenizer, blocks, block, micro)
     trainer.args.max_steps = steps
     say(
-        f"{len(blocks)} packed blocks of {block} tokens, {steps} steps of "
-        f"{spec.training.blocks_per_step} blocks, rank {spec.rank.rank}: {spec.rank.reason}"
+        f"{steps} steps of {micro * world} packed blocks of {block} tokens, "
+        f"rank {spec.rank.rank}: {spec.rank.reason}"
     )
     budget = Budget(spec, steps, watched, interrupt, say)
     budget.trainer, trainer.budget = trainer, budget
@@ -461,12 +486,47 @@ def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, say: Say) 
     return {"status": "complete", **facts}
 
 
-def _trainer(spec: TrainingSpec, tokenizer: Any, blocks: Dataset, block: int) -> AnswerTrainer:
+def training_stream(
+    rows: Sequence[TokenRow], weights: np.ndarray, spec: TrainingSpec, per_step: int
+) -> tuple[Dataset, int, int]:
+    """All blocks of a run in the order in which they are trained, their size, and the steps.
+
+    `per_step` blocks, over all ranks, make one optimiser step. Every epoch is a weighted draw of
+    all rows without replacement, so no row comes twice before every other came once. Rows are
+    packed within PACK_WINDOW of the draw.
+    """
+    # The longest row has to fit, for packing cuts what does not.
+    block = max(spec.training.block_tokens, max(len(row.input_ids) for row in rows))
+    parts = _packed_epoch(rows, weights, spec.training.seed, 0, block)
+    per_epoch = math.ceil(sum(map(len, parts)) / per_step)
+    steps = min(spec.training.max_steps, max(1, round(per_epoch * spec.rank.epochs)))
+    epoch = 1
+    while sum(map(len, parts)) < steps * per_step:
+        parts += _packed_epoch(rows, weights, spec.training.seed, epoch, block)
+        epoch += 1
+    return concatenate_datasets(parts).select(range(steps * per_step)), block, steps
+
+
+def _packed_epoch(
+    rows: Sequence[TokenRow], weights: np.ndarray, seed: int, epoch: int, block: int
+) -> list[Dataset]:
+    order = draw_order(weights, seed, epoch)
+    parts = []
+    for start in range(0, len(order), PACK_WINDOW):
+        window = [rows[index] for index in order[start : start + PACK_WINDOW]]
+        columns = [{"input_ids": row.input_ids, "labels": row.labels} for row in window]
+        packed = pack_dataset(Dataset.from_list(columns).with_format("arrow"), block, "bfd")
+        # Best-fit-decreasing gives the longest rows first.
+        parts.append(packed.with_format(None).shuffle(seed=seed + epoch))
+    return parts
+
+
+def _trainer(
+    spec: TrainingSpec, tokenizer: Any, blocks: Dataset, block: int, micro: int
+) -> AnswerTrainer:
     from transformers import AutoConfig
 
     dtype = getattr(torch, preferred_dtype())
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    micro = max(1, spec.training.blocks_per_step // world)
     checkpointing = needs_checkpointing(AutoConfig.from_pretrained(spec.base_path), micro * block)
     arguments = SFTConfig(
         output_dir=str(spec.work_dir / "checkpoints"),
@@ -537,11 +597,6 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
     lines = read_progress(budget.log_path)
     losses = [line["loss"] for line in lines if "loss" in line]
     tail = losses[-max(1, len(losses) // 5) :]
-    peak = (
-        torch.cuda.max_memory_allocated()
-        if torch.cuda.is_available()
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    )
     return {
         "digest": spec.digest,
         "adapter": str(spec.adapter_dir),
@@ -552,7 +607,7 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
         "tokens": progress.tokens,
         "seconds": round(budget.elapsed(), 1),
         "tokens_per_second": round(budget.speed(), 1),
-        "peak_memory_bytes": int(peak),
+        "peak_memory_bytes": peak_memory_bytes(),
         "first_loss": losses[0] if losses else None,
         "last_loss": sum(tail) / len(tail) if tail else None,
         "untrained_watched_nll": _number(progress.first_nll),
@@ -563,6 +618,13 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
         "processes": trainer.accelerator.num_processes,
         "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
     }
+
+
+def peak_memory_bytes() -> int:
+    """The most that this process held so far: of the card where there is one, else of memory."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _number(value: float) -> float | None:
@@ -612,16 +674,50 @@ def _alone(spec: TrainingSpec) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _pipes() -> Iterator[Any]:
-    """Dagster's channel on rank 0 of a run that Dagster launched; None elsewhere."""
-    if not _is_main() or "DAGSTER_PIPES_CONTEXT" not in os.environ:
-        yield None
-        return
-    from dagster_pipes import open_dagster_pipes
+class Reports:
+    """What the orchestrator is told, on rank 0 of a run that Dagster launched; else nothing.
 
-    with open_dagster_pipes() as pipes:
-        yield pipes
+    A cancelled orchestrator takes its channel away at once, while this program still has a
+    checkpoint to write: a channel that is gone is not a fault.
+    """
+
+    def __init__(self) -> None:
+        self._channel: Any = None
+        self._last = -math.inf
+
+    def open(self) -> None:
+        if _is_main() and "DAGSTER_PIPES_CONTEXT" in os.environ:
+            from dagster_pipes import open_dagster_pipes
+
+            self._channel = open_dagster_pipes()
+
+    def progress(self, line: str) -> None:
+        """A line for the run's log; lines of single steps only now and then."""
+        now = time.monotonic()
+        if _STEP_LINE.match(line) and now - self._last < SECONDS_BETWEEN_REPORTS:
+            return
+        self._last = now
+        self._tell(lambda channel: channel.log.info(line))
+
+    def refusal(self, line: str) -> None:
+        self._tell(lambda channel: channel.log.error(line))
+
+    def finished(self, facts: dict[str, Any], digest: str) -> None:
+        told = {key: value for key, value in facts.items() if value is not None}
+        self._tell(
+            lambda channel: channel.report_asset_materialization(metadata=told, data_version=digest)
+        )
+
+    def close(self) -> None:
+        self._tell(lambda channel: channel.close())
+
+    def _tell(self, message: Callable[[Any], None]) -> None:
+        if self._channel is None:
+            return
+        try:
+            message(self._channel)
+        except OSError:
+            self._channel = None
 
 
 def _quiet() -> None:
@@ -640,25 +736,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _quiet()
     interrupt = Interrupt()
     interrupt.listen()
-    with _pipes() as pipes:
+    reports = Reports()
+    reports.open()
 
-        def say(line: str) -> None:
-            if _is_main():
-                print(line, file=sys.stderr, flush=True)
+    def say(line: str) -> None:
+        if _is_main():
+            print(line, file=sys.stderr, flush=True)
+            reports.progress(line)
 
-        try:
-            spec = TrainingSpec.read(options.spec)
-            facts = run(spec, interrupt, say)
-        except TrainingRefusedError as refusal:
-            say(f"refused: {refusal}")
-            if pipes is not None:
-                pipes.log.error(f"refused: {refusal}")
-            return EXIT_REFUSED
+    try:
+        spec = TrainingSpec.read(options.spec)
+        facts = run(spec, interrupt, say)
         if facts["status"] == "interrupted":
             return EXIT_INTERRUPTED
-        if pipes is not None:
-            metadata = {key: value for key, value in facts.items() if value is not None}
-            pipes.report_asset_materialization(metadata=metadata, data_version=spec.digest)
+        reports.finished(facts, spec.digest)
+    except TrainingRefusedError as refusal:
+        if _is_main():
+            print(f"refused: {refusal}", file=sys.stderr, flush=True)
+        reports.refusal(f"refused: {refusal}")
+        return EXIT_REFUSED
+    finally:
+        reports.close()
     return 0
 
 

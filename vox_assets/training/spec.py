@@ -22,7 +22,7 @@ from vox_assets.profiles import Profile, Training
 from vox_assets.training.ranks import RankChoice
 
 #: Part of every digest: raised when the program would make another adapter from the same inputs.
-PROGRAM_VERSION = 1
+PROGRAM_VERSION = 2
 
 #: sysexits EX_TEMPFAIL: interrupted on request, a checkpoint is left, a rerun continues.
 EXIT_INTERRUPTED = 75
@@ -149,13 +149,13 @@ def make_spec(
 
 
 def rows_digest(mix_rows: pl.DataFrame, split: str | None = None) -> str:
-    """Hex digest of which rows are on which side of the split, whatever their order.
+    """Hex digest of which rows are on which side of the split, and with which weight.
 
-    With `split`, of that side alone: it then names a held-out set.
+    Their order plays no part. With `split`, of that side alone: it then names a held-out set.
     """
     lines = sorted(
-        f"{side} {pair_id}"
-        for side, pair_id in mix_rows.select("split", "pair_id").iter_rows()
+        f"{side} {pair_id} {weight:.4f}"
+        for side, pair_id, weight in mix_rows.select("split", "pair_id", "weight").iter_rows()
         if split in (None, side)
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGEST_HEX_DIGITS]
@@ -169,7 +169,8 @@ LAUNCH_ENV = {"OMP_WAIT_POLICY": "PASSIVE"}
 def launch_command(spec_path: Path, processes: int = 1, cpu: bool = True) -> list[str]:
     """The command line of one training, through accelerate's launcher; run it with LAUNCH_ENV.
 
-    The thread count is given because the launcher otherwise sets one thread per process on a CPU.
+    One process per card. The thread count is given because the launcher otherwise sets one thread
+    per process on a CPU.
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
     return [
@@ -177,6 +178,7 @@ def launch_command(spec_path: Path, processes: int = 1, cpu: bool = True) -> lis
         "-m",
         "accelerate.commands.launch",
         *("--num_processes", str(processes)),
+        *(["--multi_gpu"] if processes > 1 and not cpu else []),
         *("--num_machines", "1"),
         *("--mixed_precision", "no"),
         *("--dynamo_backend", "no"),

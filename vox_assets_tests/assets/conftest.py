@@ -39,11 +39,24 @@ def write_profile(path: Path, **changes: Any) -> str:
 
 
 def build(
-    settings: Settings, job: str, instance: dg.DagsterInstance, **resources: Any
+    settings: Settings,
+    job: str,
+    instance: dg.DagsterInstance,
+    *,
+    asset_selection: list[dg.AssetKey] | None = None,
+    partition_key: str | None = None,
+    run_config: dict[str, Any] | None = None,
+    **resources: Any,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job of the real definitions in this process."""
+    """Run a job of the real definitions, or a part of it, in this process."""
     defs = build_defs(resource_overrides={"settings": settings, **resources})
-    return defs.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+    return defs.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        asset_selection=asset_selection,
+        partition_key=partition_key,
+        run_config=run_config,
+    )
 
 
 def settings_for(tree: Path, data: Path, profile: str) -> Settings:

@@ -33,6 +33,17 @@ def test_lanes_follow_crate_and_mode() -> None:
     )
 
 
+def test_a_run_may_ask_for_other_lanes_by_name() -> None:
+    profile = profiles.load("vox").with_lanes(["vox_docs_qa"])
+    assert profile.mix.lanes == ("vox_docs_qa",)
+    for lanes in ([], ["vox_songs"], ["vox_speech", "vox_speech"]):
+        with pytest.raises(profiles.ProfileError, match="expected one or more different ones"):
+            profiles.load("vox").with_lanes(lanes)
+
+
+RANK = {"rank": 8, "alpha": 8, "learning_rate": 1e-4, "epochs": 1, "reason": "r"}
+
+
 def edited(tmp_path: Path, **changes: object) -> str:
     content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
     path = tmp_path / "edited.yaml"
@@ -66,6 +77,7 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
             },
             "uplift.budget.concurrency",
         ),
+        ({"ranks": [RANK | {"response_tokens_up_to": 9}]}, "last tier has no bound"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -113,6 +114,34 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
     )
 
 
+def judged(*ratios: float) -> dict[str, Any]:
+    """An evaluation as a manifest holds it: one row of its own source per adapter-to-base ratio."""
+    from vox_assets.training import evaluate
+
+    scores = [
+        evaluate.RowScore(str(i), f"f{i}", "vox", 10, 20.0, 20.0 * ratio)
+        for i, ratio in enumerate(ratios)
+    ]
+    compared = evaluate.compare_scores(scores, seed=1)
+    written = evaluate.Written(2, 1.0, 0.0, 1.0, 0.0)
+    trend = evaluate.overfit_trend([])
+    told = evaluate.Evaluation(
+        digest="a1",
+        eval_digest="held-out-1",
+        held_out=compared,
+        trained=compared,
+        other_lanes=None,
+        trend=trend,
+        base_writes=written,
+        adapter_writes=written,
+        verdicts=evaluate.verdicts(
+            compared, compared, written, written, load("sample").evaluation, trend
+        ),
+        rows=scores,
+    )
+    return told.to_json()
+
+
 def shaped(profile: Profile, **sections: dict[str, object]) -> Profile:
     """A profile with single values of its sections replaced."""
     changes = {
@@ -215,7 +244,7 @@ def written_spec(
     folder: Path, base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> TrainingSpec:
     mixed.write_parquet(folder / "mix.parquet")
-    choice = ranks.choose_rank(len(mixed), 1000, profile.ranks, override=8)
+    choice = ranks.choose_rank(len(mixed), 1000, profile.ranks, {"rank": 8})
     made = make_spec(
         profile,
         mixed,

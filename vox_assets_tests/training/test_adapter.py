@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets.training import adapter
 from vox_assets.training.spec import TrainingSpec
+
+from .conftest import judged
 
 
 @pytest.fixture
@@ -23,6 +29,7 @@ def copy(trained: TrainingSpec, tmp_path: Path) -> Path:
 
 def test_the_folder_holds_what_runtimes_need_and_nothing_else(trained: TrainingSpec) -> None:
     assert sorted(path.name for path in trained.adapter_dir.iterdir()) == [
+        "Modelfile",
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -133,7 +140,50 @@ def test_drift_from_the_corpus_is_told(copy: Path, trained: TrainingSpec) -> Non
 
 
 def test_a_recorded_section_keeps_the_adapter_whole(copy: Path) -> None:
-    verdict = {"name": "beats_base", "passed": True, "reason": "by far", "figures": {}}
-    adapter.record(copy, "evaluation", {"verdicts": [verdict]})
+    adapter.record(copy, "evaluation", judged(0.7, 0.8))
     assert adapter.verify(copy) == []
-    assert "| beats_base | yes | by far |" in (copy / adapter.CARD).read_text()
+    card = (copy / adapter.CARD).read_text()
+    assert "| beats_base | yes | held-out loss 2.000 -> 1.500" in card
+    assert "| held-out sources | 2 | 2 | 20 | 2.000 | 1.500 | 0.750 [0.700, 0.800] |" in card
+    assert "| end and parse | 100% [34%, 100%] | 100% [34%, 100%] | 2 |" in card
+
+
+def test_the_lake_has_to_hold_the_rows_of_the_version_that_the_manifest_names(
+    copy: Path, mixed: pl.DataFrame, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    (fault,) = adapter.verify_tables(copy, lake)
+    assert fault.startswith("training_mix is not built yet")
+    mixed.write_delta(lake.uri("training_mix"))
+    (fault,) = adapter.verify_tables(copy, lake)
+    assert "training_mix has no version 4" in fault
+    for _ in range(3):
+        mixed.head(30).write_delta(lake.uri("training_mix"), mode="overwrite")
+    mixed.write_delta(lake.uri("training_mix"), mode="overwrite")
+    assert adapter.verify_tables(copy, lake) == []
+    # Somebody points the manifest at another version, and even seals it again.
+    adapter.write_manifest(
+        copy, adapter.read_manifest(copy) | {"provenance": {"table_versions": {"training_mix": 3}}}
+    )
+    (fault,) = adapter.verify_tables(copy, lake)
+    assert "version 3 of table training_mix holds rows" in fault and "another corpus" in fault
+
+
+def test_it_loads_where_this_package_is_not(trained: TrainingSpec, tiny_base: LocalModel) -> None:
+    program = (
+        "import sys, torch\n"
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "base = AutoModelForCausalLM.from_pretrained(sys.argv[1])\n"
+        "ids = AutoTokenizer.from_pretrained(sys.argv[2])('fn', return_tensors='pt').input_ids\n"
+        "before = base(ids).logits\n"
+        "after = PeftModel.from_pretrained(base, sys.argv[2])(ids).logits\n"
+        "assert not torch.equal(before, after)\n"
+        "assert not [name for name in sys.modules if name.startswith('vox_assets')]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tiny_base.path), str(trained.adapter_dir)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

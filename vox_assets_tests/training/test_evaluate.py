@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -57,6 +58,7 @@ def verdicts(
     held_out: list[RowScore],
     trained: list[RowScore],
     written: Written | None = None,
+    others: list[RowScore] | None = None,
 ) -> dict[str, bool]:
     base = Written(10, 0.2, 0.9, 0.3, 0.0)
     found = evaluate.verdicts(
@@ -65,6 +67,8 @@ def verdicts(
         base,
         written or Written(10, 0.6, 0.0, 0.9, 0.0),
         profile.evaluation,
+        evaluate.overfit_trend([]),
+        None if others is None else evaluate.compare_scores(others, 1),
     )
     return {name: verdict.passed for name, verdict in found.items()}
 
@@ -73,6 +77,7 @@ def test_all_hold_for_a_good_adapter(profile: Profile) -> None:
     assert verdicts(profile, scores(*[0.7, 0.75] * 8), scores(*[0.65] * 8)) == {
         "beats_base": True,
         "not_overfit": True,
+        "no_forgetting": True,
         "lane_discipline": True,
     }
 
@@ -89,6 +94,34 @@ def test_overfit_is_gain_that_does_not_carry_over(profile: Profile) -> None:
     assert not verdicts(profile, scores(0.95, 0.96), scores(0.4, 0.4))["not_overfit"]
     # Nothing learned is not overfitting; it fails to beat the base.
     assert verdicts(profile, scores(1.0, 1.0), scores(1.0))["not_overfit"]
+
+
+def test_other_lanes_may_lose_a_little_and_no_more(profile: Profile) -> None:
+    good = scores(*[0.7] * 8)
+    assert verdicts(profile, good, good, others=scores(1.05, 1.08))["no_forgetting"]
+    assert not verdicts(profile, good, good, others=scores(1.15, 1.12))["no_forgetting"]
+
+
+@pytest.mark.parametrize(
+    ("hits", "count", "low", "high"),
+    [(0, 8, 0.0, 0.324), (8, 8, 0.676, 1.0), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)],
+)
+def test_shares_have_wilson_intervals(hits: int, count: int, low: float, high: float) -> None:
+    told = evaluate.wilson(hits, count)
+    assert told.low == pytest.approx(low, abs=1e-3) and told.high == pytest.approx(high, abs=1e-3)
+
+
+def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -> None:
+    curve: list[dict[str, float]] = [{"step": 0, "watched_nll": 3.0}]
+    for step in range(1, 31):
+        curve.append({"step": step, "loss": 2.0 - step / 30})
+        if step % 10 == 0:
+            curve.append({"step": step, "watched_nll": 2.0})
+    told = evaluate.overfit_trend(curve)
+    assert [step for step, _ in told.gaps] == [10, 20, 30]
+    # Training falls by a nat in 30 steps while the watched rows stand still.
+    assert told.slope == pytest.approx(100 / 30, rel=1e-6)
+    assert evaluate.overfit_trend(curve[:12]).slope is None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +156,11 @@ def test_what_leaves_the_mode(text: str, mode: str, outside: bool) -> None:
 
 
 def test_an_adapter_is_judged_on_rows_that_nothing_saw(
-    trained: TrainingSpec, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
+    trained: TrainingSpec,
+    tiny_base: LocalModel,
+    mixed: pl.DataFrame,
+    profile: Profile,
+    tmp_path: Path,
 ) -> None:
     others = [make_pair(n, 90, lane="vox_docs_qa", messages=turns("Why?", "So.")) for n in (1,)]
     told = evaluate.evaluate_adapter(
@@ -148,6 +185,12 @@ def test_an_adapter_is_judged_on_rows_that_nothing_saw(
     assert [one["name"] for one in content["verdicts"]] == list(told.verdicts)
     assert content["total_nll"] == pytest.approx(sum(row.adapter_nll for row in told.rows))
     assert told.row_table()["change"].mean() < 0  # type: ignore[operator]
+    assert [step for step, _ in told.trend.gaps] == [2, 4, 6]
+    copy = tmp_path / trained.digest
+    shutil.copytree(trained.adapter_dir, copy)
+    evaluate.record(copy, told)
+    assert adapter.verify(copy) == []
+    assert "| held-out sources |" in (copy / adapter.CARD).read_text()
 
 
 def test_another_corpus_and_a_damaged_adapter_are_refused(
@@ -180,25 +223,3 @@ def test_generation_is_the_same_alone_and_in_a_batch(tiny_base: LocalModel) -> N
     together = evaluate.generate(model, tokenizer, asked, 6)
     alone = [evaluate.generate(model, tokenizer, [one], 6)[0] for one in asked]
     assert together == alone
-
-
-def test_recording_completes_the_card(trained: TrainingSpec, tmp_path: Path) -> None:
-    import shutil
-
-    copy = tmp_path / trained.digest
-    shutil.copytree(trained.adapter_dir, copy)
-    compared = evaluate.compare_scores(scores(0.7, 0.8), 1)
-    written = Written(2, 1.0, 0.0, 1.0, 0.0)
-    told = evaluate.Evaluation(
-        digest=trained.digest,
-        eval_digest="e",
-        held_out=compared,
-        trained=compared,
-        other_lanes=None,
-        base_writes=written,
-        adapter_writes=written,
-        verdicts={},
-    )
-    evaluate.record(copy, told)
-    assert adapter.verify(copy) == []
-    assert adapter.read_manifest(copy)["evaluation"]["held_out"]["rows"] == 2

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from vox_assets.training import export
-from vox_assets.training.spec import TrainingSpec
+from vox_assets.training.ranks import RankChoice
 
 from .conftest import as_scored, make_pair
 
+CHOICE = export.TrainingChoice("tests/tiny", 512, RankChoice(24, 48, 1e-4, 2.0, "a test"))
 CONTRACT = {
     "prompt",
     "response",
@@ -52,12 +53,11 @@ def exported(
     tmp_path_factory: pytest.TempPathFactory,
     corpus: pl.DataFrame,
     mixed: pl.DataFrame,
-    trained: TrainingSpec,
 ) -> Path:
     target = tmp_path_factory.mktemp("data") / "exports"
     for _ in range(2):
         export.export(
-            corpus, mixed, target, name="Vox corpus", license_id="apache-2.0", spec=trained
+            corpus, mixed, target, name="Vox corpus", license_id="apache-2.0", choice=CHOICE
         )
     return target
 
@@ -118,12 +118,12 @@ def test_the_contract_has_its_keys_and_no_blank_line(exported: Path, mixed: pl.D
         assert row["lane"] == "vox_codegen"
 
 
-def test_other_trainers_find_what_they_need(exported: Path, trained: TrainingSpec) -> None:
+def test_other_trainers_find_what_they_need(exported: Path) -> None:
     from datasets import load_dataset
 
     configs = exported / "configs"
     trl = yaml.safe_load((configs / "trl_sft.yaml").read_text())
-    assert trl["model_name_or_path"] == trained.base_name and trl["lora_r"] == trained.rank.rank
+    assert trl["model_name_or_path"] == "tests/tiny" and trl["lora_r"] == 24
     rows = load_dataset("json", data_files=str(configs / "train.jsonl"), split="train")
     assert set(rows.column_names) == {"prompt", "completion", "messages"}
     assert rows[0]["completion"][0]["role"] == "assistant"
@@ -150,6 +150,8 @@ def test_the_old_export_stays_when_a_new_one_fails(
 ) -> None:
     before = sorted(path.name for path in exported.parent.iterdir())
     with pytest.raises(pl.exceptions.PolarsError):
-        export.export(corpus, mixed.drop("split"), exported, name="n", license_id="mit")
+        export.export(
+            corpus, mixed.drop("split"), exported, name="n", license_id="mit", choice=CHOICE
+        )
     assert (exported / "train.jsonl").exists()
     assert sorted(path.name for path in exported.parent.iterdir()) == before

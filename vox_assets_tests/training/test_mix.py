@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -277,3 +278,58 @@ def test_every_kept_row_is_in_the_mix_or_dropped(
     assert all(drop.reason and drop.source_path for drop in built.drops)
     assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
     assert built.train["tokens"].sum() <= budget
+
+
+def token_shares(rows: pl.DataFrame, column: str) -> dict[str, float]:
+    """Expected share of the drawn tokens, by value."""
+    mass = rows.group_by(column).agg((pl.col("weight") * pl.col("tokens")).sum().alias("mass"))
+    return {value: share / mass["mass"].sum() for value, share in mass.iter_rows()}
+
+
+def test_weights_bring_long_rows_under_their_cap(profile: Profile) -> None:
+    capped = shaped(profile, mix={"language_caps": {"rust": 0.5}})
+    pairs = [
+        make_pair(
+            index,
+            index % 30,
+            messages=turns(f"Say {index}.", f"word{index} " * (60 if index % 2 else 15)),
+        )
+        for index in range(60)
+    ]
+    train = build(as_scored(pairs), capped).train
+    plain = train.with_columns(pl.lit(1.0).alias("weight"))
+    assert token_shares(plain, "language")["rust"] > 0.6
+    assert token_shares(train, "language")["rust"] == pytest.approx(0.5, abs=1e-3)
+    assert train["weight"].mean() == pytest.approx(1.0, abs=1e-3)
+    assert train["pair_id"].n_unique() == len(train)
+
+
+def test_people_have_written_at_least_their_floor(profile: Profile) -> None:
+    floored = shaped(profile, mix={"human_share_floor": 0.4})
+    pairs = [
+        make_pair(index, index % 30, origin="human" if index < 24 else "synthetic")
+        for index in range(90)
+    ]
+    built = build(as_scored(pairs), floored)
+    assert mix.human_share(built.rows) >= 0.4
+    assert token_shares(_with_author(built.train), "author")["human"] >= 0.4 - 1e-3
+    assert any("people are to have written 40%" in drop.reason for drop in built.drops)
+    # Without any such row the floor cannot be met by leaving others out: the check tells.
+    machines = [make_pair(index, index % 30, origin="synthetic") for index in range(60)]
+    assert len(build(as_scored(machines), floored).train) > 40
+
+
+def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
+    human = pl.when(pl.col("origin") == "human").then(pl.lit("human")).otherwise(pl.lit("other"))
+    return rows.with_columns(human.alias("author"))
+
+
+def test_a_draw_shows_every_row_once_and_heavy_rows_early() -> None:
+    weights = np.array([4.0] * 50 + [1.0] * 150)
+    order = mix.draw_order(weights, seed=1, epoch=0)
+    assert sorted(order) == list(range(200))
+    # Of the first quarter, as many are heavy as odds of four to one give: 4*50 / (4*50 + 150).
+    heavy = [sum(mix.draw_order(weights, 1, epoch)[:50] < 50) for epoch in range(40)]
+    assert 22 < sum(heavy) / len(heavy) < 30
+    assert list(mix.draw_order(weights, 1, 0)) == list(order)
+    assert list(mix.draw_order(weights, 1, 1)) != list(order)

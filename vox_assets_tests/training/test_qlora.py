@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -177,6 +178,31 @@ def test_the_rate_climbs_holds_and_falls() -> None:
     assert rate_factor(0.4) == 1.0 > rate_factor(0.8) > rate_factor(1.0) == 0.0
 
 
+def test_the_stream_shows_every_row_once_before_any_comes_twice(
+    spec: TrainingSpec, mixed: pl.DataFrame
+) -> None:
+    from vox_assets.training.preflight import MASKED, load_tokenizer, preflight
+    from vox_assets.training.qlora import training_stream
+
+    train = mixed.filter(pl.col("split") == "train").sort("pair_id")
+    dialogues = train.select("pair_id", "messages").iter_rows()
+    rows = preflight(dialogues, load_tokenizer(spec.base_path), spec.context)
+    longer = replace(spec, training=spec.training.model_copy(update={"max_steps": 30}))
+    blocks, block, steps = training_stream(rows, train["weight"].to_numpy(), longer, 2)
+    assert len(blocks) == steps * 2
+    known = {tuple(row.input_ids): place for place, row in enumerate(rows)}
+    seen: list[int] = []
+    for made in blocks:
+        assert len(made["input_ids"]) <= block
+        assert any(label != MASKED for label in made["labels"])
+        start = 0
+        for length in made["seq_lengths"]:
+            seen.append(known[tuple(made["input_ids"][start : start + length])])
+            start += length
+    first = seen[: len(rows)]
+    assert len(seen) > len(rows) and sorted(first) == list(range(len(rows)))
+
+
 def start(spec_path: Path) -> subprocess.Popen[str]:
     program = [sys.executable, "-m", "vox_assets.training.qlora", "--spec", str(spec_path)]
     environment = {**os.environ, **LAUNCH_ENV}
@@ -225,16 +251,58 @@ def test_a_refusal_has_an_exit_code_of_its_own(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.5, 2.0, 4.0, 6.0, 8.0])
-def test_a_kill_at_any_moment_is_survived(tmp_path: Path, spec: TrainingSpec, delay: float) -> None:
-    process = start(tmp_path / "spec.json")
-    time.sleep(delay)
-    process.kill()
-    process.wait()
-    assert not spec.adapter_dir.exists() or adapter.verify(spec.adapter_dir) == []
-    process = start(tmp_path / "spec.json")
-    process.communicate(timeout=120)
-    assert process.returncode == 0 and adapter.verify(spec.adapter_dir) == []
+def test_a_kill_at_any_moment_is_survived(
+    tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
+) -> None:
+    def fresh(name: str) -> tuple[TrainingSpec, Path]:
+        folder = tmp_path / name
+        folder.mkdir()
+        return written_spec(folder, tiny_base, mixed, profile), folder / "spec.json"
+
+    _, path = fresh("whole")
+    begun = time.monotonic()
+    whole = start(path)
+    read_until(whole, "preflight")
+    loaded = time.monotonic() - begun
+    assert whole.wait(timeout=300) == 0
+    ended = time.monotonic() - begun
+    # While it loads, then moments from the first row to the last file.
+    moments = [loaded / 2, *(loaded + (ended - loaded) * sixth / 6 for sixth in range(1, 7))]
+    outcomes = []
+    for number, moment in enumerate(moments):
+        spec, path = fresh(f"kill-{number}")
+        process = start(path)
+        time.sleep(moment)
+        process.kill()
+        process.wait()
+        finished = spec.adapter_dir.exists()
+        outcomes.append(finished)
+        assert not finished or adapter.verify(spec.adapter_dir) == []
+        process = start(path)
+        process.communicate(timeout=300)
+        assert process.returncode == 0 and adapter.verify(spec.adapter_dir) == []
+    # Otherwise no kill came while something was to lose.
+    assert not all(outcomes)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_adapter_at_one_rate(tmp_path: Path, spec: TrainingSpec) -> None:
+    alone = {**os.environ, **LAUNCH_ENV, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"),
+            *("2", "-m", "vox_assets.training.qlora", "--spec", str(tmp_path / "spec.json")),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=alone,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert adapter.verify(spec.adapter_dir) == []
+    told = adapter.read_manifest(spec.adapter_dir)["training"]
+    assert told["processes"] == 2 and told["steps"] == 6
+    assert told["best_watched_nll"] < told["untrained_watched_nll"]
 
 
 @pytest.mark.slow

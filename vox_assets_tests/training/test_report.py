@@ -10,7 +10,7 @@ import pytest
 from vox_assets.rows import turns
 from vox_assets.training.report import render_report
 
-from .conftest import as_scored, make_pair
+from .conftest import as_scored, judged, make_pair
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,17 @@ def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
         pl.DataFrame({"stage": ["scored_corpus"], "reason": ["score below 7"], "rows": [9]}),
         scored,
         mixed,
-        separation={"swapped": 0.91234},
+        areas={"swapped": 0.91234},
         weights={"rust": {"parses": 1.9, "surprise": -0.7}},
+        separation=pl.DataFrame(
+            {"mutant": [None, None, "swapped", "swapped"], "score": [9.0, 6.0, 7.0, 2.0]}
+        ),
         curve=[
             {"step": 0, "watched_nll": 3.0},
             {"step": 1, "loss": 2.9},
             {"step": 2, "loss": 2.5, "watched_nll": 2.6},
         ],
-        evaluation={"verdicts": [{"name": "beats_base", "passed": True, "reason": "0.8 < 1"}]},
+        evaluation=judged(0.7, 0.8),
     )
 
 
@@ -54,10 +57,12 @@ def test_every_part_is_there(report: str) -> None:
         "0.912",
         "Training",
         "beats_base",
+        "0.750 [0.700, 0.800]",
+        "100% [34%, 100%]",
         "Rows of vox_codegen",
     ):
         assert words in report
-    assert report.count("data:image/svg+xml;base64,") == 6
+    assert report.count("data:image/svg+xml;base64,") == 9
 
 
 def test_nothing_is_fetched(report: str) -> None:

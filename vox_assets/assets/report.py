@@ -1,0 +1,73 @@
+"""The corpus report, read from the lake: written with the corpus, and again with its evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vox_assets.curate.ledger import build_ledger, funnel, reasons
+from vox_assets.curate.scoring import Calibration, auc_per_kind
+from vox_assets.engine.files import write_text
+from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.extract import git_commit
+from vox_assets.resources.settings import Settings
+from vox_assets.training.adapter import read_curve, read_manifest
+from vox_assets.training.promote import current
+from vox_assets.training.report import render_report
+
+
+def write_report(settings: Settings, lake: Lake) -> Path:
+    """Write `reports/corpus.html` of the newest tables and the newest adapter; returns its path."""
+    profile = settings.profile
+    scored, mix = lake.read("scored_corpus"), lake.read("training_mix")
+    separation = lake.read_account("scored_corpus", "mutants")
+    # Made anew: the table of this name may be of an earlier corpus when an adapter is evaluated.
+    ledger = build_ledger(
+        {name: lake.read(name) for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")},
+        lake.read_account("deduped_corpus", "drops"),
+        scored,
+        lake.read_account("training_mix", "drops"),
+        mix,
+    )
+    serving = current(settings.adapters_dir)
+    digest = _newest_adapter(lake)
+    curve, evaluation = _shown(settings.adapters_dir / digest) if digest else ([], None)
+    report = render_report(
+        title=f"{profile.name} corpus",
+        facts={
+            "source commit": git_commit(settings.source_dir) or "not under git",
+            "profile": f"{profile.name} ({profile.digest})",
+            "newest adapter": digest or "none yet",
+            "serving adapter": serving["digest"] if serving else "none yet",
+        },
+        funnel=funnel(ledger),
+        reasons=reasons(ledger),
+        scored=scored,
+        mix_rows=mix,
+        areas=auc_per_kind(separation),
+        weights={name: form.weight for name, form in Calibration.load().forms.items()},
+        separation=separation,
+        curve=curve,
+        evaluation=evaluation,
+    )
+    path = settings.reports_dir / "corpus.html"
+    write_text(path, report)
+    return path
+
+
+def _shown(directory: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Curve and evaluation of an adapter; nothing of one that was removed or damaged since."""
+    try:
+        return read_curve(directory), read_manifest(directory)["evaluation"]
+    except ValueError:
+        return [], None
+
+
+def _newest_adapter(lake: Lake) -> str | None:
+    try:
+        trained: pl.DataFrame = lake.read("qlora_adapter")
+    except TableMissingError:
+        return None
+    return str(trained["digest"].item())

@@ -1,0 +1,62 @@
+"""An evaluation's figures as lines of tables: the model card and the report show the same ones.
+
+Works on what a manifest holds, so that an adapter is shown without its base model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LOSS_HEADER = (
+    *("rows of", "rows", "sources", "tokens", "base loss", "adapter loss", "ratio [95 %]"),
+    "perplexity change [95 %]",
+)
+ANSWER_HEADER = ("greedy answers that", "base [95 %]", "adapter [95 %]", "of")
+
+_COMPARISONS = (
+    ("held_out", "held-out sources"),
+    ("trained", "the training set"),
+    ("other_lanes", "lanes that were not trained"),
+)
+_SHARES = (
+    ("parse_rate", "end and parse"),
+    ("out_of_mode_rate", "leave their mode (prose or fences)"),
+    ("stop_rate", "stop by themselves"),
+    ("copy_rate", "copy a training answer word for word"),
+)
+
+
+def loss_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Token-weighted loss of base and adapter per set of rows, with bootstrap intervals."""
+    lines = []
+    for key, label in _COMPARISONS:
+        one = evaluation.get(key)
+        if one is None:
+            continue
+        ratio, change = one["ratio"], one["perplexity_change"]
+        lines.append(
+            (
+                label,
+                *(f"{one[count]:,}" for count in ("rows", "sources", "tokens")),
+                f"{one['base_nll']:.3f}",
+                f"{one['adapter_nll']:.3f}",
+                f"{ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]",
+                f"{change['value']:+.1%} [{change['low']:+.1%}, {change['high']:+.1%}]",
+            )
+        )
+    return lines
+
+
+def answer_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Shares of the greedy answers of base and adapter, with Wilson intervals."""
+    base, adapted = evaluation["base_writes"], evaluation["adapter_writes"]
+    return [
+        (label, _share(base, name), _share(adapted, name), f"{adapted['count']}")
+        for name, label in _SHARES
+    ]
+
+
+def _share(written: Mapping[str, Any], name: str) -> str:
+    interval = written["intervals"][name]
+    return f"{written[name]:.0%} [{interval['low']:.0%}, {interval['high']:.0%}]"
