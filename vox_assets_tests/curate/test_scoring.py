@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vox_assets.curate.calibrate import DIRECTION, fit
+from vox_assets.curate.calibrate import DIRECTION, fit, fit_forms
 from vox_assets.curate.evaluators import RATINGS, Evaluator
 from vox_assets.curate.features import FEATURES
 from vox_assets.curate.meter import Meter
@@ -206,3 +206,30 @@ def test_the_calibration_of_the_package_covers_every_feature() -> None:
     for form in calibration.forms.values():
         assert set(form.weight) == set(FEATURES)
         assert form.weight["parses"] >= 0
+
+
+@pytest.mark.parametrize(("by_people", "share"), [(300, 0.5), (900, 0.9)])
+def test_where_templates_wrote_the_most_half_of_what_is_fitted_on_is_peoples(
+    by_people: int, share: float
+) -> None:
+    count = 1000
+    rows = pl.DataFrame(
+        {
+            "pair_id": [f"{n:032x}"[::-1] for n in range(count)],
+            "prompt": [f"Write part {n}." for n in range(count)],
+            "response": [f"fn part_{n}() {{\n    let a = {n};\n    a\n}}" for n in range(count)],
+            "language": ["vox"] * count,
+            "origin": ["human"] * by_people + ["synthetic"] * (count - by_people),
+        }
+    )
+    measured: list[pl.DataFrame] = []
+
+    def lengths(part: pl.DataFrame) -> np.ndarray:
+        measured.append(part)
+        return np.tile(part["response"].str.len_chars().to_numpy()[:, None], len(FEATURES)) / 50
+
+    assert set(fit_forms(rows, lengths)) == {"vox"}
+    real, spoilt = measured
+    assert (real["origin"] == "human").mean() == pytest.approx(share, abs=0.06)
+    assert real["pair_id"].is_unique().all()
+    assert spoilt.height > real.height
