@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, table
+from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, lineage, table
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
@@ -42,13 +42,9 @@ def raw_rust_fns(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Instruction pairs from functions and documented types of library code."""
-    found = extract_rust(
-        settings.source_dir,
-        settings.profile,
-        commit=git_commit(settings.source_dir),
-        log=context.log.info,
-    )
-    return _source_result(context, lake, found)
+    commit = git_commit(settings.source_dir)
+    found = extract_rust(settings.source_dir, settings.profile, commit=commit, log=context.log.info)
+    return _source_result(context, lake, found, commit)
 
 
 @dg.asset(
@@ -64,14 +60,15 @@ def doc_qa_pairs(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Code rows from Vox fences and prose rows from the sections of eligible pages."""
+    commit = git_commit(settings.source_dir)
     found = extract_docs(
         settings.source_dir,
         settings.profile,
-        commit=git_commit(settings.source_dir),
+        commit=commit,
         check_vox=vox_fault,
         log=context.log.info,
     )
-    return _source_result(context, lake, found)
+    return _source_result(context, lake, found, commit)
 
 
 @dg.asset(
@@ -105,6 +102,10 @@ def synthetic_pairs(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            # Rows are new; what they are made from is the answers of live rows.
+            **lineage(
+                rows.columns, {"raw_rust_fns": (), "doc_qa_pairs": ()}, ("prompt", "response")
+            ),
             "characters_trimmed": dict(saved),
             "coverage": table(made.coverage),
         },
@@ -112,7 +113,7 @@ def synthetic_pairs(
 
 
 def _source_result(
-    context: dg.AssetExecutionContext, lake: Lake, found: Extraction
+    context: dg.AssetExecutionContext, lake: Lake, found: Extraction, commit: str | None
 ) -> dg.MaterializeResult[pl.DataFrame]:
     asset = context.asset_key.to_user_string()
     rows, repeated, saved = trim_rows(found.rows, asset)
@@ -127,6 +128,7 @@ def _source_result(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            "commit": commit or "not in git",
             "files": table(found.files.group_by("status").len("files").sort("status")),
             "characters_trimmed": dict(saved),
         },

@@ -20,6 +20,7 @@ SAMPLE_WORKSPACE = Path("data/sample_workspace")
 VARIABLES = (
     "VOX_SOURCE_DIR",
     "VOX_DATA_DIR",
+    "VOX_LAKE_URL",
     "VOX_PROFILE",
     "VOX_BASE_MODEL",
     "VOX_EMBEDDING_MODEL",
@@ -27,6 +28,11 @@ VARIABLES = (
     "VOX_UI_URL",
     "VOX_TIMEZONE",
 )
+
+
+# What delta-rs and polars both write to; credentials come from the environment, as their own
+# documentation has it.
+LAKE_SCHEMES = ("s3", "gs", "az", "abfss")
 
 
 class SettingsError(ValueError):
@@ -40,6 +46,10 @@ class Settings:
     source_dir: Path
     data_dir: Path
     profile: profiles.Profile
+    #: The name or path that `profile` was loaded from.
+    profile_reference: str = "sample"
+    #: An object store's URL, where the tables are not below `data_dir`.
+    lake_url: str | None = None
     base_model: str | None = None
     embedding_model: str | None = None
     alert_urls: tuple[str, ...] = ()
@@ -48,7 +58,7 @@ class Settings:
 
     @property
     def lake_uri(self) -> str:
-        return str(self.data_dir / "lake")
+        return self.lake_url or str(self.data_dir / "lake")
 
     @property
     def cache_dir(self) -> Path:
@@ -82,20 +92,34 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if data.exists() and not data.is_dir():
         raise SettingsError(f"VOX_DATA_DIR: {data} is a file: expected a directory to write to")
     bundled = source == SAMPLE_WORKSPACE.resolve()
+    reference = values["VOX_PROFILE"] or ("sample" if bundled else "vox")
     try:
-        profile = profiles.load(values["VOX_PROFILE"] or ("sample" if bundled else "vox"))
+        profile = profiles.load(reference)
     except profiles.ProfileError as error:
         raise SettingsError(f"VOX_PROFILE: {error}") from error
     return Settings(
         source_dir=source,
         data_dir=data,
         profile=profile,
+        profile_reference=reference,
+        lake_url=_lake_url(values["VOX_LAKE_URL"]),
         base_model=values["VOX_BASE_MODEL"],
         embedding_model=values["VOX_EMBEDDING_MODEL"],
         alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
         ui_url=values["VOX_UI_URL"] or Settings.ui_url,
         timezone=_timezone(values["VOX_TIMEZONE"]),
     )
+
+
+def _lake_url(value: str | None) -> str | None:
+    parts = urlsplit(value or "")
+    if value is not None and (parts.scheme not in LAKE_SCHEMES or not parts.netloc):
+        # Neither the whole URL nor its user part is repeated: some people put keys there.
+        raise SettingsError(
+            f"VOX_LAKE_URL: scheme {parts.scheme!r}: expected an object store such as "
+            f"s3://bucket/prefix ({', '.join(LAKE_SCHEMES)}); unset it for VOX_DATA_DIR/lake"
+        )
+    return value.rstrip("/") if value else None
 
 
 def _alert_urls(value: str | None) -> tuple[str, ...]:

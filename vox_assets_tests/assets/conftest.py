@@ -39,11 +39,16 @@ def write_profile(path: Path, **changes: Any) -> str:
 
 
 def build(
-    settings: Settings, job: str, instance: dg.DagsterInstance, **resources: Any
+    settings: Settings,
+    job: str,
+    instance: dg.DagsterInstance,
+    run_config: dict[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job of the real definitions in this process."""
-    defs = build_defs(resource_overrides={"settings": settings, **resources})
-    return defs.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+    defs = build_defs(resource_overrides={"settings": settings})
+    return defs.resolve_job_def(job).execute_in_process(
+        instance=instance, raise_on_error=False, run_config=run_config
+    )
 
 
 def settings_for(tree: Path, data: Path, profile: str) -> Settings:

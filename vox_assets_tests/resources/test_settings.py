@@ -25,6 +25,10 @@ def test_blank_means_unset(tmp_path: Path) -> None:
     assert settings.lake_uri == str(tmp_path / "out" / "lake")
 
 
+def test_the_lake_may_be_an_object_store() -> None:
+    assert load_settings({"VOX_LAKE_URL": "s3://vox/lake/"}).lake_uri == "s3://vox/lake"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
@@ -32,6 +36,8 @@ def test_blank_means_unset(tmp_path: Path) -> None:
         ("VOX_DATA_DIR", __file__, "expected a directory"),
         ("VOX_PROFILE", "nonesuch", "expected one of"),
         ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
+        ("VOX_LAKE_URL", "ftp://host/lake", "expected an object store"),
+        ("VOX_LAKE_URL", "/srv/lake", "unset it for VOX_DATA_DIR"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
     ],
 )
