@@ -39,6 +39,8 @@ def build_tags(covers: str, digests: Mapping[str, str], commit: str | None) -> d
     return {
         BUILD_TAG: covers,
         COMMIT_TAG: commit or NO_COMMIT,
+        # Tried again from the start: another build may have replaced tables in the meantime.
+        "dagster/retry_strategy": "ALL_STEPS",
         **{digest_tag(source): digest for source, digest in digests.items()},
     }
 

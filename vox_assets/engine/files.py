@@ -92,3 +92,15 @@ def exclusive(lock: Path, say: Callable[[str], None] | None = None) -> Iterator[
                 say(f"waiting for the build that holds {lock}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process is inside `exclusive(lock)` at this moment."""
+    if not lock.exists():
+        return False
+    with lock.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

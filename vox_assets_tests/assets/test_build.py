@@ -19,22 +19,7 @@ from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets.resources.settings import Settings
 from vox_assets.rows import SCHEMA, pair_id
-from vox_assets_tests.assets.conftest import build, settings_for, verdicts, write_profile
-
-#: Enough to pass every gate, and no more than a test can wait for.
-QUICK = {
-    "synthesis": {"programs": 520, "dialogues": 30, "repairs": 30},
-    "scoring": {"model_tokens": 64},
-    "mix": {"context": 512, "eval_rows": 24, "task_family_cap": 1.0, "language_caps": {}},
-    "training": {
-        "max_steps": 3,
-        "max_seconds": 120,
-        "block_tokens": 256,
-        "blocks_per_step": 1,
-        "eval_every_steps": 3,
-    },
-    "evaluation": {"generations": 2, "generation_tokens": 16},
-}
+from vox_assets_tests.assets.conftest import QUICK, build, settings_for, verdicts, write_profile
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -94,16 +93,8 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as instance:
-        yield instance
-
-
 @pytest.fixture
 def deployment(tmp_path: Path, tree: Path, instance: dg.DagsterInstance) -> Deployment:
-    for run in instance.get_runs():
-        instance.delete_run(run.run_id)
     profile = tmp_path / "own.yaml"
     shutil.copy(profiles.PROFILE_DIR / "sample.yaml", profile)
     settings = load_settings({"VOX_SOURCE_DIR": str(tree), "VOX_PROFILE": str(profile)})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vox_assets.engine.files import atomic_directory, atomic_file, exclusive, write_text
+from vox_assets.engine.files import atomic_directory, atomic_file, exclusive, is_held, write_text
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
@@ -60,6 +60,7 @@ def test_a_second_holder_waits_and_a_killed_one_leaves_no_lock(tmp_path: Path) -
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
+    assert is_held(lock)
     said: list[str] = []
 
     def waiting(line: str) -> None:
@@ -68,5 +69,6 @@ def test_a_second_holder_waits_and_a_killed_one_leaves_no_lock(tmp_path: Path) -
 
     with exclusive(lock, waiting):
         assert len(said) == 1
+    assert not is_held(lock)
     holder.wait()
     holder.stdout.close()
