@@ -225,6 +225,7 @@ def test_the_adapter_alone_refuses_a_corpus_whose_checks_failed(
     assert build(built.settings, "corpus", built.instance).success
 
 
+@pytest.mark.slow
 def test_another_rank_is_trained_from_the_corpus_as_it_is(built: Built) -> None:
     before = built.lake.read("qlora_adapter")["digest"].item()
     config = {"ops": {"qlora_adapter": {"config": {"rank": 8}}}}

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from vox_assets.curate.audit import ledger_balances
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets_tests.assets.conftest import QUICK, write_profile
@@ -41,7 +42,28 @@ class Deployment:
     data: Path
     instance: dg.DagsterInstance
     receiver: Receiver
+    environment: Mapping[str, str]
     log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Daemon, web server and code server, in a process group with the runs that they start."""
+        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1"]
+        with self.log.open("a") as output:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(free_port()), "--workspace", "workspace.yaml"],
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """What a power cut does to all of them."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     @property
     def lake(self) -> Lake:
@@ -113,28 +135,40 @@ def deployment(
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv("DAGSTER_POSTGRES_URL", url)
         (home / "dagster.yaml").write_text(instance_config(request.param == "postgres"))
-        log = tmp_path / "dev.log"
-        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1"]
-        with log.open("w") as output:
-            # A group of its own, so that the daemon, the webserver and the runs end together.
-            process = subprocess.Popen(
-                [*command, "--port", str(free_port()), "--workspace", "workspace.yaml"],
-                cwd=REPOSITORY,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
-            yield Deployment(tree, tmp_path / "quick.yaml", data, instance, receiver, log)
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+        deployment = Deployment(
+            tree,
+            tmp_path / "quick.yaml",
+            data,
+            instance,
+            receiver,
+            environment,
+            tmp_path / "dev.log",
+        )
+        stack.callback(deployment.kill)
+        deployment.start()
+        yield deployment
+
+
+def test_after_a_power_cut_the_build_starts_again_and_goes_through(
+    deployment: Deployment,
+) -> None:
+    def under_way() -> bool:
+        return (deployment.data / "lake" / "raw_rust_fns" / "_delta_log").exists()
+
+    deployment.wait("a build under way", under_way)
+    deployment.kill()
+    [cut] = deployment.runs()
+    assert cut.status == dg.DagsterRunStatus.STARTED
+    deployment.start()
+
+    def built() -> bool:
+        return any(run.status == dg.DagsterRunStatus.SUCCESS for run in deployment.runs())
+
+    deployment.wait("a good build", built)
+    assert deployment.runs()[0].status == dg.DagsterRunStatus.FAILURE
+    balance = ledger_balances(deployment.lake.read("row_ledger"))
+    assert balance.passed, balance.summary
 
 
 def test_a_change_is_built_a_broken_policy_is_stopped_and_its_repair_is_told(
