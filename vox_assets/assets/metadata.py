@@ -15,6 +15,8 @@ from vox_assets.curate.secrets import findings
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
 REASONS_SHOWN = 10
+#: Stands where a commit would, for a tree that git does not track.
+NO_COMMIT = "not in git"
 OWNERS = ["team:vox-maintainers"]
 
 # The nightly run builds at least once a week, even when nothing has changed; half a day later it

@@ -3,7 +3,14 @@
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, lineage, table
+from vox_assets.assets.metadata import (
+    NO_COMMIT,
+    OWNERS,
+    corpus_metadata,
+    drop_metadata,
+    lineage,
+    table,
+)
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
@@ -128,7 +135,7 @@ def _source_result(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
-            "commit": commit or "not in git",
+            "commit": commit or NO_COMMIT,
             "files": table(found.files.group_by("status").len("files").sort("status")),
             "characters_trimmed": dict(saved),
         },

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 
 from vox_assets.assets.adapter import qlora_adapter
 from vox_assets.assets.corpus import training_mix
+from vox_assets.assets.metadata import NO_COMMIT
+from vox_assets.assets.sources import raw_rust_fns
 from vox_assets.automation.history import COMMIT_TAG
 from vox_assets.curate.secrets import findings
 from vox_assets.resources.notifier import Notifier, Tone
@@ -122,7 +124,7 @@ class Message:
             for what, p in self.again
         ]
         lines += [
-            f"RECOVERED {what}, after {p.times} failures since commit {p.commit}{_link(p, ui_url)}"
+            f"RECOVERED {what}, after {p.times} failures {_since(p)}{_link(p, ui_url)}"
             for what, p in self.recovered
         ]
         if len(lines) > NAMED:
@@ -134,7 +136,13 @@ class Message:
 
 
 def _where(problem: Problem, ui_url: str) -> str:
-    return f"; since commit {problem.commit}{_link(problem, ui_url)}"
+    return f"; {_since(problem)}{_link(problem, ui_url)}"
+
+
+def _since(problem: Problem) -> str:
+    if problem.commit == NO_COMMIT:
+        return "in a tree that is not in git"
+    return f"since commit {problem.commit}"
 
 
 def _link(problem: Problem, ui_url: str) -> str:
@@ -217,11 +225,15 @@ def _commit(instance: dg.DagsterInstance, run: dg.DagsterRun, events: list[dg.Da
         for event in events
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
     ]
-    # A run without sources works on what the last one read.
-    latest = instance.get_latest_materialization_event(dg.AssetKey("raw_rust_fns"))
-    if latest is not None and latest.asset_materialization is not None:
-        read.append(latest.asset_materialization.metadata)
-    return next((str(one["commit"].value) for one in read if "commit" in one), "unknown")
+    known = [str(one["commit"].value) for one in read if "commit" in one]
+    return known[0] if known else _commit_read_last(instance)
+
+
+def _commit_read_last(instance: dg.DagsterInstance) -> str:
+    """The commit of the sources that the tables are made of."""
+    latest = instance.get_latest_materialization_event(raw_rust_fns.key)
+    made = latest.asset_materialization if latest is not None else None
+    return str(made.metadata["commit"].value) if made and "commit" in made.metadata else "unknown"
 
 
 def learn(told: Told, message: Message, run_id: str, seen: Outcome, now: float) -> None:
@@ -263,12 +275,7 @@ def overdue(instance: dg.DagsterInstance) -> Outcome:
             failed[subject] = Failure(severity, _age(instance, key))
         elif record.freshness_state == FreshnessState.PASS:
             held.add(subject)
-    commit = "unknown"
-    latest = instance.get_latest_materialization_event(dg.AssetKey("raw_rust_fns"))
-    if latest is not None and latest.asset_materialization is not None:
-        said = latest.asset_materialization.metadata.get("commit")
-        commit = str(said.value) if said is not None else commit
-    return Outcome(failed, frozenset(held), commit)
+    return Outcome(failed, frozenset(held), _commit_read_last(instance))
 
 
 def _age(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:

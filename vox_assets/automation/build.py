@@ -6,6 +6,7 @@ import sys
 
 import dagster as dg
 
+from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
 from vox_assets.engine.lake import Lake, TableMissingError
 from vox_assets.extract import git_commit
@@ -41,7 +42,7 @@ def _tags(settings: Settings, job_name: str) -> dict[str, str]:
     """The tags by which sensors and schedule know that everything is built already."""
     commit = git_commit(settings.source_dir)
     if job_name != "rebuild":
-        return {history.COMMIT_TAG: commit or history.NO_COMMIT}
+        return {history.COMMIT_TAG: commit or NO_COMMIT}
     digests = {name: found.digest for name, found in fingerprint.sources(settings).items()}
     digests["program"] = fingerprint.program()
     return history.build_tags(history.EVERYTHING, digests, commit)

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from vox_assets.assets.metadata import NO_COMMIT
+
 #: Run tag that says which sources a build covers: one of them by name, or everything.
 BUILD_TAG = "vox/build"
 EVERYTHING = "everything"
 #: Run tag that says at which commit the sources were.
 COMMIT_TAG = "vox/commit"
-NO_COMMIT = "not in git"
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

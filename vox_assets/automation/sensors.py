@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import BaseModel
 
+from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
 from vox_assets.automation.jobs import REBUILD_OF, rebuild
 from vox_assets.extract import SourceError, git_commit
@@ -123,7 +124,7 @@ def _observed(
 ) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=source,
-        metadata={"files": found.files, "commit": commit or history.NO_COMMIT},
+        metadata={"files": found.files, "commit": commit or NO_COMMIT},
         tags={DATA_VERSION_TAG: found.digest},
     )
 

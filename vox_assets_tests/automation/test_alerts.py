@@ -43,7 +43,7 @@ class Deployment:
         self.cursor = result.cursor or self.cursor
         return getattr(result.skip_reason, "skip_message", str(result.skip_reason))
 
-    def run(self, world: World, commit: str = "c0ffee1") -> dg.DagsterRun:
+    def run(self, world: World, commit: str | None = "c0ffee1") -> dg.DagsterRun:
         """A real run of one asset with three checks that do what `world` says."""
 
         @dg.asset
@@ -82,7 +82,9 @@ class Deployment:
             executor=dg.in_process_executor,
         )
         result = defs.resolve_job_def("rebuild").execute_in_process(
-            instance=self.instance, raise_on_error=False, tags={COMMIT_TAG: commit}
+            instance=self.instance,
+            raise_on_error=False,
+            tags={COMMIT_TAG: commit} if commit else {},
         )
         run = self.instance.get_run_by_id(result.run_id)
         assert run is not None
@@ -155,6 +157,17 @@ def test_no_row_and_no_secret_gets_into_a_message(
     assert "ValueError" in receiver.bodies()
     assert "secret_sauce" not in receiver.bodies()
     assert TOKEN not in receiver.bodies()
+
+
+def test_a_run_that_nobody_tagged_is_told_with_the_commit_of_the_tables(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.instance.report_runless_asset_event(
+        dg.AssetMaterialization("raw_rust_fns", metadata={"commit": "feed5ee"})
+    )
+    deployment.run({"faults": 3}, commit=None)
+    deployment.tick()
+    assert "since commit feed5ee" in receiver.bodies()
 
 
 def test_recovery_is_told_once_with_what_went_before(
