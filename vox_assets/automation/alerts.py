@@ -124,7 +124,7 @@ class Message:
             for what, p in self.again
         ]
         lines += [
-            f"RECOVERED {what}, after {p.times} failures {_since(p)}{_link(p, ui_url)}"
+            f"RECOVERED {what}; failures {_since(p)}: {p.times}{_link(p, ui_url)}"
             for what, p in self.recovered
         ]
         if len(lines) > NAMED:

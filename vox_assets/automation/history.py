@@ -77,3 +77,19 @@ def attempts(instance: dg.DagsterInstance, digests: Mapping[str, str]) -> Sequen
     """Builds of exactly this content, newest first."""
     tags = {digest_tag(source): digest for source, digest in digests.items()}
     return instance.get_runs(dg.RunsFilter(tags=tags), limit=_BUILDS_OF_ONE_CONTENT)
+
+
+def blocked_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    """Blocking checks that failed in a run: the same rows would fail them again."""
+    evaluations = [
+        record.event_log_entry.dagster_event.asset_check_evaluation_data
+        for record in instance.get_records_for_run(
+            run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ).records
+        if record.event_log_entry.dagster_event is not None
+    ]
+    return sorted(
+        one.asset_check_key.to_user_string()
+        for one in evaluations
+        if one.blocking and not one.passed and one.severity == dg.AssetCheckSeverity.ERROR
+    )

@@ -95,11 +95,9 @@ def _build(
     job = REBUILD_OF[source] if alone else rebuild
     wanted = {name: digests[name] for name in changed}
     tried = history.attempts(instance, wanted)
-    last = history.last_build(instance, source)
-    # What failed before another content was built is no reason to give up on this one.
-    repeated = last is not None and last.dagster_run.run_id in {run.run_id for run in tried}
-    if repeated and len(tried) >= ATTEMPTS and _all_failed(tried[:ATTEMPTS]):
-        return None, f"failed {ATTEMPTS} times: mend {' or '.join(changed)}, or launch {job.name}"
+    given_up = _given_up(instance, source, tried)
+    if given_up is not None:
+        return None, f"{given_up}: mend {' or '.join(changed)}, or launch {job.name}"
     return (
         dg.RunRequest(
             # A run key is never launched twice, so each attempt has its own.
@@ -115,8 +113,19 @@ def _build(
     )
 
 
-def _all_failed(runs: Sequence[dg.DagsterRun]) -> bool:
-    return all(run.status != dg.DagsterRunStatus.SUCCESS for run in runs)
+def _given_up(
+    instance: dg.DagsterInstance, source: str, tried: Sequence[dg.DagsterRun]
+) -> str | None:
+    """Why this content is not built again after the builds of it in `tried`, newest first."""
+    last = history.last_build(instance, source)
+    if not tried or last is None or last.dagster_run.run_id != tried[0].run_id:
+        # Another content was built since: what failed before is no reason to give up on this one.
+        return None
+    refused = history.blocked_by(instance, tried[0])
+    if refused:
+        return f"refused by {', '.join(refused)}"
+    failed = all(run.status != dg.DagsterRunStatus.SUCCESS for run in tried[:ATTEMPTS])
+    return f"failed {ATTEMPTS} times" if failed and len(tried) >= ATTEMPTS else None
 
 
 def _observed(

@@ -184,7 +184,7 @@ def test_recovery_is_told_once_with_what_went_before(
     assert len(receiver.mails) == 2
     assert receiver.mails[1]["type"] == "success"
     assert receiver.mails[1]["message"] == (
-        "RECOVERED check training_mix:lane_policy, after 2 failures since commit bad; "
+        "RECOVERED check training_mix:lane_policy; failures since commit bad: 2; "
         f"http://ui.example/runs/{mended.run_id}"
     )
 

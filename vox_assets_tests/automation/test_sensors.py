@@ -178,6 +178,35 @@ def test_a_failed_run_is_tried_again_and_then_left_to_people(deployment: Deploym
     assert f"failed {ATTEMPTS} times" in deployment.reasons["crates"]
 
 
+def test_a_run_that_a_blocking_check_ended_is_not_repeated(
+    deployment: Deployment, tree: Path
+) -> None:
+    @dg.asset
+    def training_mix() -> int:
+        return 1
+
+    @dg.asset_check(asset=training_mix, blocking=True)
+    def lane_policy() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    [request] = deployment.rest()
+    # A real run, because the verdict is read off its events.
+    defs = dg.Definitions(
+        assets=[training_mix],
+        asset_checks=[lane_policy],
+        jobs=[dg.define_asset_job("rebuild")],
+        executor=dg.in_process_executor,
+    )
+    result = defs.resolve_job_def("rebuild").execute_in_process(
+        instance=deployment.instance, raise_on_error=False, tags=request.tags
+    )
+    assert not result.success
+    assert deployment.tick() == []
+    assert "refused by training_mix:lane_policy" in deployment.reasons["crates"]
+    edit(tree, "crates/a/src/lib.rs", "fn mended() {}")
+    assert len(deployment.rest()) == 1
+
+
 def test_a_mended_source_is_built_after_failures(deployment: Deployment, tree: Path) -> None:
     deployment.tick()
     for _ in range(ATTEMPTS):
