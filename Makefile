@@ -37,7 +37,8 @@ $(READY): pyproject.toml constraints.txt
 
 instance: $(READY)
 	@mkdir -p $(DAGSTER_HOME)
-	@cat dagster.yaml $(if $(DAGSTER_POSTGRES_URL),deploy/postgres.yaml) > $(DAGSTER_HOME)/dagster.yaml
+	@cat dagster.yaml $(if $(DAGSTER_POSTGRES_URL),deploy/postgres.yaml) > $(DAGSTER_HOME)/dagster.yaml.$$$$ \
+	  && mv $(DAGSTER_HOME)/dagster.yaml.$$$$ $(DAGSTER_HOME)/dagster.yaml
 
 demo: instance
 	env -u VOX_SOURCE_DIR -u VOX_PROFILE $(BIN)/vox-assets build rebuild
