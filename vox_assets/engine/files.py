@@ -84,7 +84,7 @@ def exclusive(lock: Path, say: Callable[[str], None] | None = None) -> Iterator[
     `say` is told when there is somebody to wait for.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as handle:
+    with _opened(lock) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -98,9 +98,19 @@ def is_held(lock: Path) -> bool:
     """Whether some process is inside `exclusive(lock)` at this moment."""
     if not lock.exists():
         return False
-    with lock.open("a") as handle:
+    with _opened(lock) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
+
+
+@contextmanager
+def _opened(lock: Path) -> Iterator[int]:
+    # Not for writing: a lock must not keep its disk from being unmounted or write-protected.
+    handle = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        yield handle
+    finally:
+        os.close(handle)

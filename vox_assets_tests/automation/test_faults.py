@@ -47,16 +47,17 @@ class Place:
     tree: Path
     data: Path
     profile: str
+    #: Dagster's own storage: off the disk that is filled, so that the build can say what happened.
+    home: Path
 
     def start(self) -> subprocess.Popen[str]:
         """A build in a process group of its own."""
-        home = self.data / "dagster"
-        home.mkdir(exist_ok=True)
+        self.home.mkdir(exist_ok=True)
         return subprocess.Popen(
             [sys.executable, "-m", "vox_assets.cli", "build", "corpus"],
             env={
                 **os.environ,
-                "DAGSTER_HOME": str(home),
+                "DAGSTER_HOME": str(self.home),
                 "VOX_SOURCE_DIR": str(self.tree),
                 "VOX_DATA_DIR": str(self.data),
                 "VOX_PROFILE": self.profile,
@@ -108,7 +109,8 @@ def known(
     root = tmp_path_factory.mktemp("known")
     shutil.copytree(small_tree, root / "tree")
     shutil.copytree(model_dir, root / "data" / "cache")
-    place = Place(root / "tree", root / "data", write_profile(root / "quick.yaml", **QUICK))
+    profile = write_profile(root / "quick.yaml", **QUICK)
+    place = Place(root / "tree", root / "data", profile, root / "home")
     code, said = place.build()
     assert code == 0, said
     before = place.tables()
@@ -118,7 +120,7 @@ def known(
             "pub fn doubled(count: u64) -> u64 {\n    let twice = count.saturating_mul(2);\n"
             "    twice\n}\n"
         )
-    ahead = Place(place.tree, root / "ahead", place.profile)
+    ahead = Place(place.tree, root / "ahead", place.profile, root / "home")
     shutil.copytree(place.data, ahead.data)
     started = time.monotonic()
     code, said = ahead.build()
@@ -132,7 +134,7 @@ def known(
 def place(known: Known, tmp_path: Path) -> Place:
     """A copy of the good build, to be spoilt."""
     shutil.copytree(known.place.data, tmp_path / "data")
-    return Place(known.place.tree, tmp_path / "data", known.place.profile)
+    return Place(known.place.tree, tmp_path / "data", known.place.profile, tmp_path / "home")
 
 
 def assert_next_build_succeeds(known: Known, place: Place) -> None:
@@ -174,7 +176,7 @@ def small_disk(known: Known, tmp_path: Path) -> Iterator[Place]:
         pytest.skip("this user may not mount: run as root to fill a disk of one's own")
     try:
         shutil.copytree(known.place.data, root / "data")
-        yield Place(known.place.tree, root / "data", known.place.profile)
+        yield Place(known.place.tree, root / "data", known.place.profile, tmp_path / "home")
     finally:
         subprocess.run(["umount", "--lazy", str(root)], check=True)
 
@@ -221,7 +223,7 @@ def test_a_disk_that_turns_read_only_ends_the_build_and_nothing_else(
     root = small_disk.data.parent
     process = small_disk.start()
     time.sleep(random.Random(SEED).uniform(0.3, 0.7) * known.seconds)
-    # The system refuses while a file is open for writing, and SQLite opens one now and then.
+    # The system refuses while a file is open for writing, as one is now and then.
     os.killpg(process.pid, signal.SIGSTOP)
     protected = mount(root, "-o", "remount,ro")
     os.killpg(process.pid, signal.SIGCONT)
