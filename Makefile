@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # Models come from packages or from the directory that is named: nothing is looked up on a hub.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test test-slow bench bench-train dev build corpus lint constraints instance
+.PHONY: help setup demo test test-slow bench bench-train dev build corpus lint audit constraints instance
 
 help:
 	@echo "make demo      set up, build everything on the bundled workspace, show what came out"
@@ -24,6 +24,7 @@ help:
 	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
 	@echo "make bench     time stages against their peers; make bench-train trains against TRL"
 	@echo "make lint      format, lint and type-check"
+	@echo "make audit     known faults of the pinned packages, and their licences"
 
 setup: $(READY)
 
@@ -36,7 +37,8 @@ $(READY): pyproject.toml constraints.txt
 
 instance: $(READY)
 	@mkdir -p $(DAGSTER_HOME)
-	@cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+	@cat dagster.yaml $(if $(DAGSTER_POSTGRES_URL),deploy/postgres.yaml) > $(DAGSTER_HOME)/dagster.yaml.$$$$ \
+	  && mv $(DAGSTER_HOME)/dagster.yaml.$$$$ $(DAGSTER_HOME)/dagster.yaml
 
 demo: instance
 	env -u VOX_SOURCE_DIR -u VOX_PROFILE $(BIN)/vox-assets build rebuild
@@ -67,7 +69,13 @@ lint: $(READY)
 	$(BIN)/ruff check vox_assets vox_assets_tests benchmarks
 	$(BIN)/mypy
 
+# Asks the public advisory database; the licences need no network.
+audit: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/pip-licenses --from=mixed --order=license --format=plain
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 # Needs uv, which no other target does.
 constraints:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate \
+	uv pip compile pyproject.toml --extra dev --extra postgres --extra audit --universal --python-version 3.11 --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.new.txt

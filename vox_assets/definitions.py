@@ -33,7 +33,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         "models": Models(settings),
         "front_end": front_end(settings),
         "notifier": Notifier(settings.alert_urls),
-        "io_manager": lake_io_manager(settings.lake_uri),
+        "io_manager": lake_io_manager(settings),
         "pipes": dg.PipesSubprocessClient(),
         **overrides,
     }
@@ -47,7 +47,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         asset_checks=[*source_checks.CHECKS, *corpus_checks.CHECKS, *adapter_checks.CHECKS],
         jobs=jobs.JOBS,
         schedules=[schedules.nightly_schedule(settings.timezone)],
-        sensors=[*sensors.SENSORS, *alerts.SENSORS],
+        sensors=[*sensors.SENSORS, *alerts.alert_sensors(settings.alert_urls)],
         resources=resources,
         # One process for a run: the models are loaded once, and training, which may run out of
         # memory, is a process of its own in any case.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from vox_assets.engine.models import LocalModel, resolve_base_model, resolve_embedding_model
 from vox_assets.rows import Pair, turns
+
+SAMPLE = Path("data/sample_workspace")
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +27,17 @@ def base_model(model_dir: Path) -> LocalModel:
 @pytest.fixture(scope="session")
 def embedding_model() -> LocalModel:
     return resolve_embedding_model(None)
+
+
+@pytest.fixture(scope="session")
+def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two crates, one part of the documentation, and the programs that it includes."""
+    root = tmp_path_factory.mktemp("tree")
+    for crate in ("vox-units", "vox-mcp-tools"):
+        shutil.copytree(SAMPLE / "crates" / crate, root / "crates" / crate)
+    shutil.copytree(SAMPLE / "docs" / "src" / "cookbook", root / "docs" / "src" / "cookbook")
+    shutil.copytree(SAMPLE / "examples", root / "examples")
+    return root
 
 
 def make_pair(prompt: str, response: str, **changes: object) -> Pair:

@@ -8,6 +8,8 @@ import sys
 import dagster as dg
 import pytest
 
+from vox_assets.assets.adapter import BLOCKING_CHECKS
+from vox_assets.automation.alerts import FRESH
 from vox_assets.definitions import build_defs
 from vox_assets.resources.settings import load_settings
 
@@ -110,6 +112,39 @@ def test_the_nightly_run_builds_everything_at_two(defs: dg.Definitions) -> None:
     schedule = defs.resolve_schedule_def("nightly")
     assert schedule.cron_schedule == "0 2 * * *"
     assert schedule.job_name == "rebuild"
+
+
+def test_the_adapter_asks_for_every_blocking_check(defs: dg.Definitions) -> None:
+    asked = {(key.asset_key.to_user_string(), key.name) for key in BLOCKING_CHECKS}
+    assert asked == BLOCKING
+
+
+def test_corpus_and_adapter_have_freshness_policies_that_alerts_follow(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    fresh = {name for name, spec in specs.items() if spec.freshness_policy is not None}
+    assert fresh == {"training_mix", "qlora_adapter"} == {key.to_user_string() for key in FRESH}
+
+
+def test_every_sensor_and_the_schedule_run_from_the_start(defs: dg.Definitions) -> None:
+    sensors = {sensor.name: sensor for sensor in defs.sensors or ()}
+    assert set(sensors) == {
+        "crates_changed",
+        "docs_changed",
+        "profile_changed",
+        "alert_channel_1",
+    }
+    assert {sensor.default_status.value for sensor in sensors.values()} == {"RUNNING"}
+    assert defs.resolve_schedule_def("nightly").default_status.value == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("job", "assets"),
+    [("retrain", {"qlora_adapter", "adapter_eval"}), ("evaluate", {"adapter_eval"})],
+)
+def test_a_part_can_be_built_alone(defs: dg.Definitions, job: str, assets: set[str]) -> None:
+    keys = defs.resolve_job_def(job).asset_layer.executable_asset_keys
+    assert {key.to_user_string() for key in keys} == assets
 
 
 def test_loading_imports_neither_torch_nor_transformers() -> None:

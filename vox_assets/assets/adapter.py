@@ -8,9 +8,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 from dagster._core.errors import DagsterPipesExecutionError
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from vox_assets.assets.corpus import mix_policy
-from vox_assets.assets.metadata import OWNERS, picture, table
+from vox_assets.assets.metadata import FRESHNESS, OWNERS, picture, table
 from vox_assets.assets.report import write_report
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.files import atomic_file
@@ -58,6 +59,16 @@ RECORDED_TABLES = (
     "training_mix",
 )
 
+#: Checks that must hold before anything is trained, in the order of the graph.
+BLOCKING_CHECKS = (
+    dg.AssetCheckKey(dg.AssetKey("scored_corpus"), "minimum_size"),
+    *(dg.AssetCheckKey(dg.AssetKey("training_mix"), name) for name in gates.GATES),
+)
+_VERDICTS = {
+    AssetCheckExecutionRecordStatus.SUCCEEDED,
+    AssetCheckExecutionRecordStatus.FAILED,
+}
+
 
 class TrainingOptions(dg.Config):
     """What one run may decide for itself."""
@@ -75,6 +86,7 @@ class TrainingOptions(dg.Config):
     owners=OWNERS,
     code_version="1",
     pool=GPU_POOL,
+    freshness_policy=FRESHNESS,
 )
 def qlora_adapter(
     context: dg.AssetExecutionContext,
@@ -87,9 +99,9 @@ def qlora_adapter(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """A QLoRA adapter of the base model, trained on the mix when every gate lets it through."""
     profile = mix_policy(settings, lake)
-    refused = gates.refusals(training_mix, profile)
+    # Asked here as well, because a blocking check protects only the runs that include it.
+    refused = [*failed_checks(context.instance), *gates.refusals(training_mix, profile)]
     if refused:
-        # Asked here as well, because a blocking check protects only the runs that include it.
         raise dg.Failure(
             description="; ".join(refused), metadata={"refused": refused}, allow_retries=False
         )
@@ -150,6 +162,23 @@ def qlora_adapter(
         },
         data_version=dg.DataVersion(spec.digest),
     )
+
+
+def failed_checks(instance: dg.DagsterInstance) -> list[str]:
+    """Blocking checks of the corpus whose last verdict was a failure, one line each.
+
+    The gates look at the mix that is there. When the corpus before it was refused, that is the mix
+    of an older corpus, which would pass them.
+    """
+    refused = []
+    for key in BLOCKING_CHECKS:
+        history = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=1, status=_VERDICTS
+        )
+        if history and history[0].status == AssetCheckExecutionRecordStatus.FAILED:
+            name, run_id = key.to_user_string(), history[0].run_id
+            refused.append(f"{name} failed in run {run_id}: mend the corpus and build it again")
+    return refused
 
 
 def launch(

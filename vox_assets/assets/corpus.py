@@ -5,7 +5,14 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.metadata import OWNERS, corpus_metadata, drop_metadata, table
+from vox_assets.assets.metadata import (
+    FRESHNESS,
+    OWNERS,
+    corpus_metadata,
+    drop_metadata,
+    lineage,
+    table,
+)
 from vox_assets.curate.audit import costliest, survival
 from vox_assets.curate.dedup import answers, deduplicate, similar_rows
 from vox_assets.curate.embedding import embed
@@ -70,6 +77,15 @@ def deduped_corpus(
         metadata={
             **corpus_metadata(result.survivors),
             **drop_metadata(result.drops),
+            **lineage(
+                result.survivors.columns,
+                {
+                    "raw_rust_fns": raw_rust_fns.columns,
+                    "doc_qa_pairs": doc_qa_pairs.columns,
+                    "synthetic_pairs": synthetic_pairs.columns,
+                },
+                ("response",),
+            ),
             "rows_in": rows.height,
             "largest_cluster": max(result.survivors["cluster_size"].to_list(), default=0),
             "embedding_model": models.embedder.fingerprint,
@@ -119,6 +135,9 @@ def scored_corpus(
         metadata={
             **corpus_metadata(scored),
             **drop_metadata(dropped),
+            **lineage(
+                scored.columns, {"deduped_corpus": deduped_corpus.columns}, ("prompt", "response")
+            ),
             **{f"kept/{lane}": n for lane, n in kept.group_by("lane").len().sort("lane").rows()},
             "before_and_after": table(survival(scored)),
             "costliest_features": table(costliest(scored)),
@@ -160,6 +179,7 @@ def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
     kinds={"polars", "deltalake"},
     owners=OWNERS,
     code_version="1",
+    freshness_policy=FRESHNESS,
 )
 def training_mix(
     context: dg.AssetExecutionContext,
@@ -194,6 +214,11 @@ def training_mix(
         metadata={
             **corpus_metadata(mix.rows),
             **drop_metadata(drops),
+            **lineage(
+                mix.rows.columns,
+                {"scored_corpus": scored_corpus.columns},
+                ("source_path", "parents"),
+            ),
             **{f"rows/{split}": count for split, count in sorted(counts.items())},
             **{f"tokens/{split}": count for split, count in sorted(tokens.items())},
         },

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -13,7 +16,17 @@ from vox_assets.training.report import Figure as Picture
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
 REASONS_SHOWN = 10
+#: Stands where a commit would, for a tree that git does not track.
+NO_COMMIT = "not in git"
 OWNERS = ["team:vox-maintainers"]
+
+# The nightly run builds at least once a week, even when nothing has changed; half a day later it
+# is worth a look, and a day later a failed night has not been made good.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(days=7, hours=12), fail_window=timedelta(days=8)
+)
+
+_PICTURE = re.compile(r'<img alt="([^"]*)" src="(data:image/[^"]+)"')
 
 
 def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:
@@ -69,6 +82,32 @@ def table(frame: pl.DataFrame) -> dg.MetadataValue:
 def picture(figure: Picture) -> dg.MetadataValue:
     """A picture that the UI shows beside the asset."""
     return dg.MetadataValue.md(f"![{figure.caption}]({figure.source})")
+
+
+def lineage(
+    columns: Sequence[str], parents: Mapping[str, Collection[str]], made_from: Sequence[str]
+) -> dict[str, Any]:
+    """Column lineage of a table; `parents` maps each table it is made of to that one's columns.
+
+    A column that a parent has too is passed on from there; one that no parent has, such as a
+    score, is made from the columns `made_from` of every parent.
+    """
+
+    def sources(column: str) -> list[dg.TableColumnDep]:
+        having = [parent for parent, theirs in parents.items() if column in theirs]
+        pairs = [(parent, column) for parent in having] or [
+            (parent, name) for parent in parents for name in made_from
+        ]
+        return [dg.TableColumnDep(asset_key=parent, column_name=name) for parent, name in pairs]
+
+    deps = {column: sources(column) for column in columns}
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
+
+
+def pictures(report: str) -> dg.MetadataValue:
+    """The plots of an HTML report, as Markdown: the UI shows the ones that the report has."""
+    found = _PICTURE.findall(report)
+    return dg.MetadataValue.md("\n\n".join(f"![{label}]({data})" for label, data in found))
 
 
 def _cell(value: object) -> str | int | float | bool | None:

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.metadata import OWNERS, table
+from vox_assets.assets.metadata import OWNERS, lineage, pictures, table
 from vox_assets.assets.report import write_report
 from vox_assets.curate.ledger import build_ledger, funnel
 from vox_assets.engine.lake import Lake
@@ -48,7 +48,15 @@ def row_ledger(
         .len("rows")
         .sort("source_asset", "fate", "stage")
     )
-    return dg.MaterializeResult(value=ledger, metadata={"fates": table(fates)})
+    born = dict.fromkeys(("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs"), ("pair_id",))
+    ends = {"scored_corpus": (), "training_mix": ()}
+    return dg.MaterializeResult(
+        value=ledger,
+        metadata={
+            "fates": table(fates),
+            **lineage(ledger.columns, {**born, **ends}, ("pair_id",)),
+        },
+    )
 
 
 @dg.asset(
@@ -89,6 +97,7 @@ def corpus_card(
         value=steps,
         metadata={
             "funnel": table(steps),
+            "plots": pictures(path.read_text(encoding="utf-8")),
             "report": dg.MetadataValue.path(str(path)),
             "exports": dg.MetadataValue.path(str(settings.exports_dir)),
         },

@@ -6,10 +6,12 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.assets.metadata import (
+    NO_COMMIT,
     OWNERS,
     corpus_metadata,
     drop_metadata,
     drop_reasons,
+    lineage,
     table,
 )
 from vox_assets.curate.answers import drop_refused
@@ -56,13 +58,9 @@ def raw_rust_fns(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Instruction pairs from functions and documented types of library code."""
-    found = extract_rust(
-        settings.source_dir,
-        settings.profile,
-        commit=git_commit(settings.source_dir),
-        log=context.log.info,
-    )
-    return _source_result(context, lake, found)
+    commit = git_commit(settings.source_dir)
+    found = extract_rust(settings.source_dir, settings.profile, commit=commit, log=context.log.info)
+    return _source_result(context, lake, found, commit)
 
 
 @dg.asset(
@@ -79,14 +77,15 @@ def doc_qa_pairs(
     front_end: dg.ResourceParam[FrontEnd],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Code rows from Vox fences and prose rows from the sections of eligible pages."""
+    commit = git_commit(settings.source_dir)
     found = extract_docs(
         settings.source_dir,
         settings.profile,
-        commit=git_commit(settings.source_dir),
+        commit=commit,
         check_vox=one_by_one(front_end),
         log=context.log.info,
     )
-    return _source_result(context, lake, found, front_end=front_end.name)
+    return _source_result(context, lake, found, commit, front_end=front_end.name)
 
 
 @dg.asset(
@@ -145,6 +144,10 @@ def synthetic_pairs(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            # Rows are new; what they are made from is the answers of live rows.
+            **lineage(
+                rows.columns, {"raw_rust_fns": (), "doc_qa_pairs": ()}, ("prompt", "response")
+            ),
             "front_end": front_end.name,
             **told,
             "tokens_trimmed": dict(saved),
@@ -167,7 +170,11 @@ def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
 
 
 def _source_result(
-    context: dg.AssetExecutionContext, lake: Lake, found: Extraction, **told: str
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    found: Extraction,
+    commit: str | None,
+    **told: str,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     asset = context.asset_key.to_user_string()
     rows, repeated, saved = trim_rows(found.rows, asset)
@@ -182,6 +189,7 @@ def _source_result(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
+            "commit": commit or NO_COMMIT,
             **told,
             "files": table(found.files.group_by("status").len("files").sort("status")),
             "tokens_trimmed": dict(saved),

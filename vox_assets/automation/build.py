@@ -6,7 +6,10 @@ import sys
 
 import dagster as dg
 
+from vox_assets.assets.metadata import NO_COMMIT
+from vox_assets.automation import fingerprint, history
 from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.extract import git_commit
 from vox_assets.resources.settings import Settings, load_settings
 
 
@@ -23,6 +26,7 @@ def build(job_name: str) -> int:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
+            tags=_tags(settings, job_name),
             # Dagster tells of every event at debug level; the story is told at info.
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
@@ -32,6 +36,16 @@ def build(job_name: str) -> int:
         for event in result.get_step_failure_events():
             print(f"FAILED {event.step_key}: {_said(event)}", file=sys.stderr)
     return 0 if result.success else 1
+
+
+def _tags(settings: Settings, job_name: str) -> dict[str, str]:
+    """The tags by which sensors and schedule know that everything is built already."""
+    commit = git_commit(settings.source_dir)
+    if job_name != "rebuild":
+        return {history.COMMIT_TAG: commit or NO_COMMIT}
+    digests = {name: found.digest for name, found in fingerprint.sources(settings).items()}
+    digests["program"] = fingerprint.program()
+    return history.build_tags(history.EVERYTHING, digests, commit)
 
 
 def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:

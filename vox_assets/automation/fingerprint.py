@@ -1,14 +1,22 @@
-"""What a source folder holds, as one digest: the data version of `crates` and `docs`."""
+"""What a build is made from, as digests: sources, policy and program.
+
+Pure functions of files and settings. What has been built from them is `history`'s business.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Folders whose content no asset reads: builds and checkouts write there all the time.
-IGNORED_FOLDERS = frozenset({"target", "node_modules", ".git"})
+import vox_assets
+from vox_assets import profiles
+from vox_assets.extract import mdbook, source_tree
+from vox_assets.resources.settings import Settings
+
+#: What is watched all day. A change of one of them is reason enough to build.
+WATCHED = ("crates", "docs", "profile")
 
 
 @dataclass(frozen=True)
@@ -19,27 +27,91 @@ class Fingerprint:
     files: int
 
 
-def fingerprint(folder: Path) -> Fingerprint:
-    """Fingerprint every file below `folder`, in the order of the paths.
+def sources(settings: Settings) -> dict[str, Fingerprint]:
+    """Fingerprints of what `WATCHED` names, in its order.
 
-    Content counts and times do not, so that a fresh checkout of the same tree is the same. Links
-    are not followed. A file that vanishes or cannot be read counts as empty: the next tick sees
-    it as it is then.
+    Raises SourceError when a source folder is missing and ProfileError when the profile does not
+    load: in both cases nothing could be built.
     """
+    root = settings.source_dir
+    policy = profiles.load(settings.profile_reference).digest
+    models = f"{settings.base_model}\0{settings.embedding_model}"
+    return {
+        "crates": crates(root),
+        "docs": docs(root),
+        "profile": Fingerprint(_digest([("profile", f"{policy}\0{models}".encode())]), 1),
+    }
+
+
+def crates(root: Path) -> Fingerprint:
+    """Every file below `crates/` that extraction reads. Raises SourceError.
+
+    The bytes are read whether or not the tree is in git: git leaves out what `.gitignore` names
+    and extraction does not, and asking it about a working tree lets that tree's own configuration
+    start programs. Times do not count, so that a fresh checkout of the same tree is the same.
+    """
+    return _of(source_tree.walk(root, "crates", "Rust sources"))
+
+
+def docs(root: Path) -> Fingerprint:
+    """Every file below `docs/src/`, and the files elsewhere that its pages include."""
+    pages = source_tree.walk(root, "docs/src", "mdBook pages")
+    return _of([*pages, *_included(root, pages)])
+
+
+def program() -> str:
+    """Digest of this package's own files: tonight's build by another program is another build."""
+    folder = Path(vox_assets.__file__).parent
+    files = sorted(path for path in folder.rglob("*") if path.suffix not in ("", ".pyc"))
+    return _digest((str(path.relative_to(folder)), path.read_bytes()) for path in files)
+
+
+def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:
+    contents = [(file.path, _content(file)) for file in files]
+    return Fingerprint(_digest(contents), len(contents))
+
+
+def _content(file: source_tree.SourceFile) -> bytes:
+    """A file's bytes; of one that is not read, why not: that decides its place in the account."""
+    if file.refused is not None:
+        return "\0".join(file.refused).encode()
+    try:
+        return file.location.read_bytes()
+    except OSError:
+        # It vanished while the tree was walked: the next tick sees the tree as it is then.
+        return b""
+
+
+def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    files = 0
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in IGNORED_FOLDERS)
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.is_symlink():
-                continue
-            try:
-                content = path.read_bytes()
-            except OSError:
-                content = b""
-            files += 1
-            relative = os.path.relpath(path, folder).encode("utf-8", "surrogateescape")
-            digest.update(len(relative).to_bytes(4, "big") + relative)
-            digest.update(hashlib.blake2b(content, digest_size=16).digest())
-    return Fingerprint(digest.hexdigest(), files)
+    for name, content in parts:
+        encoded = name.encode("utf-8", "surrogateescape")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        digest.update(hashlib.blake2b(content, digest_size=16).digest())
+    return digest.hexdigest()
+
+
+def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[source_tree.SourceFile]:
+    """Files outside the pages' folder that their includes lead to, sorted by path."""
+    real_root = root.resolve()
+    found: dict[str, source_tree.SourceFile] = {}
+
+    def read(path: str) -> str:
+        try:
+            location = (real_root / path).resolve(strict=True)
+            if not location.is_relative_to(real_root):
+                raise mdbook.IncludeError("leads out of the source root")
+            found[path] = source_tree.regular_file(path, location)
+            if found[path].refused is not None:
+                raise mdbook.IncludeError("is not read")
+            return source_tree.read(found[path])
+        except (OSError, RuntimeError, ValueError, source_tree.UnreadableError) as error:
+            raise mdbook.IncludeError("no such file") from error
+
+    for page in pages:
+        if page.refused is not None or not page.path.endswith(".md"):
+            continue
+        content = _content(page)
+        if b"{{" in content:
+            mdbook.Includes(page.path, read).expand(content.decode("utf-8", "replace"))
+    return [found[path] for path in sorted(found) if not path.startswith("docs/src/")]

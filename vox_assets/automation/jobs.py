@@ -1,9 +1,10 @@
-"""The jobs: everything, the corpus alone, and what depends on one changed source."""
+"""The jobs: everything, the corpus or the adapter alone, and what depends on one source."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+from vox_assets.assets.adapter import adapter_eval, qlora_adapter
 from vox_assets.assets.records import corpus_card, row_ledger
 
 #: On demand alone, one run per arm: no rebuild trains them.
@@ -22,6 +23,19 @@ corpus = dg.define_asset_job(
     description="The corpus, its exports and its ledger; nothing is trained.",
 )
 
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.assets(qlora_adapter, adapter_eval),
+    description="An adapter of the corpus as it is, with the rank of the policy table or, in the "
+    "run's config, another one; refused when the corpus failed its checks.",
+)
+
+evaluate = dg.define_asset_job(
+    "evaluate",
+    selection=dg.AssetSelection.assets(adapter_eval),
+    description="The adapter as it is against its base, once more.",
+)
+
 #: Source asset -> the job that rebuilds what depends on it.
 REBUILD_OF = {
     source: dg.define_asset_job(
@@ -38,4 +52,4 @@ ablate = dg.define_asset_job(
     description="One arm of the ablation per partition, at equal tokens and seed.",
 )
 
-JOBS = [rebuild, corpus, ablate, *REBUILD_OF.values()]
+JOBS = [rebuild, corpus, retrain, evaluate, ablate, *REBUILD_OF.values()]

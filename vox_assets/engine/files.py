@@ -1,12 +1,13 @@
-"""Writing files so that a reader sees the old content or the new, never a part."""
+"""Writing files so that a reader sees the old content or the new, and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,3 +75,42 @@ def atomic_directory(target: Path) -> Iterator[Path]:
             work.replace(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def exclusive(lock: Path, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold `lock` for the block, after whoever holds it now; the system frees it with its holder.
+
+    `say` is told when there is somebody to wait for.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with _opened(lock) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if say is not None:
+                say(f"waiting for the build that holds {lock}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process is inside `exclusive(lock)` at this moment."""
+    if not lock.exists():
+        return False
+    with _opened(lock) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def _opened(lock: Path) -> Iterator[int]:
+    # Not for writing: a lock must not keep its disk from being unmounted or write-protected.
+    handle = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,7 +1,9 @@
 """Where tables are and how they are read: one Delta table per asset, one version per build.
 
-The main table of an asset is written by its IO manager. An asset's accounts (files read, items
-dropped, mutants scored) are Delta tables too, below `_accounts`, written by the asset itself.
+The main table of an asset is written through its IO manager. An asset's accounts (files read,
+items dropped, mutants scored) are Delta tables too, below `_accounts`, written by the asset itself.
+An object store's credentials and address come from the environment, under the names that delta-rs
+and polars share (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
 """
 
 from __future__ import annotations
@@ -44,13 +46,17 @@ class Lake:
         except TableNotFoundError:
             raise TableMissingError(f"{asset} is not built yet: no table at {uri}") from None
 
+    def write(self, asset: str, frame: pl.DataFrame) -> None:
+        """Replace a table and, where it changed, its schema; readers see the old or the new."""
+        _write(self.uri(asset), frame)
+
     def write_account(self, asset: str, account: str, frame: pl.DataFrame) -> None:
         """Replace an account; readers see the old or the new."""
-        frame.write_delta(
-            self.account_uri(asset, account),
-            mode="overwrite",
-            delta_write_options={"schema_mode": "overwrite"},
-        )
+        _write(self.account_uri(asset, account), frame)
+
+
+def _write(uri: str, frame: pl.DataFrame) -> None:
+    frame.write_delta(uri, mode="overwrite", delta_write_options={"schema_mode": "overwrite"})
 
 
 def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import dagster as dg
 import polars as pl
-from dagster_polars import PolarsDeltaIOManager
 from dagster_polars.io_managers.utils import get_metadata_schema
 
+from vox_assets.engine.lake import Lake
 
-class LakeIOManager(PolarsDeltaIOManager):
-    """dagster-polars' Delta IO manager, without its file ending and its statistics.
 
-    Those compute minima and maxima over text and put whole rows into the event log; what a
-    maintainer wants to see of a table, the asset itself attaches.
+class LakeIOManager(dg.IOManager):
+    """Hands tables from asset to asset through the lake.
+
+    The one of dagster-polars computes minima and maxima over text, puts whole rows into the event
+    log and needs a second client for object stores; what a maintainer wants to see of a table, the
+    asset itself attaches.
     """
 
-    extension: ClassVar[str] = ""  # type: ignore[misc]
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
 
-    def get_metadata(
-        self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame | None
-    ) -> dict[str, Any]:
-        if not isinstance(obj, pl.DataFrame):
-            return super().get_metadata(context, obj)
-        return {
-            "dagster/column_schema": get_metadata_schema(obj),
-            "dagster/row_count": dg.MetadataValue.int(obj.height),
-            "size_mib": dg.MetadataValue.float(round(obj.estimated_size("mb"), 2)),
-        }
+    def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
+        name = context.asset_key.to_user_string()
+        self.lake.write(name, obj)
+        context.add_output_metadata(
+            {
+                "dagster/column_schema": get_metadata_schema(obj),
+                "dagster/row_count": dg.MetadataValue.int(obj.height),
+                "dagster/uri": self.lake.uri(name),
+                "version": self.lake.version(name),
+                "size_mib": dg.MetadataValue.float(round(obj.estimated_size("mb"), 2)),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> pl.DataFrame:
+        return self.lake.read(context.asset_key.to_user_string())

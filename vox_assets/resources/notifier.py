@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from typing import Literal
+
+Tone = Literal["failure", "warning", "success"]
+
+
+class DeliveryError(RuntimeError):
+    """A message that its channel did not take; names the channel by its place, never by its URL."""
 
 
 @dataclass(frozen=True)
 class Notifier:
-    """Sends one message to every URL. The URLs may hold tokens and are never shown."""
+    """Sends messages to channels. Their URLs may hold tokens and are never shown."""
 
     urls: tuple[str, ...]
 
-    def send(self, title: str, body: str) -> str:
-        """Deliver; returns one line that says what became of it. Never raises."""
-        if not self.urls:
-            return "no alert sent: VOX_ALERT_URLS is not set"
+    def send(self, channel: int, title: str, body: str, tone: Tone) -> None:
+        """Deliver to the channel at place `channel`, counted from 1. Raises DeliveryError."""
         import apprise
 
-        channel = apprise.Apprise()
-        accepted = [channel.add(url) for url in self.urls]
-        refused = [str(place) for place, good in enumerate(accepted, start=1) if not good]
-        delivered = any(accepted) and bool(
-            channel.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT)
+        # It writes URLs to its log.
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)
+        service = apprise.Apprise()
+        if not service.add(self.urls[channel - 1]):
+            raise DeliveryError(
+                f"entry {channel} of VOX_ALERT_URLS is refused: expected an Apprise URL"
+            )
+        delivered = service.notify(
+            title=title,
+            body=body,
+            notify_type=apprise.NotifyType(tone),
+            body_format=apprise.NotifyFormat.TEXT,
         )
-        if refused:
-            return f"alert refused: entry {', '.join(refused)} of VOX_ALERT_URLS is no Apprise URL"
-        return "alert sent" if delivered else "alert not delivered: at least one channel is dead"
+        if not delivered:
+            raise DeliveryError(
+                f"entry {channel} of VOX_ALERT_URLS is dead: the message was not delivered, "
+                f"and is tried again at the next tick"
+            )

@@ -22,6 +22,7 @@ SAMPLE_WORKSPACE = Path("data/sample_workspace")
 VARIABLES = (
     "VOX_SOURCE_DIR",
     "VOX_DATA_DIR",
+    "VOX_LAKE_URL",
     "VOX_PROFILE",
     "VOX_BASE_MODEL",
     "VOX_EMBEDDING_MODEL",
@@ -38,6 +39,9 @@ VARIABLES = (
 
 #: The value of VOX_FRONTEND that leaves a `vox` on the path alone.
 BUILT_IN = "builtin"
+# What delta-rs and polars both write to; credentials come from the environment, as their own
+# documentation has it.
+LAKE_SCHEMES = ("s3", "gs", "az", "abfss")
 
 
 class SettingsError(ValueError):
@@ -51,6 +55,10 @@ class Settings:
     source_dir: Path
     data_dir: Path
     profile: profiles.Profile
+    #: The name or path that `profile` was loaded from.
+    profile_reference: str = "sample"
+    #: An object store's URL, where the tables are not below `data_dir`.
+    lake_url: str | None = None
     base_model: str | None = None
     embedding_model: str | None = None
     #: The compiler that judges Vox code; None for the built-in grammar.
@@ -66,7 +74,7 @@ class Settings:
 
     @property
     def lake_uri(self) -> str:
-        return str(self.data_dir / "lake")
+        return self.lake_url or str(self.data_dir / "lake")
 
     @property
     def cache_dir(self) -> Path:
@@ -100,14 +108,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if data.exists() and not data.is_dir():
         raise SettingsError(f"VOX_DATA_DIR: {data} is a file: expected a directory to write to")
     bundled = source == SAMPLE_WORKSPACE.resolve()
+    reference = values["VOX_PROFILE"] or ("sample" if bundled else "vox")
     try:
-        profile = profiles.load(values["VOX_PROFILE"] or ("sample" if bundled else "vox"))
+        profile = profiles.load(reference)
     except profiles.ProfileError as error:
         raise SettingsError(f"VOX_PROFILE: {error}") from error
     return Settings(
         source_dir=source,
         data_dir=data,
         profile=profile,
+        profile_reference=reference,
+        lake_url=_lake_url(values["VOX_LAKE_URL"]),
         base_model=values["VOX_BASE_MODEL"],
         embedding_model=values["VOX_EMBEDDING_MODEL"],
         compiler=find_compiler(env),
@@ -172,6 +183,17 @@ def _language_model(base_url: str | None, name: str | None, key: str | None) -> 
             "expected the key alone"
         )
     return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
+
+
+def _lake_url(value: str | None) -> str | None:
+    parts = urlsplit(value or "")
+    if value is not None and (parts.scheme not in LAKE_SCHEMES or not parts.netloc):
+        # Neither the whole URL nor its user part is repeated: some people put keys there.
+        raise SettingsError(
+            f"VOX_LAKE_URL: scheme {parts.scheme!r}: expected an object store such as "
+            f"s3://bucket/prefix ({', '.join(LAKE_SCHEMES)}); unset it for VOX_DATA_DIR/lake"
+        )
+    return value.rstrip("/") if value else None
 
 
 def _alert_urls(value: str | None) -> tuple[str, ...]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from vox_assets.engine.files import exclusive
+from vox_assets.resources.settings import Settings
 
-def lake_io_manager(lake_uri: str) -> dg.IOManagerDefinition:
-    """Tables below `lake_uri`; a build replaces content and, where it changed, schema.
+LOCK = "build.lock"
 
-    dagster-polars brings pandas, half a second of every load: only a run imports it.
+
+def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
+    """Tables of the lake, and the right to write them for as long as a run lasts.
+
+    Tables of two builds must never be mixed: a second run waits, whichever way it was launched.
+    The lock goes with its process, so that a run that was killed leaves none. dagster-polars
+    brings pandas, half a second of every load: only a run imports it.
     """
 
-    @dg.io_manager
-    def tables(context: dg.InitResourceContext) -> dg.IOManager:
-        from dagster_polars.io_managers.delta import DeltaSchemaMode, DeltaWriteMode
-
+    @dg.io_manager  # type: ignore[arg-type]  # dagster takes a generator and ends it with the run
+    def tables(context: dg.InitResourceContext) -> Iterator[dg.IOManager]:
+        from vox_assets.engine.lake import Lake
         from vox_assets.resources.delta import LakeIOManager
 
-        manager = LakeIOManager(
-            base_dir=lake_uri,
-            mode=DeltaWriteMode.overwrite,
-            schema_mode=DeltaSchemaMode.overwrite,
-        )
-        manager.setup_for_execution(context)
-        return manager
+        say = context.log.info if context.log is not None else None
+        with exclusive(settings.data_dir / LOCK, say):
+            yield LakeIOManager(Lake(settings.lake_uri))
 
     return tables

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 import yaml
 
 from vox_assets import profiles
 from vox_assets.definitions import build_defs
 from vox_assets.resources.settings import Settings, load_settings
 
-SAMPLE = Path("data/sample_workspace")
-
-
-@pytest.fixture(scope="session")
-def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two crates, one part of the documentation, and the programs that it includes."""
-    root = tmp_path_factory.mktemp("tree")
-    for crate in ("vox-units", "vox-mcp-tools"):
-        shutil.copytree(SAMPLE / "crates" / crate, root / "crates" / crate)
-    shutil.copytree(SAMPLE / "docs" / "src" / "cookbook", root / "docs" / "src" / "cookbook")
-    shutil.copytree(SAMPLE / "examples", root / "examples")
-    return root
+#: Enough to pass every gate, and no more than a test can wait for.
+QUICK = {
+    "synthesis": {"programs": 520, "dialogues": 30, "repairs": 30},
+    "scoring": {"model_tokens": 64},
+    "mix": {"context": 512, "eval_rows": 24, "task_family_cap": 1.0, "language_caps": {}},
+    "training": {
+        "max_steps": 3,
+        "max_seconds": 120,
+        "block_tokens": 256,
+        "blocks_per_step": 1,
+        "eval_every_steps": 3,
+    },
+    "evaluation": {"generations": 2, "generation_tokens": 16},
+}
 
 
 def write_profile(path: Path, **changes: Any) -> str:

@@ -5,34 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
+import yaml
 
+from vox_assets import profiles
 from vox_assets.cli import main
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets.resources.settings import Settings
 from vox_assets.rows import SCHEMA, pair_id
-from vox_assets_tests.assets.conftest import build, settings_for, verdicts, write_profile
-
-#: Enough to pass every gate, and no more than a test can wait for.
-QUICK = {
-    "synthesis": {"programs": 520, "dialogues": 30, "repairs": 30},
-    "scoring": {"model_tokens": 64},
-    "mix": {"context": 512, "eval_rows": 24, "task_family_cap": 1.0, "language_caps": {}},
-    "training": {
-        "max_steps": 3,
-        "max_seconds": 120,
-        "block_tokens": 256,
-        "blocks_per_step": 1,
-        "eval_every_steps": 3,
-    },
-    "evaluation": {"generations": 2, "generation_tokens": 16},
-}
+from vox_assets_tests.assets.conftest import QUICK, build, settings_for, verdicts, write_profile
 
 
 @dataclass
@@ -151,9 +138,39 @@ def test_assets_show_counts_lanes_and_a_preview(built: Built) -> None:
         if name in SCHEMA_ASSETS:
             assert metadata["dagster/row_count"].value > 0
             assert "preview" in metadata
+            assert metadata["dagster/column_schema"].value.columns
             assert any(key.startswith("rows/") for key in metadata)
         judged = name in ("doc_qa_pairs", "synthetic_pairs")
         assert ("front_end" in metadata) is judged
+
+
+def test_a_column_is_followed_to_the_column_that_it_comes_from(built: Built) -> None:
+    lineage = {
+        event.asset_key.to_user_string(): event.materialization.metadata[
+            "dagster/column_lineage"
+        ].value.deps_by_column
+        for event in built.result.get_asset_materialization_events()
+        if event.asset_key and "dagster/column_lineage" in event.materialization.metadata
+    }
+    assert set(lineage) == SCHEMA_ASSETS - {"raw_rust_fns", "doc_qa_pairs"} | {"row_ledger"}
+    for asset, columns in lineage.items():
+        assert set(columns) == set(built.lake.read(asset).columns)
+        for deps in columns.values():
+            assert deps
+            for dep in deps:
+                upstream = built.lake.read(dep.asset_key.to_user_string())
+                assert dep.column_name in upstream.columns
+    [score] = {dep.asset_key.to_user_string() for dep in lineage["training_mix"]["score"]}
+    assert score == "scored_corpus"
+
+
+def test_the_card_shows_the_plots_of_the_report(built: Built) -> None:
+    [card] = [
+        event.materialization.metadata
+        for event in built.result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("corpus_card")
+    ]
+    assert str(card["plots"].value).count("![") >= 3
 
 
 SCHEMA_ASSETS = {
@@ -187,6 +204,43 @@ def test_a_second_build_gives_the_same_rows(built: Built) -> None:
         assert built.lake.version(asset) == 1
 
 
+def test_the_adapter_alone_refuses_a_corpus_whose_checks_failed(
+    built: Built, tmp_path: Path
+) -> None:
+    before = sorted(path.name for path in built.settings.adapters_dir.iterdir())
+    # The corpus is refused for its size, so that the mix of the build before stays in the lake.
+    content = yaml.safe_load((built.settings.data_dir / "quick.yaml").read_text())
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(yaml.safe_dump({**content, "size": {"tier": "domain"}}))
+    settings = replace(
+        built.settings,
+        profile=profiles.load(str(strict)),
+        profile_reference=str(strict),
+    )
+    assert not build(settings, "corpus", built.instance).success
+    # By its own policy the old mix is large enough; by itself the asset refuses it all the same.
+    alone = build(built.settings, "retrain", built.instance)
+    assert not alone.success
+    [failure] = alone.get_step_failure_events()
+    assert failure.step_key == "qlora_adapter"
+    assert "scored_corpus:minimum_size failed in run" in str(failure.event_specific_data)
+    assert sorted(path.name for path in built.settings.adapters_dir.iterdir()) == before
+    assert build(built.settings, "corpus", built.instance).success
+
+
+@pytest.mark.slow
+def test_another_rank_is_trained_from_the_corpus_as_it_is(built: Built) -> None:
+    before = built.lake.read("qlora_adapter")["digest"].item()
+    config = {"ops": {"qlora_adapter": {"config": {"rank": 8}}}}
+    again = build(built.settings, "retrain", built.instance, run_config=config)
+    assert again.success
+    adapter = built.lake.read("qlora_adapter")
+    assert adapter["rank"].item() == 8
+    assert adapter["digest"].item() != before
+    materialised = {e.asset_key.to_user_string() for e in again.get_asset_materialization_events()}
+    assert materialised == {"qlora_adapter", "adapter_eval"}
+
+
 def test_a_tree_too_small_is_refused_by_name_and_nothing_is_trained(
     tmp_path: Path, base_model: LocalModel, model_dir: Path
 ) -> None:
@@ -214,7 +268,7 @@ def test_a_tree_too_small_is_refused_by_name_and_nothing_is_trained(
         assert not result.success
         evaluation = verdicts(result)["scored_corpus:minimum_size"]
         assert not evaluation.passed
-        assert "minimum_size: lane vox_codegen has" in (evaluation.description or "")
+        assert "lane vox_codegen has" in (evaluation.description or "")
         assert "more source files" in (evaluation.description or "")
     # Not even the specification of a training was written.
     assert not settings.adapters_dir.exists()

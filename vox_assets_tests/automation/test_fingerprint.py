@@ -1,46 +1,77 @@
-"""A fingerprint follows content, and nothing but content."""
+"""A fingerprint follows what extraction reads, and nothing but its content."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-from vox_assets.automation.fingerprint import fingerprint
+import pytest
+
+from vox_assets.automation import fingerprint
+from vox_assets.extract import SourceError
 
 
-def tree(root: Path) -> Path:
-    (root / "src").mkdir(parents=True)
-    (root / "src" / "lib.rs").write_text("fn f() {}")
-    (root / "README.md").write_text("# x")
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    for path, text in {
+        "crates/a/src/lib.rs": "fn f() {}",
+        "crates/a/README.md": "# a",
+        "docs/src/index.md": "{{#include ../../examples/outer.md}}\n{{#include /etc/hostname}}\n",
+        "examples/outer.md": "{{#include inner.vox}}",
+        "examples/inner.vox": "fn a() to int { return 1 }",
+        "examples/unused.vox": "fn b() to int { return 1 }",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
     return root
 
 
-def test_a_fresh_copy_has_the_same_fingerprint(tmp_path: Path) -> None:
-    first, second = tree(tmp_path / "a"), tree(tmp_path / "b")
-    os.utime(second / "README.md", (1, 1))
-    assert fingerprint(first) == fingerprint(second)
-    assert fingerprint(first).files == 2
+def test_a_fresh_copy_has_the_same_fingerprint(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    os.utime(copy / "crates/a/README.md", (1, 1))
+    assert fingerprint.crates(copy) == fingerprint.crates(root)
+    assert fingerprint.docs(copy) == fingerprint.docs(root)
+    assert fingerprint.crates(root).files == 2
 
 
-def test_changed_added_moved_and_removed_files_show(tmp_path: Path) -> None:
-    root = tree(tmp_path / "a")
-    seen = {fingerprint(root).digest}
+def test_changed_added_moved_and_removed_files_show(root: Path) -> None:
+    seen = {fingerprint.crates(root).digest}
     for change in (
-        lambda: (root / "src" / "lib.rs").write_text("fn g() {}"),
-        lambda: (root / "src" / "new.rs").write_text(""),
-        lambda: (root / "README.md").rename(root / "READ.md"),
-        lambda: (root / "src" / "new.rs").unlink(),
+        lambda: (root / "crates/a/src/lib.rs").write_text("fn g() {}"),
+        lambda: (root / "crates/a/src/new.rs").write_text(""),
+        lambda: (root / "crates/a/README.md").rename(root / "crates/a/READ.md"),
+        lambda: (root / "crates/a/src/new.rs").unlink(),
     ):
         change()
-        seen.add(fingerprint(root).digest)
+        seen.add(fingerprint.crates(root).digest)
     assert len(seen) == 5
 
 
-def test_build_output_does_not_count_and_links_are_not_followed(tmp_path: Path) -> None:
-    root = tree(tmp_path / "a")
-    before = fingerprint(root)
-    (root / "target").mkdir()
-    (root / "target" / "out.rs").write_text("generated")
-    (root / "loop").symlink_to(root, target_is_directory=True)
-    (root / "out.rs").symlink_to("/etc/hostname")
-    assert fingerprint(root) == before
+def test_build_output_does_not_count_and_links_are_not_followed(root: Path) -> None:
+    (root / "crates/a/Cargo.toml").write_text("")
+    (root / "crates/a/target").mkdir()
+    (root / "crates/a/loop").symlink_to(root / "crates", target_is_directory=True)
+    before = fingerprint.crates(root)
+    (root / "crates/a/target/out.rs").write_text("generated")
+    generated = fingerprint.crates(root)
+    (root / "crates/a/target/out.rs").write_text("generated again")
+    assert fingerprint.crates(root) == generated
+    assert generated.files == before.files + 1
+
+
+def test_included_files_count_wherever_they_lie_and_others_do_not(root: Path) -> None:
+    before = fingerprint.docs(root)
+    assert before.files == 3
+    (root / "examples/unused.vox").write_text("changed")
+    assert fingerprint.docs(root) == before
+    (root / "examples/inner.vox").write_text("changed")
+    assert fingerprint.docs(root).digest != before.digest
+
+
+def test_a_missing_folder_is_refused_by_name(root: Path) -> None:
+    shutil.rmtree(root / "crates")
+    with pytest.raises(SourceError, match="crates"):
+        fingerprint.crates(root)

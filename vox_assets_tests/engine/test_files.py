@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from vox_assets.engine.files import atomic_directory, atomic_file, write_text
+from vox_assets.engine.files import atomic_directory, atomic_file, exclusive, is_held, write_text
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
@@ -44,3 +46,29 @@ def test_a_directory_that_fails_half_way_never_appears(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         fails()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_holder_waits_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "build.lock"
+    program = (
+        "import sys, time, pathlib, vox_assets.engine.files as files\n"
+        "with files.exclusive(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(lock)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert is_held(lock)
+    said: list[str] = []
+
+    def waiting(line: str) -> None:
+        said.append(line)
+        holder.kill()
+
+    with exclusive(lock, waiting):
+        assert len(said) == 1
+    assert not is_held(lock)
+    holder.wait()
+    holder.stdout.close()

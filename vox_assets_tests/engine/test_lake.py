@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from vox_assets.engine.lake import Lake, TableMissingError
+
+# Enough for a write to take some milliseconds.
+ROWS = 200_000
 
 
 def test_an_account_is_replaced_even_when_its_columns_change(tmp_path: Path) -> None:
@@ -23,3 +30,26 @@ def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
         lake.read("scored_corpus")
     with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
         lake.version("scored_corpus")
+
+
+@pytest.mark.slow
+def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_version(tmp_path: Path) -> None:
+    program = (
+        "import sys, itertools, polars as pl; from vox_assets.engine.lake import Lake\n"
+        "for version in itertools.count():\n"
+        f"    Lake({str(tmp_path)!r}).write('rows', pl.DataFrame({{'v': [version] * {ROWS}}}))\n"
+        "    print(version, flush=True)"
+    )
+    moments = random.Random(7)
+    for _ in range(20):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(moments.uniform(0.0, 0.1))
+        writer.kill()
+        writer.communicate()
+        rows = Lake(str(tmp_path)).read("rows")
+        assert rows.height == ROWS
+        assert rows["v"].n_unique() == 1

@@ -26,6 +26,10 @@ def test_blank_means_unset(tmp_path: Path) -> None:
     assert settings.lake_uri == str(tmp_path / "out" / "lake")
 
 
+def test_the_lake_may_be_an_object_store() -> None:
+    assert load_settings({"VOX_LAKE_URL": "s3://vox/lake/"}).lake_uri == "s3://vox/lake"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
@@ -35,6 +39,8 @@ def test_blank_means_unset(tmp_path: Path) -> None:
         ("VOX_FRONTEND", "/nonexistent/vox", "no such program: expected the path of a vox"),
         ("VOX_FRONTEND", __file__, "not executable: expected the path of a vox"),
         ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
+        ("VOX_LAKE_URL", "ftp://host/lake", "expected an object store"),
+        ("VOX_LAKE_URL", "/srv/lake", "unset it for VOX_DATA_DIR"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
         ("VOX_LLM_BASE_URL", "llm.example/v1", "no http or https address"),
         ("VOX_LLM_BASE_URL", "ftp://llm.example/v1", "no http or https address"),

@@ -1,0 +1,87 @@
+"""What is read is never run: neither a tree's git configuration nor YAML, pickle or model code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import vox_assets
+from vox_assets import profiles
+from vox_assets.automation import fingerprint
+from vox_assets.extract import git_commit, mdbook
+
+PACKAGE = Path(vox_assets.__file__).parent
+#: Calls that run what they read.
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "torch.load", "os.popen"}
+FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
+FORBIDDEN_KEYWORDS = {"trust_remote_code", "shell", "allow_pickle"}
+
+
+def test_no_module_calls_what_runs_data() -> None:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call):
+                if ast.unparse(node.func) in FORBIDDEN_CALLS:
+                    found.append(f"{place} calls {ast.unparse(node.func)}")
+                found += [
+                    f"{place} sets {one.arg}"
+                    for one in node.keywords
+                    if one.arg in FORBIDDEN_KEYWORDS
+                    and not (isinstance(one.value, ast.Constant) and one.value.value is False)
+                ]
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names]
+                module = getattr(node, "module", None)
+                roots = {name.split(".")[0] for name in ([module] if module else names)}
+                found += [f"{place} imports {name}" for name in roots & FORBIDDEN_IMPORTS]
+    assert found == []
+
+
+def test_programs_that_a_trees_git_configuration_names_are_not_started(tmp_path: Path) -> None:
+    root, mark = tmp_path / "tree", tmp_path / "started"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\ncat\n")
+    program.chmod(0o755)
+    for path in ("crates/a/src/lib.rs", "docs/src/index.md"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text("fn f() {}\n")
+    (root / ".gitattributes").write_text("* filter=own diff=own\n")
+
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    for name in ("core.fsmonitor", "filter.own.clean", "filter.own.smudge", "diff.own.textconv"):
+        git("config", name, str(program))
+    (root / "crates/a/src/lib.rs").write_text("fn g() {}\n")
+    # The configuration does what this test supposes: git itself starts the program.
+    git("status")
+    assert mark.exists()
+    mark.unlink()
+
+    commit = git_commit(root)
+    assert commit is not None
+    assert len(commit) == 40
+    fingerprint.crates(root)
+    fingerprint.docs(root)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!!python/name:os.system"])
+def test_yaml_that_asks_for_a_program_is_refused(tmp_path: Path, tag: str) -> None:
+    mark = tmp_path / "started"
+    page = f"---\ntitle: {tag} ['touch {mark}']\n---\n# Page\n"
+    assert mdbook.read_page(page).front_matter.opted_out is not None
+    profile = tmp_path / "own.yaml"
+    profile.write_text(f"name: {tag} ['touch {mark}']\n")
+    with pytest.raises(profiles.ProfileError, match="YAML"):
+        profiles.load(str(profile))
+    assert not mark.exists()
