@@ -57,9 +57,10 @@ _ABSENT_CODE = re.compile(
 _BOX = re.compile(r"^(\s*(?:- |\d+\. )?)\[[ xX]\] ", re.MULTILINE)
 _BRANCH = re.compile(r"\b(?:if|match|for|while|loop)\b|=>")
 _NUMBERING = re.compile(r"^(?:\d+(?:\.\d+)*[.):]?|[A-Z]\.)\s+")
+#: What a snippet declares: of what takes parameters the whole head, else kind and name.
 _DECLARED = re.compile(
-    r"^\s*(?:pub\s+|async\s+|@[\w.]+(?:\([^()\n]*\))?\s+)*"
-    r"(fn|type|component|actor|workflow|activity|state_machine|fragment|url)\s+(\w+)",
+    r"^\s*(?:pub\s+|async\s+|@[\w.]+(?:\([^()\n]*\)|\s+\"[^\"\n]*\")?\s+)*"
+    r"((?:fn|component|fragment|workflow|activity)\s+\w+[^{\n]*|(?:type|actor|state_machine|url)\s+\w+)",
     re.MULTILINE,
 )
 _COMMENT_FIELD = re.compile(r"^//\s*(@?\w+):\s*(.*)$")
@@ -332,7 +333,7 @@ class _Writer:
         if problem := self._code_problem(fence, code, fields):
             self._drop(section, fence.start_line, problem)
             return
-        declared = [f"`{name}`" for _, name in _DECLARED.findall(code)][:MAX_NAMED]
+        declared = [f"`{head.strip()}`" for head in _DECLARED.findall(code)][:MAX_NAMED]
         context = fields.get("@training_prompt") or _context(fence) or self._summary()
         question = _code_question(
             self.language.capitalize(), self.label, self._trail(section), context, declared

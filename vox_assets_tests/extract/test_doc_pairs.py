@@ -190,7 +190,7 @@ def test_a_fence_becomes_code_that_is_asked_for_in_words(profile: Profile) -> No
     assert pair.response == "fn passed(count: int) to int {\n    return count + 1\n}"
     assert "An actor counts the boats that pass the gate." in pair.prompt
     assert '"Defining one"' in pair.prompt
-    assert "`passed`" in pair.prompt
+    assert "`fn passed(count: int) to int`" in pair.prompt
     assert (pair.lane, pair.language) == ("vox_codegen", "vox")
     assert (pair.source_start_line, pair.source_end_line) == (7, 11)
 
