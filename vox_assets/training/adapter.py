@@ -305,7 +305,9 @@ def check_loads(directory: Path, base_path: Path | str) -> list[str]:
     from transformers import AutoModelForCausalLM
 
     try:
-        base = AutoModelForCausalLM.from_pretrained(str(base_path), dtype=torch.bfloat16)
+        base = AutoModelForCausalLM.from_pretrained(
+            str(base_path), dtype=torch.bfloat16, use_safetensors=True
+        )
         model = PeftModel.from_pretrained(base, str(directory))
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         return [f"peft cannot load it: {' '.join(str(error).split())[:300]}"]

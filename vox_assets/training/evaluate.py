@@ -321,7 +321,10 @@ def load_model(directory: Path, base_path: Path | str, dtype: Any) -> Any:
     from vox_assets.training.nll import add_answer_nll
 
     base = AutoModelForCausalLM.from_pretrained(
-        str(base_path), dtype=dtype, quantization_config=adapter.quantisation(dtype)
+        str(base_path),
+        dtype=dtype,
+        quantization_config=adapter.quantisation(dtype),
+        use_safetensors=True,
     )
     model = PeftModel.from_pretrained(base, str(directory), torch_dtype=dtype)
     add_answer_nll(model.get_base_model())

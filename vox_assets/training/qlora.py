@@ -541,7 +541,7 @@ def _trainer(
         use_cpu=not torch.cuda.is_available(),
         # The model itself is in the fast type: autocast would only add conversions.
         bf16=False,
-        model_init_kwargs={"dtype": preferred_dtype()},
+        model_init_kwargs={"dtype": preferred_dtype(), "use_safetensors": True},
         logging_steps=1,
         save_strategy="no",
         eval_strategy="no",
