@@ -11,17 +11,11 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vox_assets.profiles import Profile
 from vox_assets.rows import Drop, Pair, turns
-from vox_assets.synthesize.programs import (
-    STAGE,
-    Gate,
-    Pool,
-    Program,
-    difficulty,
-)
+from vox_assets.synthesize.programs import STAGE, Gate, Pool, Program, pair
 
 TASK_FAMILY = "repair_syntax"
 
@@ -203,19 +197,9 @@ def _requests(program: Program, broken: str, message: str, rng: random.Random) -
 
 
 def _pair(program: Program, mistake: Mistake, request: str, profile: Profile) -> Pair:
-    variant = program.told.variant
-    return Pair(
+    return replace(
+        pair(program, profile),
         messages=turns(request, program.told.source),
-        lane=profile.lane_for("synthetic", "code_only", variant.source_path),
-        response_mode="code_only",
         task_family=TASK_FAMILY,
-        language="vox",
-        origin="synthetic",
-        category=variant.construct,
-        difficulty=difficulty(variant.level, program.told.source),
-        source_kind="synthetic",
-        source_path=variant.source_path,
-        source_start_line=variant.start_line,
-        source_end_line=variant.end_line,
         source_symbol=f"{program.symbol}::{mistake.name}",
     )

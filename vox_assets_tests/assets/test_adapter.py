@@ -21,7 +21,7 @@ from vox_assets.cli import main
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets.resources.settings import Settings
-from vox_assets.rows import to_frame
+from vox_assets.rows import drops_to_frame, to_frame
 from vox_assets.training import adapter, mix
 from vox_assets.training.qlora import CHECKPOINT_WHOLE, read_progress
 from vox_assets_tests.assets.conftest import build, settings_for, verdicts, write_profile
@@ -86,8 +86,10 @@ def workshop(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> 
     pl.DataFrame({"mutant": [None, "swapped"], "score": [9.0, 2.0]}).write_delta(
         lake.account_uri("scored_corpus", "mutants"), mode="overwrite"
     )
-    mixed = mix.build_mix(corpus, settings.profile, count_words, similar_pairs).rows
-    mixed.write_delta(lake.uri("training_mix"), mode="overwrite")
+    mixed = mix.build_mix(corpus, settings.profile, count_words, similar_pairs)
+    mixed.rows.write_delta(lake.uri("training_mix"), mode="overwrite")
+    lake.write_account("deduped_corpus", "drops", drops_to_frame([]))
+    lake.write_account("training_mix", "drops", drops_to_frame(mixed.drops))
     lanes = pl.DataFrame({"lane": list(settings.profile.mix.lanes)})
     lake.write_account("training_mix", "lanes", lanes)
     return settings
@@ -193,8 +195,9 @@ def test_other_lanes_are_trained_when_a_run_asks_and_never_serve(
 ) -> None:
     settings = workshop(tmp_path / "data", tiny_base)
     lake = Lake(settings.lake_uri)
-    speech = as_scored([make_pair(n, n % 60, lane="vox_speech") for n in range(ROWS)])
-    speech.write_delta(lake.uri("scored_corpus"), mode="overwrite")
+    speech = [make_pair(n, n % 60, lane="vox_speech") for n in range(ROWS)]
+    to_frame(speech).write_delta(lake.uri("raw_rust_fns"), mode="overwrite")
+    as_scored(speech).write_delta(lake.uri("scored_corpus"), mode="overwrite")
     result = build(
         settings,
         "rebuild",

@@ -13,8 +13,9 @@ from vox_assets.curate.dedup import similar_rows
 from vox_assets.curate.secrets import findings, refuse_secrets
 from vox_assets.extract import extract_rust
 from vox_assets.profiles import load
-from vox_assets.training.export import export
+from vox_assets.training.export import TrainingChoice, export
 from vox_assets.training.mix import build_mix
+from vox_assets.training.ranks import choose_rank
 
 # Put together here, so that no scanner takes this file for a leak.
 PLANTED = {
@@ -99,7 +100,9 @@ def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
         )
     )
     mix = build_mix(scored, profile, lambda messages: 90, similar_rows)
-    export(scored, mix.rows, tmp_path / "out", name="vault", license_id="mit", source_commit=None)
+    rank = choose_rank(mix.train.height, 90 * mix.train.height, profile.ranks)
+    choice = TrainingChoice("a base", profile.mix.context, rank)
+    export(scored, mix.rows, tmp_path / "out", name="vault", license_id="mit", choice=choice)
 
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     left = [texts_of(mix.rows)] + [

@@ -102,7 +102,7 @@ def make_pair(index: int, file: int, **changes: object) -> rows.Pair:
 
 
 def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
-    """Pairs as the columns of `scored_corpus` that the mix reads, all kept."""
+    """Pairs as the columns of `scored_corpus` that the mix and the ledger read, all kept."""
     frame = rows.to_frame(pairs)
     scores = [7.0 + (index * 37 % 30) / 10 for index in range(len(frame))]
     return frame.with_columns(
@@ -110,6 +110,7 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
         pl.Series("score", scores, dtype=pl.Float64),
         pl.lit(None, dtype=pl.List(pl.Float32)).alias("embedding"),
         pl.lit(True).alias("kept"),
+        pl.lit(None, dtype=pl.String).alias("drop_reason"),
         pl.lit(10).alias("tokens"),
     )
 
