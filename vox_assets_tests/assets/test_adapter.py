@@ -190,6 +190,7 @@ def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
     assert main(["verify", str(digest)]) == 1
 
 
+@pytest.mark.slow
 def test_other_lanes_are_trained_when_a_run_asks_and_never_serve(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:

@@ -217,6 +217,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> None:
     raise AssertionError(f"the program ended before it said {words!r}")
 
 
+@pytest.mark.slow
 def test_a_killed_program_leaves_no_adapter_and_a_rerun_makes_a_valid_one(
     tmp_path: Path, spec: TrainingSpec
 ) -> None:
