@@ -48,10 +48,11 @@ _TEST_LEADS = (
     "Finish with the unit test `{name}`, which uses {methods}.",
 )
 
-#: Paragraphs of an extracted prompt that repeat what the dialogue has said already.
-_REPEATED = re.compile(
-    r"\n*(?:Types it works with:\n\n```rust\n.*?\n```|^Context: [^\n]*$)", re.DOTALL | re.MULTILINE
-)
+#: What an extracted prompt says of its place, and the block of declarations when nothing is left
+#: in it: the dialogue has said both already.
+_CONTEXT = re.compile(r"^Context: [^\n]*$", re.MULTILINE)
+_NOTHING_DECLARED = re.compile(r"[^\n]+:\n\n```rust\s*```")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 #: What every Rust program knows.
 _PRELUDE = frozenset("Some None Ok Err String Vec Box Option Result Self Default".split())
@@ -192,7 +193,7 @@ def _pair(
     said: list[Turn] = [(first["prompt"], first["response"])]
     leads = [rng.choice(_METHOD_LEADS), *rng.sample(_NEXT_LEADS, k=MAX_METHODS - 1)]
     for lead, row in zip(leads, methods, strict=False):
-        said.append((f"{lead}\n\n{_fresh(row['prompt'])}", row["response"]))
+        said.append((f"{lead}\n\n{_fresh(row['prompt'], first['response'])}", row["response"]))
     if test is not None:
         said.append((_test_request(impl, test, said, rng), test.text))
     answers = [answer for _, answer in said]
@@ -224,9 +225,11 @@ def _pair(
     )
 
 
-def _fresh(prompt: str) -> str:
-    """The prompt without the definitions that an earlier turn has given."""
-    return _REPEATED.sub("", prompt).strip()
+def _fresh(prompt: str, given: str) -> str:
+    """The prompt without the definition that an earlier turn has given."""
+    left = _NOTHING_DECLARED.sub("", _CONTEXT.sub("", prompt.replace(given, "")))
+    left = re.sub(r"\n+```(?!rust)", "\n```", re.sub(r"```rust\n+", "```rust\n", left))
+    return re.sub(r"\n{3,}", "\n\n", left).strip()
 
 
 def _test_request(impl: _Impl, test: UnitTest, said: Sequence[Turn], rng: random.Random) -> str:
@@ -236,7 +239,7 @@ def _test_request(impl: _Impl, test: UnitTest, said: Sequence[Turn], rng: random
     known = {word for turn in said for part in turn for word in _TYPE_NAME.findall(part)}
     others = [
         word
-        for word in dict.fromkeys(_TYPE_NAME.findall(test.text))
+        for word in dict.fromkeys(_TYPE_NAME.findall(_STRING.sub("", test.text)))
         if word not in known | _PRELUDE
     ]
     if others:

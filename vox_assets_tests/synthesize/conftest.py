@@ -198,14 +198,17 @@ def rust_rows() -> pl.DataFrame:
                 f"{boat}::crewed",
                 "implement_from_doc",
                 "How many people are aboard.\n\n"
-                "Types it works with:\n\n```rust\npub struct Boat;\n```",
+                "These are declared already:\n\n```rust\n"
+                "pub struct Boat {\n    crew: Vec<String>,\n}\n\nconst BERTHS: usize = 9;\n```",
                 f"impl Boat {{\n    pub fn crewed(&self) -> usize {{\n    {fill}\n    }}\n}}",
                 20,
             ),
             rust_pair(
                 f"{boat}::board",
                 "implement_from_doc",
-                "Takes somebody aboard.",
+                "Takes somebody aboard.\n\n"
+                "These are declared already:\n\n```rust\n"
+                "pub struct Boat {\n    crew: Vec<String>,\n}\n```",
                 "impl Boat {\n    pub fn board(&mut self, name: &str) {\n"
                 "        let name = name.trim();\n        if self.crew.len() < 9 {\n"
                 "            self.crew.push(name.to_owned());\n        }\n    }\n}",

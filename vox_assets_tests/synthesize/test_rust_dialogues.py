@@ -39,8 +39,10 @@ def test_a_later_turn_does_not_repeat_the_type_that_was_just_written(
     rust_rows: pl.DataFrame, profile: Profile, read_source: Reader
 ) -> None:
     (talk,), _ = rust_dialogues(rust_rows, profile, 5, read_source)
-    assert "How many people are aboard." in talk.messages[2]["content"]
-    assert "Types it works with" not in talk.messages[2]["content"]
+    first, second = (talk.messages[turn]["content"] for turn in (2, 4))
+    shown = "These are declared already:\n\n```rust\nconst BERTHS: usize = 9;\n```"
+    assert first.endswith(f"How many people are aboard.\n\n{shown}")
+    assert second.endswith("Takes somebody aboard.")
 
 
 def test_without_a_test_that_fits_the_methods_make_the_dialogue(
