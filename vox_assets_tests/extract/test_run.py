@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -157,15 +160,31 @@ def test_pages_that_share_a_title_or_an_answer_stay_apart(
     assert repeats["lost_to"][0] in set(extraction.rows["pair_id"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_a_file_that_may_not_be_read_is_accounted_for(
-    write_tree: WriteTree, profile: Profile
-) -> None:
-    root = write_tree({"crates/a/src/lib.rs": "fn a() {}", "docs/src/a.md": "# A"})
-    (root / "crates/a/src/lib.rs").chmod(0)
-    (root / "docs/src/a.md").chmod(0)
-    assert _accounts(_rust(root, profile))["lib.rs"] == ("unreadable", "permission denied")
-    assert _accounts(_docs(root, profile))["a.md"] == ("unreadable", "permission denied")
+def test_a_file_that_may_not_be_read_is_accounted_for(profile: Profile) -> None:
+    # Not below the tests' own folder, which only the user who runs them may enter.
+    with tempfile.TemporaryDirectory() as folder, as_ordinary_user(Path(folder)):
+        root = Path(folder)
+        for name, text in {"crates/a/src/lib.rs": "fn a() {}", "docs/src/a.md": "# A"}.items():
+            (root / name).parent.mkdir(parents=True)
+            (root / name).write_text(text)
+            (root / name).chmod(0)
+        assert _accounts(_rust(root, profile))["lib.rs"] == ("unreadable", "permission denied")
+        assert _accounts(_docs(root, profile))["a.md"] == ("unreadable", "permission denied")
+
+
+@contextmanager
+def as_ordinary_user(folder: Path) -> Iterator[None]:
+    """Root reads every file: where the tests run as root, another user owns and reads `folder`."""
+    if os.geteuid() != 0:
+        yield
+        return
+    nobody = 65534
+    os.chown(folder, nobody, nobody)
+    os.seteuid(nobody)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_file_of_ten_megabytes_costs_no_parse(write_tree: WriteTree, profile: Profile) -> None:
