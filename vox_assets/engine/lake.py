@@ -9,10 +9,20 @@ and polars share (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+#: How long a replaced version can still be read. A build of a real tree writes some 200 MB, so that
+#: a month of nights and changes would otherwise take tens of gigabytes.
+KEPT_FOR = timedelta(days=14)
+#: Tables whose every version stays: adapters' manifests name the rows that they were trained on.
+KEPT_FOREVER = frozenset({"training_mix"})
+# The log of a version is some kilobytes, and without it the version is gone whatever files stay.
+_CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
 
 
 class TableMissingError(LookupError):
@@ -47,24 +57,50 @@ class Lake:
             raise TableMissingError(f"{asset} is not built yet: no table at {uri}") from None
 
     def write(self, asset: str, frame: pl.DataFrame) -> None:
-        """Replace a table and, where it changed, its schema; readers see the old or the new."""
+        """Replace a table and, where it changed, its schema; readers see the old or the new.
+
+        Of a table that is not in KEPT_FOREVER, versions replaced longer ago than KEPT_FOR go.
+        """
         _write(self.uri(asset), frame)
+        if asset not in KEPT_FOREVER:
+            forget(self.uri(asset), KEPT_FOR)
 
     def write_account(self, asset: str, account: str, frame: pl.DataFrame) -> None:
         """Replace an account; readers see the old or the new."""
         _write(self.account_uri(asset, account), frame)
+        forget(self.account_uri(asset, account), KEPT_FOR)
+
+
+def forget(uri: str, kept_for: timedelta) -> int:
+    """Remove files that only versions replaced longer ago than `kept_for` need; their number.
+
+    `DeltaTable.vacuum` itself commits twice, and a version of ours is a build.
+    """
+    table = DeltaTable(uri)
+    # Files that no version needs, what a killed writer left among them.
+    needless = table.vacuum(
+        retention_hours=int(kept_for / timedelta(hours=1)),
+        enforce_retention_duration=False,
+        dry_run=True,
+        full=True,
+    )
+    store = DeltaStorageHandler(uri)
+    for name in needless:
+        store.delete_file(name)
+    return len(needless)
 
 
 def _write(uri: str, frame: pl.DataFrame) -> None:
-    frame.write_delta(uri, mode="overwrite", delta_write_options={"schema_mode": "overwrite"})
+    options = {"schema_mode": "overwrite", "configuration": _CONFIGURATION}
+    frame.write_delta(uri, mode="overwrite", delta_write_options=options)
 
 
 def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
     try:
         return pl.read_delta(uri, version=version)
-    except (TableNotFoundError, FileNotFoundError):
-        raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None
-    except DeltaError as error:
+    except (DeltaError, FileNotFoundError) as error:
+        if not DeltaTable.is_deltatable(uri):
+            raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None
         if version is None:
             raise
         raise TableMissingError(f"{name} has no version {version} at {uri}") from error

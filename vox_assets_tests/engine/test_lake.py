@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.engine.lake import Lake, TableMissingError, forget
 
 # Enough for a write to take some milliseconds.
 ROWS = 200_000
@@ -30,6 +32,26 @@ def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
         lake.read("scored_corpus")
     with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
         lake.version("scored_corpus")
+
+
+def test_versions_replaced_long_ago_give_their_space_back(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for value in range(3):
+        lake.write("raw_rust_fns", pl.DataFrame({"v": [value]}))
+    uri = lake.uri("raw_rust_fns")
+    abandoned = tmp_path / "raw_rust_fns" / "part-of-a-killed-writer.parquet"
+    abandoned.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+
+    assert forget(uri, timedelta(days=1)) == 1
+    assert not abandoned.exists()
+    assert lake.read("raw_rust_fns", 0)["v"].to_list() == [0]
+
+    assert forget(uri, timedelta()) == 2
+    assert lake.version("raw_rust_fns") == 2
+    assert lake.read("raw_rust_fns")["v"].to_list() == [2]
+    with pytest.raises(TableMissingError, match="raw_rust_fns has no version 0"):
+        lake.read("raw_rust_fns", 0)
 
 
 @pytest.mark.slow
