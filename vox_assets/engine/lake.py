@@ -50,11 +50,7 @@ class Lake:
 
     def version(self, asset: str) -> int:
         """The newest version of an asset's table, counted from 0."""
-        uri = self.uri(asset)
-        try:
-            return DeltaTable(uri, without_files=True).version()
-        except TableNotFoundError:
-            raise TableMissingError(f"{asset} is not built yet: no table at {uri}") from None
+        return _version(self.uri(asset), asset)
 
     def write(self, asset: str, frame: pl.DataFrame) -> None:
         """Replace a table and, where it changed, its schema; readers see the old or the new.
@@ -95,12 +91,21 @@ def _write(uri: str, frame: pl.DataFrame) -> None:
     frame.write_delta(uri, mode="overwrite", delta_write_options=options)
 
 
+def _version(uri: str, name: str) -> int:
+    try:
+        return DeltaTable(uri, without_files=True).version()
+    except TableNotFoundError:
+        raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None
+
+
 def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
     try:
         return pl.read_delta(uri, version=version)
     except (DeltaError, FileNotFoundError) as error:
-        if not DeltaTable.is_deltatable(uri):
-            raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None
+        # Without a table, and without the files of an old version, the error is the same.
+        newest = _version(uri, name)
         if version is None:
             raise
-        raise TableMissingError(f"{name} has no version {version} at {uri}") from error
+        raise TableMissingError(
+            f"{name} has no version {version} at {uri}: the newest is {newest}"
+        ) from error
