@@ -173,23 +173,18 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _extract(options: argparse.Namespace) -> int:
-    from vox_assets.extract import extract_docs, extract_rust, git_commit
+    from vox_assets.extract import extract_docs_of, extract_rust_of, source_roots
     from vox_assets.resources.frontend import front_end
     from vox_assets.vox_syntax.frontend import one_by_one
 
     _check_ending(options.out)
     settings = load_settings()
-    commit = git_commit(options.source)
+    roots = source_roots(settings.profile, options.source)
     if options.kind == "rust":
-        found = extract_rust(options.source, settings.profile, commit=commit, log=_log)
+        found = extract_rust_of(roots, settings.profile, _log)
     else:
-        found = extract_docs(
-            options.source,
-            settings.profile,
-            commit=commit,
-            check_vox=one_by_one(front_end(settings)),
-            log=_log,
-        )
+        check_vox = one_by_one(front_end(settings))
+        found = extract_docs_of(roots, settings.profile, check_vox, _log)
     write_table(found.rows, options.out)
     for path, reason in (
         found.files.filter(pl.col("status") == "unreadable").select("path", "reason").iter_rows()
@@ -295,7 +290,7 @@ def _explain(options: argparse.Namespace) -> int:
         # A build that stopped early still has a story to tell, but not one without sources.
         try:
             tables[asset] = lake.read(asset)
-            if asset in ("deduped_corpus", "training_mix"):
+            if asset != "scored_corpus":
                 drops[asset] = lake.read_account(asset, "drops")
         except TableMissingError:
             if not tables:

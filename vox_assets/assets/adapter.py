@@ -16,7 +16,7 @@ from vox_assets.assets.report import write_report
 from vox_assets.curate.syntax import parses
 from vox_assets.engine.files import atomic_file
 from vox_assets.engine.lake import Lake
-from vox_assets.extract import git_commit
+from vox_assets.extract import commits
 from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
@@ -128,7 +128,7 @@ def qlora_adapter(
         rank,
         settings.adapters_dir,
         {
-            "source_commit": git_commit(settings.source_dir),
+            "source_commit": commits(settings.source_roots),
             "table_versions": {name: lake.version(name) for name in RECORDED_TABLES},
         },
     )

@@ -25,7 +25,7 @@ from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.rows import drops_to_frame
-from vox_assets.training.mix import build_mix
+from vox_assets.training.mix import build_mix, copied_files
 from vox_assets.training.preflight import load_tokenizer, token_counter
 from vox_assets.training.report import evaluator_figures
 
@@ -199,6 +199,7 @@ def training_mix(
         policy,
         count_tokens=token_counter(load_tokenizer(models.base.path)),
         similar_pairs=similar_rows,
+        copies=_copies(lake, scored_corpus, policy),
     )
     drops = drops_to_frame(mix.drops)
     lake.write_account("training_mix", "drops", drops)
@@ -223,3 +224,12 @@ def training_mix(
             **{f"tokens/{split}": count for split, count in sorted(tokens.items())},
         },
     )
+
+
+def _copies(lake: Lake, scored: pl.DataFrame, profile: Profile) -> list[tuple[str, str]]:
+    """Files that one repository has from another; there are none where no repository is named."""
+    if not profile.repositories:
+        return []
+    assets = ("raw_rust_fns", "doc_qa_pairs", "deduped_corpus")
+    drops = pl.concat([lake.read_account(asset, "drops") for asset in assets])
+    return copied_files(scored, drops, profile)

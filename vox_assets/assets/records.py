@@ -5,9 +5,9 @@ import polars as pl
 
 from vox_assets.assets.metadata import OWNERS, lineage, pictures, table
 from vox_assets.assets.report import write_report
-from vox_assets.curate.ledger import build_ledger, funnel
+from vox_assets.curate.ledger import build_ledger, fates_by_repository, funnel
 from vox_assets.engine.lake import Lake
-from vox_assets.extract import git_commit
+from vox_assets.extract import commits
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.training.export import TrainingChoice, export
@@ -24,6 +24,7 @@ GROUP = "records"
     code_version="1",
 )
 def row_ledger(
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     raw_rust_fns: pl.DataFrame,
     doc_qa_pairs: pl.DataFrame,
@@ -32,12 +33,13 @@ def row_ledger(
     training_mix: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One line per pair that any source gave: where it ended, why, and which row it lost to."""
+    sources = {
+        "raw_rust_fns": raw_rust_fns,
+        "doc_qa_pairs": doc_qa_pairs,
+        "synthetic_pairs": synthetic_pairs,
+    }
     ledger = build_ledger(
-        {
-            "raw_rust_fns": raw_rust_fns,
-            "doc_qa_pairs": doc_qa_pairs,
-            "synthetic_pairs": synthetic_pairs,
-        },
+        sources,
         lake.read_account("deduped_corpus", "drops"),
         scored_corpus,
         lake.read_account("training_mix", "drops"),
@@ -48,12 +50,18 @@ def row_ledger(
         .len("rows")
         .sort("source_asset", "fate", "stage")
     )
-    born = dict.fromkeys(("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs"), ("pair_id",))
+    told = (
+        {"repositories": table(fates_by_repository(ledger, sources, settings.profile))}
+        if settings.profile.repositories
+        else {}
+    )
+    born = dict.fromkeys(sources, ("pair_id",))
     ends = {"scored_corpus": (), "training_mix": ()}
     return dg.MaterializeResult(
         value=ledger,
         metadata={
             "fates": table(fates),
+            **told,
             **lineage(ledger.columns, {**born, **ends}, ("pair_id",)),
         },
     )
@@ -88,7 +96,7 @@ def corpus_card(
         name=f"{profile.name} corpus",
         license_id=profile.license,
         choice=TrainingChoice(models.base.name, profile.mix.context, rank),
-        source_commit=git_commit(settings.source_dir),
+        source_commit=commits(settings.source_roots),
     )
     path = write_report(settings, lake)
     context.log.info(f"exports in {settings.exports_dir}, report at {path}")

@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from vox_assets.curate.ledger import build_ledger, funnel, reasons
+from vox_assets.curate.ledger import build_ledger, fates_by_repository, funnel, reasons
 from vox_assets.curate.scoring import Calibration, auc_per_kind
 from vox_assets.engine.files import write_text
 from vox_assets.engine.lake import Lake, TableMissingError
-from vox_assets.extract import git_commit
+from vox_assets.extract import commits
 from vox_assets.resources.settings import Settings
 from vox_assets.training.adapter import read_curve, read_manifest
 from vox_assets.training.promote import current
@@ -24,8 +24,11 @@ def write_report(settings: Settings, lake: Lake) -> Path:
     scored, mix = lake.read("scored_corpus"), lake.read("training_mix")
     separation = lake.read_account("scored_corpus", "mutants")
     # Made anew: the table of this name may be of an earlier corpus when an adapter is evaluated.
+    sources = {
+        name: lake.read(name) for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
+    }
     ledger = build_ledger(
-        {name: lake.read(name) for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")},
+        sources,
         lake.read_account("deduped_corpus", "drops"),
         scored,
         lake.read_account("training_mix", "drops"),
@@ -37,13 +40,16 @@ def write_report(settings: Settings, lake: Lake) -> Path:
     report = render_report(
         title=f"{profile.name} corpus",
         facts={
-            "source commit": git_commit(settings.source_dir) or "not under git",
+            "source commit": commits(settings.source_roots) or "not under git",
             "profile": f"{profile.name} ({profile.digest})",
             "newest adapter": digest or "none yet",
             "serving adapter": serving["digest"] if serving else "none yet",
         },
         funnel=funnel(ledger),
         reasons=reasons(ledger),
+        repositories=(
+            fates_by_repository(ledger, sources, profile) if profile.repositories else None
+        ),
         scored=scored,
         mix_rows=mix,
         areas=auc_per_kind(separation),

@@ -1,5 +1,6 @@
 """Live sources into rows: Rust, documentation, and what is synthesised from both."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,14 @@ from vox_assets.curate.answers import drop_refused
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
 from vox_assets.engine.lake import Lake
-from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commit, source_reader
+from vox_assets.extract import (
+    Extraction,
+    SourceRoot,
+    commits,
+    extract_docs_of,
+    extract_rust_of,
+    reader_of,
+)
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import synthesize
@@ -58,9 +66,9 @@ def raw_rust_fns(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Instruction pairs from functions and documented types of library code."""
-    commit = git_commit(settings.source_dir)
-    found = extract_rust(settings.source_dir, settings.profile, commit=commit, log=context.log.info)
-    return _source_result(context, lake, found, commit)
+    roots = settings.source_roots
+    found = extract_rust_of(roots, settings.profile, context.log.info)
+    return _source_result(context, lake, found, roots)
 
 
 @dg.asset(
@@ -77,15 +85,9 @@ def doc_qa_pairs(
     front_end: dg.ResourceParam[FrontEnd],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Code rows from Vox fences and prose rows from the sections of eligible pages."""
-    commit = git_commit(settings.source_dir)
-    found = extract_docs(
-        settings.source_dir,
-        settings.profile,
-        commit=commit,
-        check_vox=one_by_one(front_end),
-        log=context.log.info,
-    )
-    return _source_result(context, lake, found, commit, front_end=front_end.name)
+    roots = settings.source_roots
+    found = extract_docs_of(roots, settings.profile, one_by_one(front_end), context.log.info)
+    return _source_result(context, lake, found, roots, front_end=front_end.name)
 
 
 @dg.asset(
@@ -112,7 +114,7 @@ def synthetic_pairs(
         doc_qa_pairs,
         settings.profile,
         check_vox=vox_fault,
-        read_source=source_reader(settings.source_dir),
+        read_source=reader_of(settings.source_roots),
         log=context.log.info,
     )
     every_row, every_drop = [made.rows], [made.drops]
@@ -169,11 +171,20 @@ def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
     }
 
 
+def _rows_by_repository(rows: pl.DataFrame, roots: Sequence[SourceRoot]) -> dict[str, Any]:
+    """Rows of each repository, where they are named."""
+    return {
+        f"repository/{root.name}": rows["source_path"].str.starts_with(root.prefix).sum()
+        for root in roots
+        if root.name
+    }
+
+
 def _source_result(
     context: dg.AssetExecutionContext,
     lake: Lake,
     found: Extraction,
-    commit: str | None,
+    roots: Sequence[SourceRoot],
     **told: str,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     asset = context.asset_key.to_user_string()
@@ -189,7 +200,8 @@ def _source_result(
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
-            "commit": commit or NO_COMMIT,
+            "commit": commits(roots) or NO_COMMIT,
+            **_rows_by_repository(rows, roots),
             **told,
             "files": table(found.files.group_by("status").len("files").sort("status")),
             "tokens_trimmed": dict(saved),

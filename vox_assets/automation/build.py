@@ -9,7 +9,7 @@ import dagster as dg
 from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
 from vox_assets.engine.lake import Lake, TableMissingError
-from vox_assets.extract import git_commit
+from vox_assets.extract import commits
 from vox_assets.resources.settings import Settings, load_settings
 
 
@@ -40,7 +40,7 @@ def build(job_name: str) -> int:
 
 def _tags(settings: Settings, job_name: str) -> dict[str, str]:
     """The tags by which sensors and schedule know that everything is built already."""
-    commit = git_commit(settings.source_dir)
+    commit = commits(settings.source_roots)
     if job_name != "rebuild":
         return {history.COMMIT_TAG: commit or NO_COMMIT}
     digests = {name: found.digest for name, found in fingerprint.sources(settings).items()}

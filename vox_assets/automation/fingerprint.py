@@ -6,13 +6,20 @@ Pure functions of files and settings. What has been built from them is `history`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import vox_assets
 from vox_assets import profiles
-from vox_assets.extract import mdbook, source_tree
+from vox_assets.extract import (
+    DOCS_FOLDER,
+    RUST_FOLDER,
+    SourceRoot,
+    holding,
+    mdbook,
+    source_tree,
+)
 from vox_assets.resources.settings import Settings
 
 #: What is watched all day. A change of one of them is reason enough to build.
@@ -33,12 +40,12 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
     Raises SourceError when a source folder is missing and ProfileError when the profile does not
     load: in both cases nothing could be built.
     """
-    root = settings.source_dir
+    roots = settings.source_roots
     policy = profiles.load(settings.profile_reference).digest
     models = f"{settings.base_model}\0{settings.embedding_model}"
     return {
-        "crates": crates(root),
-        "docs": docs(root),
+        "crates": _together(roots, RUST_FOLDER, crates),
+        "docs": _together(roots, DOCS_FOLDER, docs),
         "profile": Fingerprint(_digest([("profile", f"{policy}\0{models}".encode())]), 1),
     }
 
@@ -57,6 +64,17 @@ def docs(root: Path) -> Fingerprint:
     """Every file below `docs/src/`, and the files elsewhere that its pages include."""
     pages = source_tree.walk(root, "docs/src", "mdBook pages")
     return _of([*pages, *_included(root, pages)])
+
+
+def _together(
+    roots: Sequence[SourceRoot], folder: str, look: Callable[[Path], Fingerprint]
+) -> Fingerprint:
+    """One fingerprint of `folder` in all repositories; of a root without a name, its own."""
+    found = {root.name: look(root.directory) for root in holding(roots, folder)}
+    if list(found) == [""]:
+        return found[""]
+    digest = _digest((name, one.digest.encode()) for name, one in found.items())
+    return Fingerprint(digest, sum(one.files for one in found.values()))
 
 
 def program() -> str:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from vox_assets.automation import fingerprint, history
 from vox_assets.automation.jobs import rebuild
-from vox_assets.extract import SourceError, git_commit
+from vox_assets.extract import SourceError, commits
 from vox_assets.profiles import ProfileError
 from vox_assets.resources.settings import Settings
 
@@ -43,7 +43,7 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
         unchanged = _unchanged_since(context.instance, digests)
         if unchanged is not None:
             return unchanged
-        commit = git_commit(settings.source_dir)
+        commit = commits(settings.source_roots)
         return dg.RunRequest(tags=history.build_tags(history.EVERYTHING, digests, commit))
 
     return nightly

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
 from vox_assets.automation.jobs import REBUILD_OF, rebuild
-from vox_assets.extract import SourceError, git_commit
+from vox_assets.extract import SourceError, commits
 from vox_assets.profiles import ProfileError
 from vox_assets.resources.settings import Settings
 
@@ -54,7 +54,7 @@ def source_sensor(source: str) -> dg.SensorDefinition:
         except (SourceError, ProfileError) as error:
             return dg.SensorResult(skip_reason=str(error))
         digests = {name: found.digest for name, found in now.items()}
-        commit = git_commit(settings.source_dir)
+        commit = commits(settings.source_roots)
         events = []
         requests = []
         if digests != watch.seen:

@@ -1,12 +1,14 @@
 """Checks of the three source assets."""
 
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 
 from vox_assets.checks.report import report, warn
 from vox_assets.curate.answers import faults_by_answer
 from vox_assets.engine.lake import Lake
-from vox_assets.extract import audit
+from vox_assets.extract import RUST_FOLDER, audit
 from vox_assets.resources.settings import Settings
 from vox_assets.synthesize import audit as synthesis_audit
 from vox_assets.verdicts import Verdict
@@ -21,7 +23,7 @@ def files_accounted(
 ) -> dg.AssetCheckResult:
     """Every file of the tree gave rows or is listed with the reason why not."""
     files = lake.read_account("raw_rust_fns", "files")
-    return report(audit.files_accounted(settings.source_dir, "crates", files, raw_rust_fns))
+    return report(audit.files_accounted(_roots(settings), RUST_FOLDER, files, raw_rust_fns))
 
 
 @dg.asset_check(asset="raw_rust_fns")
@@ -46,7 +48,7 @@ def eligible_pages_only(
     settings: dg.ResourceParam[Settings], doc_qa_pairs: pl.DataFrame
 ) -> dg.AssetCheckResult:
     """No row comes from a page that opted out."""
-    return report(audit.eligible_pages_only(settings.source_dir, doc_qa_pairs))
+    return report(audit.eligible_pages_only(_roots(settings), doc_qa_pairs))
 
 
 @dg.asset_check(asset="doc_qa_pairs")
@@ -84,6 +86,11 @@ def template_drift(
     """No template insists on a construct that live documentation has given up."""
     coverage = lake.read_account("synthetic_pairs", "coverage")
     return warn(synthesis_audit.templates_still_live(synthetic_pairs, coverage))
+
+
+def _roots(settings: Settings) -> dict[str, Path]:
+    """Where the sources lie, by what stands before their paths in the tables."""
+    return {root.prefix: root.directory for root in settings.source_roots}
 
 
 def _yield_floor(asset: str) -> dg.AssetChecksDefinition:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from vox_assets.profiles import Profile
+
 LEDGER_SCHEMA = pl.Schema(
     {
         "pair_id": pl.String,
@@ -22,6 +24,8 @@ LEDGER_SCHEMA = pl.Schema(
 )
 
 DROPPED = "dropped"
+#: Stands where a repository would, for rows of templates.
+NO_REPOSITORY = "templates"
 #: Fate of a row by its split.
 FATES = {"train": "trained", "eval": "evaluated"}
 
@@ -90,6 +94,25 @@ def funnel(ledger: pl.DataFrame) -> pl.DataFrame:
         parts.append(_by_source(left, step))
     parts.append(_by_source(ledger.filter(pl.col("fate").is_in(list(FATES.values()))), "the mix"))
     return pl.concat(parts)
+
+
+def fates_by_repository(
+    ledger: pl.DataFrame, sources: Mapping[str, pl.DataFrame], profile: Profile
+) -> pl.DataFrame:
+    """`repository`, `fate`, `rows`: what became of the rows of each repository, by name."""
+    born = pl.concat([table.select("pair_id", "source_path") for table in sources.values()])
+    names = [profile.locate(path)[0] or NO_REPOSITORY for path in born["source_path"]]
+    return (
+        ledger.join(
+            born.with_columns(pl.Series("repository", names, dtype=pl.String)).unique(
+                "pair_id", keep="first", maintain_order=True
+            ),
+            on="pair_id",
+        )
+        .group_by("repository", "fate")
+        .len("rows")
+        .sort("repository", "fate")
+    )
 
 
 def _by_source(ledger: pl.DataFrame, step: str) -> pl.DataFrame:
@@ -193,12 +216,13 @@ def _losses(
 
 
 def _victories(wanted: str, asset: str, drops: pl.DataFrame) -> list[str]:
-    beaten = drops.filter(pl.col("lost_to") == wanted, pl.col("pair_id").is_not_null())
+    beaten = drops.filter(pl.col("lost_to") == wanted)
     return [
-        f"{asset}: {pair_id} lost to it, {reason}"
+        # What lost before it had an id of its own goes by its place.
+        f"{asset}: {pair_id or f'{item} at {path}:{line}'} lost to it, {reason}"
         + (f" at similarity {similarity:.2f}." if similarity is not None else ".")
-        for pair_id, reason, similarity in beaten.select(
-            "pair_id", "reason", "similarity"
+        for pair_id, item, path, line, reason, similarity in beaten.select(
+            "pair_id", "item", "source_path", "line", "reason", "similarity"
         ).iter_rows()
     ]
 

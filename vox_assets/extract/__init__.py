@@ -6,7 +6,22 @@ below them are pure functions of a path and its text.
 
 from __future__ import annotations
 
-from vox_assets.extract.run import extract_docs, extract_rust, source_reader
+from vox_assets.extract.repositories import (
+    SourceRoot,
+    commits,
+    extract_docs_of,
+    extract_rust_of,
+    holding,
+    reader_of,
+    source_roots,
+)
+from vox_assets.extract.run import (
+    DOCS_FOLDER,
+    RUST_FOLDER,
+    extract_docs,
+    extract_rust,
+    source_reader,
+)
 from vox_assets.extract.source_tree import (
     FILES_SCHEMA,
     Extraction,
@@ -16,12 +31,21 @@ from vox_assets.extract.source_tree import (
 )
 
 __all__ = [
+    "DOCS_FOLDER",
     "FILES_SCHEMA",
+    "RUST_FOLDER",
     "Extraction",
     "FileAccount",
     "SourceError",
+    "SourceRoot",
+    "commits",
     "extract_docs",
+    "extract_docs_of",
     "extract_rust",
+    "extract_rust_of",
     "git_commit",
+    "holding",
+    "reader_of",
     "source_reader",
+    "source_roots",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -32,10 +32,16 @@ _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOT
 CODE_LANES = frozenset({"vox_codegen", "vox_tooling", "vox_speech"})
 
 
-def files_accounted(root: Path, folder: str, files: pl.DataFrame, rows: pl.DataFrame) -> Verdict:
-    """Every file below `root/folder` stands once in `files`, and every row's file stands there."""
+def files_accounted(
+    roots: Mapping[str, Path], folder: str, files: pl.DataFrame, rows: pl.DataFrame
+) -> Verdict:
+    """Every file below `folder` stands once in `files`, and every row's file stands there.
+
+    `roots` are source roots by what stands before their paths in the tables.
+    """
     found = {
-        Path(parent, name).relative_to(root).as_posix()
+        prefix + Path(parent, name).relative_to(root).as_posix()
+        for prefix, root in roots.items()
         for parent, _, names in os.walk(root / folder)
         for name in names
     }
@@ -108,12 +114,17 @@ def includes_found(drops: pl.DataFrame) -> Verdict:
     return Verdict.none_of(faults, "includes that name nothing", drops.height)
 
 
-def eligible_pages_only(root: Path, rows: pl.DataFrame) -> Verdict:
-    """No row comes from a page whose front matter opts out, is deprecated or does not parse."""
+def eligible_pages_only(roots: Mapping[str, Path], rows: pl.DataFrame) -> Verdict:
+    """No row comes from a page whose front matter opts out, is deprecated or does not parse.
+
+    `roots` as in `files_accounted`.
+    """
     faults = []
     pages = rows.filter(pl.col("source_path").str.ends_with(".md"))["source_path"].unique().sort()
     for path in pages:
-        match = _FRONT_MATTER.match((root / path).read_text(encoding="utf-8"))
+        prefix = next(prefix for prefix in roots if path.startswith(prefix))
+        page = roots[prefix] / path.removeprefix(prefix)
+        match = _FRONT_MATTER.match(page.read_text(encoding="utf-8"))
         if match is None:
             continue
         try:

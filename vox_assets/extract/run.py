@@ -112,11 +112,13 @@ def extract_docs(
     *,
     commit: str | None,
     check_vox: Callable[[str], str | None],
+    repository: str = "",
     log: Callable[[str], None] = _silent,
 ) -> Extraction:
     """Rows from the Markdown below `root/docs/src`; raises SourceError when there is none.
 
-    `check_vox` returns null for good Vox, else one line that says what is wrong with it.
+    `check_vox` returns null for good Vox, else one line that says what is wrong with it. Questions
+    name the `repository`, where there are several: all of them may have a page called Introduction.
     """
     tree = source_tree.walk(root, DOCS_FOLDER, "the pages of an mdBook")
     accounts: dict[str, FileAccount] = {}
@@ -133,7 +135,8 @@ def extract_docs(
                 accounts[file.path] = file.account("unreadable", str(error))
                 log(f"{file.path}: {error}")
     reasons = {path: page.front_matter.opted_out for path, page in pages.items()}
-    labels = _labels({path: page for path, page in pages.items() if reasons[path] is None})
+    eligible = {path: page for path, page in pages.items() if reasons[path] is None}
+    labels = _labels(eligible, repository)
     reader = source_reader(root)
     pairs: list[Pair] = []
     drops: list[Drop] = []
@@ -180,14 +183,20 @@ def _distinct(
     return kept, drops
 
 
-def _labels(pages: dict[str, mdbook.Page]) -> dict[str, str]:
-    """What questions call each page: its title; where two pages share one, with its path."""
+def _labels(pages: dict[str, mdbook.Page], repository: str) -> dict[str, str]:
+    """What questions call each page: its title; where two pages share one, with its path.
+
+    With a repository's name its title and that name, and its path below the name.
+    """
     titles = {path: _title(path, page) for path, page in pages.items()}
     shared = Counter(titles.values())
-    return {
-        path: title if shared[title] == 1 else f"{title} ({path.removeprefix(DOCS_FOLDER + '/')})"
-        for path, title in titles.items()
-    }
+    labels = {}
+    for path, title in titles.items():
+        where = [repository] if repository else []
+        if shared[title] > 1:
+            where.append(path.removeprefix(DOCS_FOLDER + "/"))
+        labels[path] = f"{title} ({'/'.join(where)})" if where else title
+    return labels
 
 
 def _title(path: str, page: mdbook.Page) -> str:

@@ -34,13 +34,26 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: First folders of paths that are in no repository, or that mark test code and build output.
+RESERVED_NAMES = frozenset({"synthesize", "tests", "benches", "target"})
+
+
+class Repository(Policy):
+    """One of several source roots. Its name stands before the paths and categories of its rows."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    #: A directory with `crates/`, `docs/src/` or both; relative to VOX_SOURCE_DIR, or absolute.
+    root: Annotated[str, Field(min_length=1)]
+
+
 class LaneRule(Policy):
     """The first rule that matches decides the lane; a pattern left out matches everything."""
 
     lane: Lane
     source: SourceKind | None = None
     mode: ResponseMode | None = None
-    #: Shell patterns over the crate's name and the path below the source root.
+    #: Shell patterns over the repository's and the crate's name and the path below the root.
+    repository: str = "*"
     crate: str = "*"
     path: str = "*"
 
@@ -132,6 +145,7 @@ class Mix(Policy):
     language_caps: dict[str, Share] = {}
     task_family_cap: Share = 1.0
     category_cap: Share = 1.0
+    repository_cap: Share = 1.0
     human_share_floor: Share = 0.0
 
 
@@ -184,6 +198,9 @@ class Profile(Policy):
     language: str
     #: Licence of the sources, as a hub identifier: the exported dataset carries it.
     license: str
+    #: In order of precedence: a row that two of them give word for word is the first one's. Empty
+    #: where VOX_SOURCE_DIR is the only root.
+    repositories: tuple[Repository, ...] = ()
     lane_rules: tuple[LaneRule, ...] = Field(min_length=1)
     yields: Yields
     size: Size
@@ -200,7 +217,7 @@ class Profile(Policy):
     @model_validator(mode="after")
     def _tables_cover_everything(self) -> Profile:
         last = self.lane_rules[-1]
-        if (last.source, last.mode, last.crate, last.path) != (None, None, "*", "*"):
+        if last != LaneRule(lane=last.lane):
             raise ValueError("lane_rules: the last rule has no conditions, so that it catches all")
         bounds = [tier.rows_up_to for tier in self.ranks]
         if bounds[-1] is not None or None in bounds[:-1]:
@@ -212,11 +229,55 @@ class Profile(Policy):
             raise ValueError("ranks: rows_up_to rises from tier to tier")
         return self
 
+    @model_validator(mode="after")
+    def _repositories_are_told_apart(self) -> Profile:
+        names = [repository.name for repository in self.repositories]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"repositories: {name!r} is named twice; expected different names")
+            if name in RESERVED_NAMES:
+                raise ValueError(
+                    f"repositories: {name!r} means something else in a path; expected none of "
+                    f"{', '.join(sorted(RESERVED_NAMES))}"
+                )
+        for rule in self.lane_rules:
+            if rule.repository != "*" and not fnmatch.filter(names, rule.repository):
+                raise ValueError(
+                    f"lane_rules: repository {rule.repository!r} matches none of the repositories; "
+                    f"expected a pattern of {', '.join(names) or 'one that is named'}"
+                )
+        if self.mix.repository_cap < 1 and not names:
+            raise ValueError("mix.repository_cap: expected the repositories to be named")
+        return self
+
+    def locate(self, source_path: str) -> tuple[str, str]:
+        """Where a row's `source_path` lies: the repository's name and the path below its root.
+
+        The name is empty where no repository is named, and of a template, which is in none.
+        """
+        name, _, path = source_path.partition("/")
+        if any(repository.name == name for repository in self.repositories):
+            return name, path
+        return "", source_path
+
+    def within(self, repository: str) -> Profile:
+        """This policy as the files of one repository see it: rules about others are gone."""
+        rules = tuple(
+            rule.model_copy(update={"repository": "*"})
+            for rule in self.lane_rules
+            if fnmatch.fnmatchcase(repository, rule.repository)
+        )
+        return self.model_copy(update={"lane_rules": rules, "repositories": ()})
+
     def lane_for(self, source: SourceKind, mode: ResponseMode, path: str, crate: str = "") -> Lane:
-        """The lane of a row made from `path` (relative to the source root, `/` separators)."""
+        """The lane of a row made from `path` (below the root of its repository, `/` separators).
+
+        Rules about some repositories hold `within` them only.
+        """
         for rule in self.lane_rules:
             if (
-                rule.source in (None, source)
+                rule.repository == "*"
+                and rule.source in (None, source)
                 and rule.mode in (None, mode)
                 and fnmatch.fnmatchcase(crate, rule.crate)
                 and fnmatch.fnmatchcase(path, rule.path)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from vox_assets import profiles
 from vox_assets.engine.endpoint import RemoteModel
+from vox_assets.extract import SourceError, SourceRoot, source_roots
 
 #: The bundled workspace, as it lies in a checkout.
 SAMPLE_WORKSPACE = Path("data/sample_workspace")
@@ -77,6 +78,11 @@ class Settings:
         return self.lake_url or str(self.data_dir / "lake")
 
     @property
+    def source_roots(self) -> tuple[SourceRoot, ...]:
+        """What the sources are read from. Raises SourceError when a root has gone since."""
+        return source_roots(self.profile, self.source_dir)
+
+    @property
     def cache_dir(self) -> Path:
         return self.data_dir / "cache"
 
@@ -111,7 +117,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     reference = values["VOX_PROFILE"] or ("sample" if bundled else "vox")
     try:
         profile = profiles.load(reference)
-    except profiles.ProfileError as error:
+        source_roots(profile, source)
+    except (profiles.ProfileError, SourceError) as error:
         raise SettingsError(f"VOX_PROFILE: {error}") from error
     return Settings(
         source_dir=source,

@@ -33,7 +33,7 @@ Reader = Callable[[str], str]
 _COMMENT = re.compile(r"^\s*(?://|#)[^\n]*\n?|[ \t]+//[^\n]*", re.MULTILINE)
 
 
-def programs(doc_rows: pl.DataFrame, read_source: Reader) -> Iterator[Live]:
+def programs(doc_rows: pl.DataFrame, read_source: Reader, profile: Profile) -> Iterator[Live]:
     """The Vox programs of the documentation, without comments, in the order of their rows.
 
     A fence that includes a part of a file stands for the whole file, whose parents are all rows
@@ -42,7 +42,7 @@ def programs(doc_rows: pl.DataFrame, read_source: Reader) -> Iterator[Live]:
     vox = doc_rows.filter((pl.col("language") == "vox") & (pl.col("response_mode") == "code_only"))
     shown_by: dict[str, list[Mapping[str, Any]]] = {}
     for row in vox.iter_rows(named=True):
-        whole = [_live(text) for text in _included(row, read_source)]
+        whole = [_live(text) for text in _included(row, read_source, profile)]
         for source in whole if whole and None not in whole else [_live(row["response"])]:
             if source:
                 shown_by.setdefault(source, []).append(row)
@@ -51,12 +51,14 @@ def programs(doc_rows: pl.DataFrame, read_source: Reader) -> Iterator[Live]:
         yield Live(rows[0], parents, source, tuple(declarations(source)))
 
 
-def _included(row: Mapping[str, Any], read_source: Reader) -> list[str]:
-    """The Vox files that the row's fence includes."""
+def _included(row: Mapping[str, Any], read_source: Reader, profile: Profile) -> list[str]:
+    """The Vox files that the row's fence includes, which lie in the repository of its page."""
     found: list[str] = []
+    _, page_path = profile.locate(row["source_path"])
+    home = row["source_path"].removesuffix(page_path)
 
     def reader(path: str) -> str:
-        text = read_source(path)
+        text = read_source(home + path)
         if path.endswith(".vox"):
             found.append(text)
         return text
@@ -66,7 +68,7 @@ def _included(row: Mapping[str, Any], read_source: Reader) -> list[str]:
     except IncludeError:
         return []
     fence = page[row["source_start_line"] - 1 : row["source_end_line"]]
-    Includes(row["source_path"], reader).expand("\n".join(fence))
+    Includes(page_path, reader).expand("\n".join(fence))
     return found
 
 
@@ -91,7 +93,7 @@ def expand_live_code(
     """Rows from live programs, up to their share of `budget`; every program has its turn first."""
     seed = profile.synthesis.seed
     queues = []
-    for live in programs(doc_rows, read_source):
+    for live in programs(doc_rows, read_source, profile):
         rng = random.Random(f"{seed}:live:{live.row['pair_id']}")
         offered = list(tasks(live, domains, rng))
         rng.shuffle(offered)
@@ -145,9 +147,10 @@ def _drop(live: Live, task: Task, reason: str) -> Drop:
 
 def _pair(live: Live, task: Task, prompt: str, profile: Profile) -> Pair:
     row = live.row
+    repository, path = profile.locate(row["source_path"])
     return Pair(
         messages=turns(prompt, task.answer),
-        lane=profile.lane_for("synthetic", "code_only", row["source_path"]),
+        lane=profile.within(repository).lane_for("synthetic", "code_only", path),
         response_mode="code_only",
         task_family=task.family,
         language="vox",

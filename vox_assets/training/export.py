@@ -222,8 +222,8 @@ def render_card(
             "Splits follow source files. `in_mix` tells the rows that the project's own adapter is "
             "trained and judged on; the others passed curation too. `origin` is `human`, "
             "`synthetic` (templates, checked by the language's front end) or `model`. Every row "
-            "names its source file, lines, symbol and commit, and `parents` the rows it was made "
-            "from.",
+            "names its source file (below the name of its repository, where several are read), "
+            "lines, symbol and commit, and `parents` the rows it was made from.",
             "",
         ]
     )

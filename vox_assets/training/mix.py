@@ -51,6 +51,9 @@ HUMAN_BONUS = 0.5
 #: Held-out rows that one source may give: rows of a file resemble one another, so a test learns
 #: more from another source than from another row, and intervals count sources.
 EVAL_ROWS_PER_SOURCE = 5
+#: Share of a file's rows that another repository has too from which it counts as a copy of that
+#: file: one shared accessor makes no copy, and a vendored file with some changes is one.
+COPIED_SHARE = 0.5
 #: Rounds of raking: shares that can be met together are met to four digits by then.
 RAKING_ROUNDS = 50
 #: One held-out source in this many tells training when to stop; the others judge the adapter.
@@ -139,14 +142,16 @@ def build_mix(
     count_tokens: CountTokens,
     similar_pairs: SimilarPairs,
     lanes: Sequence[str] | None = None,
+    copies: Sequence[tuple[str, str]] = (),
 ) -> Mix:
     """Choose the rows to train and to hold out from a scored corpus (rows with `kept`).
 
     The split comes first and follows sources: rows that share a source file, a parent or a
-    duplicate cluster stay on one side. Then training rows are taken best first, in turn from every
-    category, under the caps and the token budget; held-out rows that training has seen in another
-    form are dropped. `lanes` replaces the profile's lanes for this run. Kept rows in = rows out +
-    drops, and no row appears twice. Raises ValueError when a pair id does.
+    duplicate cluster stay on one side, and so do the files that a pair of `copies` names. Then
+    training rows are taken best first, in turn from every category, under the caps and the token
+    budget; held-out rows that training has seen in another form are dropped. `lanes` replaces the
+    profile's lanes for this run. Kept rows in = rows out + drops, and no row appears twice. Raises
+    ValueError when a pair id does.
     """
     policy = profile.mix
     wanted = tuple(lanes or policy.lanes)
@@ -166,10 +171,14 @@ def build_mix(
         ledger.drop(pair_id, f"longer than the context of {policy.context} tokens")
     rows = rows.filter(pl.col("tokens") <= policy.context)
 
+    if profile.repositories:
+        names = [profile.locate(path)[0] for path in rows["source_path"]]
+        rows = rows.with_columns(pl.Series("_repository", names, dtype=pl.String))
+
     pairs = similar_pairs(rows, min(LEAK_JACCARD, profile.dedup.semantic_code_jaccard))
     # What training would take from all rows tells how the held-out ones should be mixed.
     planned = Counter(_take_train(rows, policy, None)["language"].to_list())
-    held_out = _hold_out(rows, _components(rows, scored), pairs, planned, policy)
+    held_out = _hold_out(rows, _components(rows, scored, copies), pairs, planned, policy)
     is_held_out = pl.col("pair_id").is_in(list(held_out))
     train = _take_train(rows.filter(~is_held_out), policy, ledger)
     eval_rows = _take_eval(rows.filter(is_held_out), train, pairs, profile, ledger)
@@ -215,12 +224,42 @@ class _Ledger:
 # The split ----------------------------------------------------------------------------------
 
 
-def _components(rows: pl.DataFrame, scored: pl.DataFrame) -> dict[str, list[str]]:
+def copied_files(
+    scored: pl.DataFrame, drops: pl.DataFrame, profile: Profile
+) -> list[tuple[str, str]]:
+    """Files of one repository that are copies of a file of another, as pairs of source paths.
+
+    `drops` are what extraction and dedup lost to other rows. A file is a copy when the rows that it
+    lost to one file of another repository are at least COPIED_SHARE of all that it gave: what was
+    changed in a vendored file then stays on the side of the original.
+    """
+    lost = drops.drop_nulls("lost_to")
+    path_of = dict(lost.drop_nulls("pair_id").select("pair_id", "source_path").iter_rows())
+    path_of |= dict(scored.select("pair_id", "source_path").iter_rows())
+    live = scored.filter(pl.col("source_kind") != "synthetic")
+    gave = Counter([*live["source_path"], *lost["source_path"]])
+    lost_to = Counter(
+        (path, path_of[winner])
+        for path, winner in lost.select("source_path", "lost_to").iter_rows()
+        if winner in path_of
+    )
+    return sorted(
+        (path, other)
+        for (path, other), count in lost_to.items()
+        if count >= COPIED_SHARE * gave[path]
+        and profile.locate(path)[0] != profile.locate(other)[0]
+    )
+
+
+def _components(
+    rows: pl.DataFrame, scored: pl.DataFrame, copies: Sequence[tuple[str, str]]
+) -> dict[str, list[str]]:
     """Pair ids that may not be separated, by the name of their component.
 
-    Rows are joined by source file, duplicate cluster and parents. A parent outside the mix (another
-    lane, dropped) still joins its children, and its file where the corpus knows it. The name is the
-    component's first source path: edits of a file leave it, and so the split, as they were.
+    Rows are joined by source file, copies of it, duplicate cluster and parents. A parent outside
+    the mix (another lane, dropped) still joins its children, and its file where the corpus knows
+    it. The name is the component's first source path: edits of a file leave it, and so the split,
+    as they were.
     """
     joined: dict[Hashable, Hashable] = {}
 
@@ -231,6 +270,8 @@ def _components(rows: pl.DataFrame, scored: pl.DataFrame) -> dict[str, list[str]
             node = joined[node]
         return node
 
+    for path, other in copies:
+        joined[root(("file", path))] = root(("file", other))
     path_of = dict(scored.select("pair_id", "source_path").iter_rows())
     columns = ["pair_id", "source_path", "parents"]
     clusters: Iterable[Any] = [None] * len(rows)
@@ -328,14 +369,19 @@ def _by_turns(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-#: What a cap may be set for. `category` is a Rust row's crate.
-_CAPPED = ("language", "task_family", "category", "_author")
+#: What a cap may be set for. `category` is a Rust row's crate; rows have `_repository` only where
+#: the profile names some, and templates are in none.
+_CAPPED = ("language", "task_family", "category", "_author", "_repository")
 _PERSON, _MACHINE = "a person", "a machine"
 
 
 def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
     person = pl.when(pl.col("origin") == "human").then(pl.lit(_PERSON)).otherwise(pl.lit(_MACHINE))
     return rows.with_columns(person.alias("_author"))
+
+
+def _capped(rows: pl.DataFrame) -> list[str]:
+    return [column for column in _CAPPED if column in rows.columns]
 
 
 def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]:
@@ -349,9 +395,10 @@ def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]
         "task_family": lambda value: policy.task_family_cap,
         "category": lambda value: policy.category_cap,
         "_author": lambda value: 1.0 - policy.human_share_floor if value == _MACHINE else 1.0,
+        "_repository": lambda value: policy.repository_cap if value else 1.0,
     }
     caps: dict[tuple[str, str], float] = {}
-    for column in _CAPPED:
+    for column in _capped(rows):
         values = rows[column].unique().to_list()
         # Where people wrote some rows their floor can be met, however high it is.
         even = 1 / max(1, len(values)) if column != "_author" or len(values) < 2 else 0.0
@@ -405,7 +452,8 @@ def _take_train(rows: pl.DataFrame, policy: MixPolicy, ledger: _Ledger | None) -
     """
     ordered = _with_author(_by_turns(rows))
     caps = _caps(ordered, policy)
-    records = list(ordered.select("pair_id", "tokens", *_CAPPED).iter_rows())
+    capped = _capped(ordered)
+    records = list(ordered.select("pair_id", "tokens", *capped).iter_rows())
 
     def take(total: int) -> tuple[list[str], dict[str, str]]:
         counts: Counter[tuple[str, str]] = Counter()
@@ -414,11 +462,12 @@ def _take_train(rows: pl.DataFrame, policy: MixPolicy, ledger: _Ledger | None) -
         spent = False
         for pair_id, tokens, *values in records:
             full = None
-            places = list(zip(_CAPPED, values, strict=True))
+            places = list(zip(capped, values, strict=True))
             for column, value in places:
                 share = caps[column, value]
                 if counts[column, value] >= max(1, int(share * total + 1e-9)):
-                    full = f"{column} {value!r} is at its cap of {share:.0%} of the rows"
+                    what = column.removeprefix("_")
+                    full = f"{what} {value!r} is at its cap of {share:.0%} of the rows"
                     if column == "_author":
                         full = f"people are to have written {1 - share:.0%} of the rows"
                     break

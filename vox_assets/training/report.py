@@ -71,13 +71,15 @@ def render_report(
     separation: pl.DataFrame | None = None,
     curve: Sequence[Mapping[str, Any]] = (),
     evaluation: Mapping[str, Any] | None = None,
+    repositories: pl.DataFrame | None = None,
 ) -> str:
     """The report as HTML.
 
     `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix; `reasons` has
     `stage`, `reason`, `rows`; `areas` is the AUC of each kind of mutant, `weights` the evaluator's
     by language and feature, `separation` the score of every real row and mutant behind them;
-    `curve` is the adapter's training curve (progress lines); `evaluation` an `Evaluation.to_json`.
+    `curve` is the adapter's training curve (progress lines); `evaluation` an `Evaluation.to_json`;
+    `repositories` has `repository`, `fate`, `rows`, where the profile names repositories.
     All text is escaped: rows hold arbitrary source code.
     """
     kept = scored.filter(pl.col("kept"))
@@ -116,6 +118,9 @@ def render_report(
         ),
         Section("The mix", table=_count(mix_rows, "split", "language", "task_family")),
     ]
+    if repositories is not None:
+        listed = _table(repositories.columns, list(repositories.iter_rows()))
+        sections.insert(1, Section("What became of each repository's rows", table=listed))
     if areas and weights:
         sections.append(
             Section(

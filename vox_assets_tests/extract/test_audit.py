@@ -28,12 +28,12 @@ def test_a_file_without_a_place_is_named(tmp_path: Path) -> None:
         (tmp_path / "crates" / name).write_text("fn f() {}")
     row = to_frame([make_pair("p", "fn f() {}", source_path="crates/a.rs")])
     whole = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", "nothing in it"))
-    assert audit.files_accounted(tmp_path, "crates", whole, row).passed
-    verdict = audit.files_accounted(tmp_path, "crates", whole.head(1), row)
+    assert audit.files_accounted({"": tmp_path}, "crates", whole, row).passed
+    verdict = audit.files_accounted({"": tmp_path}, "crates", whole.head(1), row)
     assert not verdict.passed
     assert "crates/b.rs is not accounted for" in verdict.summary
     silent = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", None))
-    assert not audit.files_accounted(tmp_path, "crates", silent, row).passed
+    assert not audit.files_accounted({"": tmp_path}, "crates", silent, row).passed
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_pages_that_opted_out_are_found(tmp_path: Path, front: str | None, eligi
     page.parent.mkdir()
     page.write_text(f"---\n{front}\n---\n# A\n" if front else "# A\n")
     rows = to_frame([make_pair("p", "x", source_path="docs/a.md")])
-    assert audit.eligible_pages_only(tmp_path, rows).passed == eligible
+    assert audit.eligible_pages_only({"": tmp_path}, rows).passed == eligible
 
 
 PROSE = {"lane": "vox_docs_qa", "response_mode": "prose_only", "language": "markdown"}

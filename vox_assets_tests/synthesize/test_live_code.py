@@ -100,7 +100,7 @@ def test_a_fence_that_includes_a_part_stands_for_the_whole_file(
     profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     shown = live_pair("fn doubled(n: int) to int {\n    return n * 2\n}", "counts")
-    (live,) = live_code.programs(rows.to_frame([shown]), read_source)
+    (live,) = live_code.programs(rows.to_frame([shown]), read_source, profile)
     assert [one.name for one in live.declared] == ["doubled", "rated"]
     assert live.parents == (shown.pair_id,)
     pairs, _ = live_code.expand_live_code(

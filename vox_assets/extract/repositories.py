@@ -1,0 +1,193 @@
+"""Several source roots as one source: where each lies, and what they give together.
+
+Reading one root is `run`'s business. Without named repositories there is one root without a name,
+and everything here passes through unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from vox_assets.extract import mdbook
+from vox_assets.extract.run import (
+    DOCS_FOLDER,
+    RUST_FOLDER,
+    extract_docs,
+    extract_rust,
+    source_reader,
+)
+from vox_assets.extract.source_tree import Extraction, SourceError, git_commit
+from vox_assets.profiles import Profile
+
+#: Shown for a repository that git does not track, where another one has a commit.
+NOT_IN_GIT = "not in git"
+
+
+@dataclass(frozen=True)
+class SourceRoot:
+    """A root that is read, and the name of its repository: empty where it is the only one."""
+
+    name: str
+    directory: Path
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the paths of its rows."""
+        return f"{self.name}/" if self.name else ""
+
+
+def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
+    """The roots that `profile` names, in its order; without any, `source_dir` itself.
+
+    Raises SourceError for a root that is no directory, holds neither folder, or is read twice.
+    """
+    if not profile.repositories:
+        return (SourceRoot("", source_dir),)
+    roots: list[SourceRoot] = []
+    for repository in profile.repositories:
+        directory = (source_dir / repository.root).resolve()
+        place = f"profile {profile.name!r}: repositories: root of {repository.name!r}"
+        if not any((directory / folder).is_dir() for folder in (RUST_FOLDER, DOCS_FOLDER)):
+            raise SourceError(
+                f"{place}: {directory} holds neither {RUST_FOLDER}/ nor {DOCS_FOLDER}/: expected a "
+                f"directory with one of them, absolute or relative to VOX_SOURCE_DIR"
+            )
+        for other in roots:
+            if _overlap(directory, other.directory) or _overlap(other.directory, directory):
+                raise SourceError(
+                    f"{place}: {directory} is read as a part of {other.name!r} already: expected "
+                    f"roots that share no files"
+                )
+        roots.append(SourceRoot(repository.name, directory))
+    return tuple(roots)
+
+
+def _overlap(inner: Path, outer: Path) -> bool:
+    folders = (outer / RUST_FOLDER, outer / DOCS_FOLDER)
+    return inner == outer or any(inner.is_relative_to(folder) for folder in folders)
+
+
+def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
+    """The roots that have `folder`; all of them where none has, so that reading it complains."""
+    return [one for one in roots if (one.directory / folder).is_dir()] or list(roots)
+
+
+def commits(roots: Sequence[SourceRoot]) -> str | None:
+    """What the roots are checked out at, in one line; null where git tracks none of them."""
+    found = [(root.name, git_commit(root.directory)) for root in roots]
+    if not any(commit for _, commit in found):
+        return None
+    return ", ".join(f"{name} {commit or NOT_IN_GIT}".strip() for name, commit in found)
+
+
+def extract_rust_of(
+    roots: Sequence[SourceRoot], profile: Profile, log: Callable[[str], None]
+) -> Extraction:
+    """`extract_rust` over every root that has Rust, as one table."""
+
+    def extract(root: SourceRoot, policy: Profile) -> Extraction:
+        commit = git_commit(root.directory)
+        return extract_rust(root.directory, policy, commit=commit, log=log)
+
+    return _together(roots, RUST_FOLDER, profile, extract, {"prompt": "question"})
+
+
+def extract_docs_of(
+    roots: Sequence[SourceRoot],
+    profile: Profile,
+    check_vox: Callable[[str], str | None],
+    log: Callable[[str], None],
+) -> Extraction:
+    """`extract_docs` over every root that has pages, as one table."""
+
+    def extract(root: SourceRoot, policy: Profile) -> Extraction:
+        return extract_docs(
+            root.directory,
+            policy,
+            commit=git_commit(root.directory),
+            check_vox=check_vox,
+            repository=root.name,
+            log=log,
+        )
+
+    said_once = {"prompt": "question", "response": "answer"}
+    return _together(roots, DOCS_FOLDER, profile, extract, said_once)
+
+
+def _together(
+    roots: Sequence[SourceRoot],
+    folder: str,
+    profile: Profile,
+    extract: Callable[[SourceRoot, Profile], Extraction],
+    said_once: Mapping[str, str],
+) -> Extraction:
+    """What `extract` finds in the roots; paths and categories begin with the repository's name.
+
+    What a column of `said_once` says that an earlier repository says too becomes a drop which names
+    that row: as within one tree, where one question with two answers is wrong, and so is a copied
+    page.
+    """
+    if [root.name for root in roots] == [""]:
+        return extract(roots[0], profile)
+    parts = [
+        _prefixed(extract(root, profile.within(root.name)), root.prefix)
+        for root in holding(roots, folder)
+    ]
+    rows = pl.concat([part.rows for part in parts])
+    drops = [part.drops for part in parts]
+    for column, same in said_once.items():
+        first = pl.col(column).is_first_distinct()
+        marked = rows.with_columns(pl.col("pair_id").first().over(column).alias("lost_to"))
+        drops.append(
+            marked.filter(~first).select(
+                pl.lit(None, pl.String).alias("pair_id"),
+                "source_path",
+                pl.col("source_start_line").alias("line"),
+                pl.col("source_symbol").alias("item"),
+                pl.lit("repositories").alias("stage"),
+                pl.lit(f"an earlier repository has the same {same}").alias("reason"),
+                "lost_to",
+                pl.lit(None, pl.Float64).alias("similarity"),
+            )
+        )
+        rows = rows.filter(first)
+    return Extraction(
+        rows,
+        pl.concat([part.files for part in parts]),
+        pl.concat(drops),
+    )
+
+
+def _prefixed(found: Extraction, prefix: str) -> Extraction:
+    def before(column: str) -> pl.Expr:
+        return (pl.lit(prefix) + pl.col(column)).alias(column)
+
+    return Extraction(
+        found.rows.with_columns(before("source_path"), before("category")),
+        found.files.with_columns(before("path")),
+        found.drops.with_columns(before("source_path")),
+    )
+
+
+def reader_of(roots: Sequence[SourceRoot]) -> Callable[[str], str]:
+    """A reader of files by the `source_path` of rows, each confined to its own root.
+
+    It raises mdbook.IncludeError for whatever may not or cannot be read.
+    """
+    readers: Mapping[str, Callable[[str], str]] = {
+        root.name: source_reader(root.directory) for root in roots
+    }
+    if list(readers) == [""]:
+        return readers[""]
+
+    def read(path: str) -> str:
+        name, _, below = path.partition("/")
+        if name not in readers:
+            raise mdbook.IncludeError("in none of the repositories")
+        return readers[name](below)
+
+    return read
