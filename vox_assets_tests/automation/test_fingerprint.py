@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from vox_assets import profiles
 from vox_assets.automation import fingerprint
 from vox_assets.extract import SourceError
+from vox_assets.resources.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -69,6 +72,36 @@ def test_included_files_count_wherever_they_lie_and_others_do_not(root: Path) ->
     assert fingerprint.docs(root) == before
     (root / "examples/inner.vox").write_text("changed")
     assert fingerprint.docs(root).digest != before.digest
+
+
+def test_every_repository_is_watched_under_its_name(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(root, other)
+    watched = deployment(tmp_path, root, {"tree": ".", "other": "../other"})
+    before = fingerprint.sources(watched)
+    assert before["crates"].files == 2 * fingerprint.crates(root).files
+    (other / "crates/a/src/lib.rs").write_text("fn g() {}")
+    after = fingerprint.sources(watched)
+    assert after["crates"].digest != before["crates"].digest
+    assert after["docs"] == before["docs"]
+    swapped = deployment(tmp_path, root, {"tree": "../other", "other": "."})
+    assert fingerprint.sources(swapped)["crates"].digest != after["crates"].digest
+
+
+def test_a_single_root_without_a_name_has_the_fingerprint_of_its_tree(
+    root: Path, tmp_path: Path
+) -> None:
+    found = fingerprint.sources(deployment(tmp_path, root, {}))
+    assert found["crates"] == fingerprint.crates(root)
+    assert found["docs"] == fingerprint.docs(root)
+
+
+def deployment(tmp_path: Path, root: Path, repositories: dict[str, str]) -> Settings:
+    content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
+    content["repositories"] = [{"name": k, "root": v} for k, v in repositories.items()]
+    profile = tmp_path / "several.yaml"
+    profile.write_text(yaml.safe_dump(content))
+    return load_settings({"VOX_SOURCE_DIR": str(root), "VOX_PROFILE": str(profile)})
 
 
 def test_a_missing_folder_is_refused_by_name(root: Path) -> None:

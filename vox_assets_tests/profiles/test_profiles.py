@@ -78,6 +78,15 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
             "uplift.budget.concurrency",
         ),
         ({"ranks": [RANK | {"response_tokens_up_to": 9}]}, "last tier has no bound"),
+        ({"repositories": [{"name": "A b", "root": "."}]}, "repositories.0.name: .* match pattern"),
+        ({"repositories": [{"name": "a", "root": ""}]}, "repositories.0.root: .* at least 1"),
+        ({"repositories": [{"name": "a", "root": "."}] * 2}, "'a' is named twice; expected diff"),
+        ({"repositories": [{"name": "tests", "root": "."}]}, "'tests' means something else in a"),
+        (
+            {"lane_rules": [{"lane": "vox_speech", "repository": "b*"}, {"lane": "vox_codegen"}]},
+            "lane_rules: repository 'b\\*' matches none",
+        ),
+        ({"lane_rules": [{"lane": "vox_speech", "repository": "b*"}]}, "last rule has no cond"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:
@@ -92,6 +101,12 @@ def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, content: str) -> N
     path.write_text(content)
     with pytest.raises(profiles.ProfileError, match=r"broken\.yaml"):
         profiles.load(str(path))
+
+
+def test_a_cap_of_repositories_needs_repositories(tmp_path: Path) -> None:
+    mix = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())["mix"]
+    with pytest.raises(profiles.ProfileError, match=r"mix\.repository_cap: expected the repositor"):
+        profiles.load(edited(tmp_path, mix=mix | {"repository_cap": 0.5}))
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from vox_assets import profiles
 from vox_assets.resources.settings import SAMPLE_WORKSPACE, SettingsError, load_settings
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
@@ -119,3 +121,14 @@ def test_a_refused_address_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": "https://me:hunter2@llm.example/v1"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_repository_that_is_not_there_is_refused_at_load(tmp_path: Path) -> None:
+    content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
+    content["repositories"] = [{"name": "away", "root": "../away"}]
+    profile = tmp_path / "several.yaml"
+    profile.write_text(yaml.safe_dump(content))
+    with pytest.raises(SettingsError, match=r"root of 'away': .* expected a directory") as caught:
+        load_settings({"VOX_SOURCE_DIR": str(tmp_path), "VOX_PROFILE": str(profile)})
+    assert str(caught.value).startswith("VOX_PROFILE: profile 'sample'")
+    assert "\n" not in str(caught.value)
