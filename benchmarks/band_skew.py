@@ -54,6 +54,8 @@ COMMON_CRATES = 4
 #: Frequencies of the mixture, evenly spaced in their logarithm, and the steps of the fit.
 FREQUENCIES, STEPS = 120, 3_000
 JACCARD = 0.8
+#: Odd numbers that fold the hashes of a band into 64 bits.
+_KEY_FACTORS = np.random.default_rng(SEED).integers(1, 2**63, 16, np.uint64) * 2 + 1
 #: Four times the permutations that dedup takes: which bands fall on a common shingle is luck, and a
 #: quarter of a hundred bands measure it badly.
 PERMUTATIONS = 512
@@ -179,9 +181,8 @@ def sketch(answers: list[str], crates: list[str]) -> Rows:
 def band_keys(signatures: np.ndarray, band_rows: int) -> Iterator[np.ndarray]:
     """Of each band that the permutations make, the number of every row's key, from 0."""
     for band in range(PERMUTATIONS // band_rows):
-        part = np.ascontiguousarray(signatures[:, band * band_rows : (band + 1) * band_rows])
-        whole = part.view(np.dtype((np.void, part.itemsize * band_rows))).ravel()
-        yield np.unique(whole, return_inverse=True)[1]
+        part = signatures[:, band * band_rows : (band + 1) * band_rows].astype(np.uint64)
+        yield np.unique(part @ _KEY_FACTORS[:band_rows], return_inverse=True)[1]
 
 
 def buckets(rows: Rows, band_rows: int) -> Buckets:
