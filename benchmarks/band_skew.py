@@ -45,7 +45,7 @@ SEED = 20261122
 #: (bands, rows of a band) of the 128 permutations: ours, and what finds less by chance.
 LAYOUTS = ((BANDS, BAND_ROWS), (25, 5), (21, 6), (16, 8))
 #: A bucket beyond this is cut into pieces of this size or not compared at all: a thousand rows are
-#: half a million pairs, a second of one core.
+#: half a million pairs, some seconds of one core.
 BUCKET_CAP = 1_000
 #: Buckets drawn of each frequency, fewer where they are large: the others are like them.
 SAMPLED_BUCKETS, SAMPLED_CRATES, FEWEST_BUCKETS = 20_000, 2_000_000, 16

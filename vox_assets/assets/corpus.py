@@ -199,7 +199,7 @@ def training_mix(
         policy,
         count_tokens=token_counter(load_tokenizer(models.base.path)),
         similar_pairs=similar_rows,
-        copies=_copies(lake, scored_corpus, policy),
+        copies=copied_between_repositories(lake, scored_corpus, policy),
     )
     drops = drops_to_frame(mix.drops)
     lake.write_account("training_mix", "drops", drops)
@@ -226,7 +226,9 @@ def training_mix(
     )
 
 
-def _copies(lake: Lake, scored: pl.DataFrame, profile: Profile) -> list[tuple[str, str]]:
+def copied_between_repositories(
+    lake: Lake, scored: pl.DataFrame, profile: Profile
+) -> list[tuple[str, str]]:
     """Files that one repository has from another; there are none where no repository is named."""
     if not profile.repositories:
         return []
