@@ -6,6 +6,7 @@ and everything here passes through unchanged.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
         return (SourceRoot("", source_dir),)
     roots: list[SourceRoot] = []
     for repository in profile.repositories:
-        directory = (source_dir / repository.root).resolve()
+        # Unlike Path.resolve, this does not fail on links that lead to each other.
+        directory = Path(os.path.realpath(source_dir / repository.root))
         place = f"profile {profile.name!r}: repositories: root of {repository.name!r}"
         if not any((directory / folder).is_dir() for folder in (RUST_FOLDER, DOCS_FOLDER)):
             raise SourceError(

@@ -43,7 +43,7 @@ class Repository(Policy):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     #: A directory with `crates/`, `docs/src/` or both; relative to VOX_SOURCE_DIR, or absolute.
-    root: Annotated[str, Field(min_length=1)]
+    root: Annotated[str, Field(pattern=r"^[^\x00]+$")]
 
 
 class LaneRule(Policy):

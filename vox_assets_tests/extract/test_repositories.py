@@ -226,6 +226,7 @@ def test_every_row_has_the_commit_of_its_own_repository(both: Profile, workspace
     [
         ({"main": ".", "other": "../nowhere"}, "'other': .*nowhere holds neither crates/ nor docs"),
         ({"main": ".", "other": "examples/first.vox"}, "'other': .*holds neither"),
+        ({"main": ".", "other": "round"}, "'other': .*holds neither"),
         ({"main": ".", "again": "../main"}, "'again': .* is read as a part of 'main' already"),
         ({"part": "crates/inner", "main": "."}, "'main': .* is read as a part of 'part' already"),
     ],
@@ -234,6 +235,7 @@ def test_a_root_that_cannot_be_read_by_itself_is_refused_in_one_line(
     profile: Profile, workspace: Path, roots: dict[str, str], complaint: str
 ) -> None:
     _write(workspace / "crates/inner/crates/a/src/lib.rs", LEDGER)
+    (workspace / "round").symlink_to(workspace / "round")
     with pytest.raises(SourceError, match=f"profile 'sample': repositories: root of {complaint}"):
         source_roots(named(profile, **roots), workspace)
 

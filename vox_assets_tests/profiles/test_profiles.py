@@ -79,7 +79,8 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
         ),
         ({"ranks": [RANK | {"response_tokens_up_to": 9}]}, "last tier has no bound"),
         ({"repositories": [{"name": "A b", "root": "."}]}, "repositories.0.name: .* match pattern"),
-        ({"repositories": [{"name": "a", "root": ""}]}, "repositories.0.root: .* at least 1"),
+        ({"repositories": [{"name": "a", "root": ""}]}, "repositories.0.root: .* match pattern"),
+        ({"repositories": [{"name": "a", "root": "a\0"}]}, "repositories.0.root: .* match pattern"),
         ({"repositories": [{"name": "a", "root": "."}] * 2}, "'a' is named twice; expected diff"),
         ({"repositories": [{"name": "tests", "root": "."}]}, "'tests' means something else in a"),
         (
