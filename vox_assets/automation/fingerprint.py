@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import vox_assets
 from vox_assets import profiles
 from vox_assets.extract import mdbook, source_tree
 from vox_assets.resources.settings import Settings
@@ -57,13 +56,6 @@ def docs(root: Path) -> Fingerprint:
     """Every file below `docs/src/`, and the files elsewhere that its pages include."""
     pages = source_tree.walk(root, "docs/src", "mdBook pages")
     return _of([*pages, *_included(root, pages)])
-
-
-def program() -> str:
-    """Digest of this package's own files: tonight's build by another program is another build."""
-    folder = Path(vox_assets.__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix not in ("", ".pyc"))
-    return _digest((str(path.relative_to(folder)), path.read_bytes()) for path in files)
 
 
 def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:
