@@ -17,6 +17,7 @@ from vox_assets.assets.metadata import (
 from vox_assets.curate.answers import drop_refused
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
+from vox_assets.engine.batches import Engine
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import Extraction, extract_docs, extract_rust, git_commit, source_reader
 from vox_assets.resources.models import Models
@@ -56,10 +57,13 @@ def raw_rust_fns(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    engine: dg.ResourceParam[Engine],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Instruction pairs from functions and documented types of library code."""
     commit = git_commit(settings.source_dir)
-    found = extract_rust(settings.source_dir, settings.profile, commit=commit, log=context.log.info)
+    found = extract_rust(
+        settings.source_dir, settings.profile, commit=commit, log=context.log.info, engine=engine
+    )
     return _source_result(context, lake, found, commit)
 
 
@@ -75,6 +79,7 @@ def doc_qa_pairs(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     front_end: dg.ResourceParam[FrontEnd],
+    engine: dg.ResourceParam[Engine],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Code rows from Vox fences and prose rows from the sections of eligible pages."""
     commit = git_commit(settings.source_dir)
@@ -84,6 +89,7 @@ def doc_qa_pairs(
         commit=commit,
         check_vox=one_by_one(front_end),
         log=context.log.info,
+        engine=engine,
     )
     return _source_result(context, lake, found, commit, front_end=front_end.name)
 
