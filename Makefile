@@ -77,5 +77,5 @@ audit: $(READY)
 
 # Needs uv, which no other target does.
 constraints:
-	uv pip compile pyproject.toml --extra dev --extra postgres --extra audit --universal --python-version 3.11 --no-annotate \
+	uv pip compile pyproject.toml --extra dev --extra postgres --extra ray --extra audit --universal --python-version 3.11 --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.new.txt

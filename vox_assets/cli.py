@@ -17,6 +17,7 @@ import polars as pl
 from vox_assets.engine.files import atomic_file, write_text
 from vox_assets.engine.lake import TableMissingError
 from vox_assets.engine.models import ModelError
+from vox_assets.engine.ray_data import ClusterError
 from vox_assets.extract import SourceError
 from vox_assets.resources.settings import (
     Settings,
@@ -37,12 +38,16 @@ class UsageError(ValueError):
     """Something asked for that cannot be done; the message is one clear line."""
 
 
+#: What is told in one line: its message names the thing, the place and what was expected.
+_TOLD = (UsageError, SettingsError, TableMissingError, ModelError, SourceError, ClusterError)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 only when what was asked holds."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (UsageError, SettingsError, TableMissingError, ModelError, SourceError) as error:
+    except _TOLD as error:
         print(f"vox-assets: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -174,6 +179,7 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _extract(options: argparse.Namespace) -> int:
     from vox_assets.extract import extract_docs_of, extract_rust_of, source_roots
+    from vox_assets.resources.engine import engine
     from vox_assets.resources.frontend import front_end
     from vox_assets.vox_syntax.frontend import one_by_one
 
@@ -181,10 +187,10 @@ def _extract(options: argparse.Namespace) -> int:
     settings = load_settings()
     roots = source_roots(settings.profile, options.source)
     if options.kind == "rust":
-        found = extract_rust_of(roots, settings.profile, _log)
+        found = extract_rust_of(roots, settings.profile, _log, engine(settings))
     else:
         check_vox = one_by_one(front_end(settings))
-        found = extract_docs_of(roots, settings.profile, check_vox, _log)
+        found = extract_docs_of(roots, settings.profile, check_vox, _log, engine(settings))
     write_table(found.rows, options.out)
     for path, reason in (
         found.files.filter(pl.col("status") == "unreadable").select("path", "reason").iter_rows()
@@ -220,6 +226,7 @@ def _check_vox(options: argparse.Namespace) -> int:
 def _dedup(options: argparse.Namespace) -> int:
     from vox_assets.curate.dedup import answers, deduplicate
     from vox_assets.curate.embedding import embed
+    from vox_assets.resources.engine import engine
 
     for path in filter(None, (options.out, options.dropped)):
         _check_ending(path)
@@ -229,8 +236,9 @@ def _dedup(options: argparse.Namespace) -> int:
     rows = _with_contract(given)
     repeated = rows["pair_id"].is_duplicated().sum()
     rows = rows.unique("pair_id", keep="first", maintain_order=True)
-    vectors = embed(answers(rows), models.embedder, models.store, _log)
-    result = deduplicate(rows, vectors, settings.profile.dedup)
+    where = engine(settings)
+    vectors = embed(answers(rows), models.embedder, models.store, _log, where)
+    result = deduplicate(rows, vectors, settings.profile.dedup, where)
     survivors = result.survivors.select(
         "pair_id", *(c for c in given.columns if c != "pair_id"), "cluster_id", "cluster_size"
     )

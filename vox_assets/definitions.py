@@ -19,6 +19,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     from vox_assets.checks import corpus as corpus_checks
     from vox_assets.checks import sources as source_checks
     from vox_assets.engine.lake import Lake
+    from vox_assets.resources.engine import engine
     from vox_assets.resources.frontend import front_end
     from vox_assets.resources.models import Models
     from vox_assets.resources.notifier import Notifier
@@ -31,6 +32,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         "settings": settings,
         "lake": Lake(settings.lake_uri),
         "models": Models(settings),
+        "engine": engine(settings),
         "front_end": front_end(settings),
         "notifier": Notifier(settings.alert_urls),
         "io_manager": lake_io_manager(settings),

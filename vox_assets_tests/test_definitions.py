@@ -151,7 +151,7 @@ def test_loading_imports_neither_torch_nor_transformers() -> None:
     program = (
         "import sys; from vox_assets.definitions import build_defs; build_defs();"
         "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'datasets',"
-        " 'trl', 'peft') if m in sys.modules])"
+        " 'trl', 'peft', 'ray') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

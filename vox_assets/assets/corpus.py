@@ -20,6 +20,7 @@ from vox_assets.curate.evaluators import second_opinions
 from vox_assets.curate.features import FEATURES
 from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
 from vox_assets.curate.secrets import refuse_secrets
+from vox_assets.engine.batches import Engine
 from vox_assets.engine.lake import Lake
 from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
@@ -60,6 +61,7 @@ def deduped_corpus(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     models: dg.ResourceParam[Models],
+    engine: dg.ResourceParam[Engine],
     raw_rust_fns: pl.DataFrame,
     doc_qa_pairs: pl.DataFrame,
     synthetic_pairs: pl.DataFrame,
@@ -68,8 +70,8 @@ def deduped_corpus(
     rows = pl.concat([raw_rust_fns, doc_qa_pairs, synthetic_pairs]).unique(
         "pair_id", keep="first", maintain_order=True
     )
-    vectors = embed(answers(rows), models.embedder, models.store, context.log.info)
-    result = deduplicate(rows, vectors, settings.profile.dedup)
+    vectors = embed(answers(rows), models.embedder, models.store, context.log.info, engine)
+    result = deduplicate(rows, vectors, settings.profile.dedup, engine)
     lake.write_account("deduped_corpus", "drops", result.drops)
     context.log.info(f"{rows.height:,} rows in, {result.survivors.height:,} distinct")
     return dg.MaterializeResult(

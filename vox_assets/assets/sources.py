@@ -18,6 +18,7 @@ from vox_assets.assets.metadata import (
 from vox_assets.curate.answers import drop_refused
 from vox_assets.curate.syntax import vox_fault
 from vox_assets.curate.trim import trim_rows
+from vox_assets.engine.batches import Engine
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import (
     Extraction,
@@ -64,10 +65,11 @@ def raw_rust_fns(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
+    engine: dg.ResourceParam[Engine],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Instruction pairs from functions and documented types of library code."""
     roots = settings.source_roots
-    found = extract_rust_of(roots, settings.profile, context.log.info)
+    found = extract_rust_of(roots, settings.profile, context.log.info, engine)
     return _source_result(context, lake, found, roots)
 
 
@@ -83,10 +85,13 @@ def doc_qa_pairs(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     front_end: dg.ResourceParam[FrontEnd],
+    engine: dg.ResourceParam[Engine],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Code rows from Vox fences and prose rows from the sections of eligible pages."""
     roots = settings.source_roots
-    found = extract_docs_of(roots, settings.profile, one_by_one(front_end), context.log.info)
+    found = extract_docs_of(
+        roots, settings.profile, one_by_one(front_end), context.log.info, engine
+    )
     return _source_result(context, lake, found, roots, front_end=front_end.name)
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
 from vox_assets.engine.lake import Lake, TableMissingError
+from vox_assets.engine.program import program
 from vox_assets.extract import commits
 from vox_assets.resources.settings import Settings, load_settings
 
@@ -44,7 +45,7 @@ def _tags(settings: Settings, job_name: str) -> dict[str, str]:
     if job_name != "rebuild":
         return {history.COMMIT_TAG: commit or NO_COMMIT}
     digests = {name: found.digest for name, found in fingerprint.sources(settings).items()}
-    digests["program"] = fingerprint.program()
+    digests["program"] = program()
     return history.build_tags(history.EVERYTHING, digests, commit)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import vox_assets
 from vox_assets import profiles
 from vox_assets.extract import (
     DOCS_FOLDER,
@@ -75,13 +74,6 @@ def _together(
         return found[""]
     digest = _digest((name, one.digest.encode()) for name, one in found.items())
     return Fingerprint(digest, sum(one.files for one in found.values()))
-
-
-def program() -> str:
-    """Digest of this package's own files: tonight's build by another program is another build."""
-    folder = Path(vox_assets.__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix not in ("", ".pyc"))
-    return _digest((str(path.relative_to(folder)), path.read_bytes()) for path in files)
 
 
 def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:

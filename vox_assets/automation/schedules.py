@@ -7,6 +7,7 @@ import dagster as dg
 
 from vox_assets.automation import fingerprint, history
 from vox_assets.automation.jobs import rebuild
+from vox_assets.engine.program import program
 from vox_assets.extract import SourceError, commits
 from vox_assets.profiles import ProfileError
 from vox_assets.resources.settings import Settings
@@ -39,7 +40,7 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
             # The run says what is missing, and the alert about it reaches a person.
             return dg.RunRequest()
         digests = {name: one.digest for name, one in found.items()}
-        digests["program"] = fingerprint.program()
+        digests["program"] = program()
         unchanged = _unchanged_since(context.instance, digests)
         if unchanged is not None:
             return unchanged

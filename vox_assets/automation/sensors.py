@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
 from vox_assets.automation.jobs import REBUILD_OF, rebuild
+from vox_assets.engine.program import program
 from vox_assets.extract import SourceError, commits
 from vox_assets.profiles import ProfileError
 from vox_assets.resources.settings import Settings
@@ -105,7 +106,7 @@ def _build(
             job_name=job.name,
             tags=history.build_tags(
                 source if alone else history.EVERYTHING,
-                wanted if alone else {**digests, "program": fingerprint.program()},
+                wanted if alone else {**digests, "program": program()},
                 commit,
             ),
         ),

@@ -23,6 +23,7 @@ from vox_assets.curate.similarity import (
     semantic_pairs,
     shingle,
 )
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.profiles import Dedup
 from vox_assets.rows import DROP_SCHEMA
 
@@ -73,7 +74,9 @@ def survivor_order(rows: pl.DataFrame) -> np.ndarray:
     return keys.sort(names, descending=descending)["position"].to_numpy().astype(np.int64)
 
 
-def deduplicate(rows: pl.DataFrame, embeddings: np.ndarray, policy: Dedup) -> Deduped:
+def deduplicate(
+    rows: pl.DataFrame, embeddings: np.ndarray, policy: Dedup, engine: Engine = HERE
+) -> Deduped:
     """Drop every row that is like one which comes before it in `survivor_order`.
 
     `embeddings` holds one unit vector per row (float32). A dropped row is always directly like
@@ -94,8 +97,8 @@ def deduplicate(rows: pl.DataFrame, embeddings: np.ndarray, policy: Dedup) -> De
     distinct = np.array([p for p in order.tolist() if p not in losses], dtype=np.int64)
 
     # Positions below are into `distinct`, where a smaller one is preferred.
-    shingles = shingle([texts[position] for position in distinct])
-    pairs = near_pairs(shingles, policy.near_jaccard)
+    shingles = shingle([texts[position] for position in distinct], engine)
+    pairs = near_pairs(shingles, policy.near_jaccard, engine)
     edges = [_Edges(pairs.left, pairs.right, pairs.similarity, "near")]
     edges += _semantic_edges(rows, lanes, distinct, embeddings, shingles, policy)
     beaten = _greedy(len(distinct), edges)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import VectorCache, content_key
-from vox_assets.engine.models import LocalModel, preferred_dtype
+from vox_assets.engine.models import LocalModel, at_hand, preferred_dtype
 from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 
 # all-MiniLM-L6-v2 was trained on 256 word pieces; a text's tail beyond them is not read.
@@ -20,7 +21,11 @@ _CHARACTERS_PER_TOKEN = 3
 
 
 def embed(
-    texts: Sequence[str], model: LocalModel, store: VectorCache, log: Log = silent
+    texts: Sequence[str],
+    model: LocalModel,
+    store: VectorCache,
+    log: Log = silent,
+    engine: Engine = HERE,
 ) -> np.ndarray:
     """Unit vectors, float32, one row per text."""
     dtype = preferred_dtype()
@@ -28,19 +33,21 @@ def embed(
     keys = [content_key("embedding", model.fingerprint, dtype, text) for text in texts]
     costs = [min(MAX_TOKENS, len(text) // _CHARACTERS_PER_TOKEN + 2) for text in texts]
 
-    def encode(positions: list[int]) -> np.ndarray:
-        encoder = _encoder(model, dtype)
-        vectors = encoder.encode(
-            [texts[position] for position in positions],
-            batch_size=len(positions),
-            convert_to_tensor=True,
-            show_progress_bar=False,
-        )
-        vectors = vectors.float().cpu().numpy()
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    def encode(batches: Sequence[Sequence[int]]) -> Iterator[tuple[int, np.ndarray]]:
+        function = partial(_encode, model=model, dtype=dtype)
+        return engine.map(function, ([texts[i] for i in batch] for batch in batches), model=True)
 
     with progress("embedding", len(texts), "texts", log) as done:
         return store.compute(keys, costs, BATCH_TOKENS, encode, done)
+
+
+def _encode(texts: list[str], model: LocalModel, dtype: str) -> np.ndarray:
+    """One batch: its vectors depend in their last bits on what else is in it."""
+    vectors = _encoder(model, dtype).encode(
+        texts, batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False
+    )
+    vectors = vectors.float().cpu().numpy()
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 @cache
@@ -49,6 +56,6 @@ def _encoder(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
     from sentence_transformers import SentenceTransformer
 
     quiet_libraries()
-    encoder = SentenceTransformer(str(model.path), trust_remote_code=False)
+    encoder = SentenceTransformer(str(at_hand(model)), trust_remote_code=False)
     encoder.max_seq_length = MAX_TOKENS
     return encoder.to(getattr(torch, dtype)).eval()

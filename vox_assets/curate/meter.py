@@ -12,6 +12,7 @@ from vox_assets.curate import features
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.perplexity import answer_nll
 from vox_assets.curate.similarity import neighbour_distance
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import VectorCache
 from vox_assets.engine.models import LocalModel
 from vox_assets.engine.progress import Log, silent
@@ -30,6 +31,8 @@ class Meter:
     #: Tokens of prompt plus answer that the language model reads of a row.
     model_tokens: int
     log: Log = silent
+    #: Where the models run.
+    engine: Engine = HERE
 
     def cheap(self, rows: pl.DataFrame) -> pl.DataFrame:
         """All features but the language model's, of `prompt`, `response` and `language`.
@@ -45,11 +48,11 @@ class Meter:
                 )
             ]
         )
-        prompt_vectors = embed(prompts, self.embedding_model, self.store, self.log)
+        prompt_vectors = self._embedded(prompts)
         if "embedding" in rows.columns:
             answer_vectors = np.array(rows["embedding"].to_list(), dtype=np.float32)
         else:
-            answer_vectors = embed(answers, self.embedding_model, self.store, self.log)
+            answer_vectors = self._embedded(answers)
         undated = pl.Series([None] * len(rows), dtype=pl.String)
         dates = rows["source_date"] if "source_date" in rows.columns else undated
         return table.with_columns(
@@ -58,13 +61,22 @@ class Meter:
             pl.Series("freshness", features.freshness(dates)),
         )
 
+    def _embedded(self, texts: list[str]) -> np.ndarray:
+        return embed(texts, self.embedding_model, self.store, self.log, self.engine)
+
     def surprise(self, rows: pl.DataFrame, prompted: bool = True) -> np.ndarray:
         """The language model's mean negative log-likelihood of each answer, in nats.
 
         Without `prompted`, the model reads the answer alone.
         """
         nll, _ = answer_nll(
-            dialogues(rows), self.base_model, self.model_tokens, self.store, self.log, prompted
+            dialogues(rows),
+            self.base_model,
+            self.model_tokens,
+            self.store,
+            self.log,
+            prompted,
+            self.engine,
         )
         return nll
 

@@ -6,14 +6,15 @@ Vox is hard.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 import polars as pl
 
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import VectorCache, content_key
-from vox_assets.engine.models import LocalModel, preferred_dtype
+from vox_assets.engine.models import LocalModel, at_hand, fastest_device, preferred_dtype
 from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 from vox_assets.rows import Message
 
@@ -32,6 +33,7 @@ def answer_nll(
     store: VectorCache,
     log: Log = silent,
     prompted: bool = True,
+    engine: Engine = HERE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean negative log-likelihood in nats, and its token count, of each dialogue's last answer.
 
@@ -70,14 +72,14 @@ def answer_nll(
         for ids, start in sequences
     ]
     label = "perplexity" if prompted else "perplexity without the prompt"
+
+    def read(batches: Sequence[Sequence[int]]) -> Iterator[tuple[int, np.ndarray]]:
+        function = partial(_batch_nll, model=model, dtype=dtype)
+        return engine.map(function, ([sequences[i] for i in b] for b in batches), model=True)
+
     with progress(label, len(keys), "rows", log) as done:
-        result = store.compute(
-            keys,
-            [len(ids) for ids, _ in sequences],
-            BATCH_TOKENS,
-            lambda positions: _batch_nll([sequences[i] for i in positions], model, dtype),
-            done,
-        )
+        costs = [len(ids) for ids, _ in sequences]
+        result = store.compute(keys, costs, BATCH_TOKENS, read, done)
     sums, counts = result[:, 0].astype(np.float64), result[:, 1].astype(np.float64)
     return sums / np.maximum(counts, 1.0), counts
 
@@ -96,6 +98,7 @@ def _batch_nll(sequences: list[tuple[list[int], int]], model: LocalModel, dtype:
         # so that no mask is needed.
         scored[row, max(start, 1) - 1 : len(tokens) - 1] = True
     result = np.zeros((len(sequences), 2), dtype=np.float32)
+    ids, scored = ids.to(network.device), scored.to(network.device)
     with torch.inference_mode():
         hidden = network.model(ids).last_hidden_state
         rows, positions = scored.nonzero(as_tuple=True)
@@ -103,8 +106,9 @@ def _batch_nll(sequences: list[tuple[list[int], int]], model: LocalModel, dtype:
             r, p = rows[part : part + LOGIT_POSITIONS], positions[part : part + LOGIT_POSITIONS]
             logits = network.lm_head(hidden[r, p]).float()
             nll = torch.nn.functional.cross_entropy(logits, ids[r, p + 1], reduction="none")
-            np.add.at(result[:, 0], r.numpy(), nll.numpy())
-            np.add.at(result[:, 1], r.numpy(), 1.0)
+            owners = r.cpu().numpy()
+            np.add.at(result[:, 0], owners, nll.cpu().numpy())
+            np.add.at(result[:, 1], owners, 1.0)
     return result
 
 
@@ -154,6 +158,7 @@ def _network(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
     from transformers import AutoModelForCausalLM
 
     quiet_libraries()
-    return AutoModelForCausalLM.from_pretrained(
-        model.path, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
-    ).eval()
+    network = AutoModelForCausalLM.from_pretrained(
+        at_hand(model), dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
+    )
+    return network.to(fastest_device()).eval()

@@ -6,8 +6,9 @@ calibrated on this corpus, so its scores are reported beside the others and drop
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,15 @@ import polars as pl
 
 from vox_assets.curate.evaluators import RATED, RATINGS, UNRATED
 from vox_assets.curate.meter import dialogues
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import VectorCache, content_key
-from vox_assets.engine.models import LocalModel, ModelError, preferred_dtype
+from vox_assets.engine.models import (
+    LocalModel,
+    ModelError,
+    at_hand,
+    fastest_device,
+    preferred_dtype,
+)
 from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 
 # What is longer than most rewards were trained on is not read, rather than cut.
@@ -30,6 +38,7 @@ class RewardModel:
     model: LocalModel
     store: VectorCache
     log: Log = silent
+    engine: Engine = HERE
     name: str = "reward"
 
     def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -46,15 +55,15 @@ class RewardModel:
             content_key("reward", self.model.fingerprint, dtype, ",".join(map(str, tokens[p])))
             for p in fits
         ]
+
+        def read(batches: Sequence[Sequence[int]]) -> Iterator[tuple[int, np.ndarray]]:
+            function = partial(_batch_good, model=self.model, dtype=dtype)
+            rows_of = ([tokens[fits[i]] for i in batch] for batch in batches)
+            return self.engine.map(function, rows_of, model=True)
+
         with progress("reward", len(fits), "rows", self.log) as done:
             # Rows go one by one: a causal classifier reads the last token, which padding moves.
-            found = self.store.compute(
-                keys,
-                [len(tokens[p]) for p in fits],
-                1,
-                lambda batch: np.array([[_good(network, tokens[fits[i]])] for i in batch]),
-                done,
-            )
+            found = self.store.compute(keys, [len(tokens[p]) for p in fits], 1, read, done)
         scores: list[float | None] = [None] * rows.height
         for position, (probability,) in zip(fits, found.tolist(), strict=True):
             scores[position] = 1.0 + 9.0 * probability
@@ -76,11 +85,17 @@ def _ids(tokenizer: Any, dialogue: list) -> list[int]:
     return tokenizer("\n\n".join(turn["content"] for turn in dialogue))["input_ids"]
 
 
+def _batch_good(sequences: list[list[int]], model: LocalModel, dtype: str) -> np.ndarray:
+    """The probability of a good answer for each sequence: float64, (rows, 1)."""
+    _, network = _loaded(model, dtype)
+    return np.array([[_good(network, ids)] for ids in sequences])
+
+
 def _good(network: Any, ids: list[int]) -> float:
     import torch
 
     with torch.inference_mode():
-        logits = network(torch.tensor([ids])).logits[0].float()
+        logits = network(torch.tensor([ids], device=network.device)).logits[0].float()
     margin = logits[0] if len(logits) == 1 else logits[1] - logits[0]
     return float(torch.sigmoid(margin))
 
@@ -92,7 +107,7 @@ def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
 
     quiet_libraries()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model.path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(at_hand(model), trust_remote_code=False)
         network, told = AutoModelForSequenceClassification.from_pretrained(
             model.path,
             dtype=getattr(torch, dtype),
@@ -115,4 +130,4 @@ def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
         )
     # Without a pad token a causal classifier reads the last token, whatever it is.
     network.config.pad_token_id = None
-    return tokenizer, network.eval()
+    return tokenizer, network.to(fastest_device()).eval()

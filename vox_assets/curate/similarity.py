@@ -6,12 +6,14 @@ two similar rows survives is decided in `dedup`, not here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
+
+from vox_assets.engine.batches import HERE, Engine, in_order
 
 # Identifiers, numbers and single signs: the tokens of code that survive reformatting.
 TOKEN_PATTERN = r"[A-Za-z_]\w*|\d+|\S"
@@ -26,7 +28,7 @@ MINHASH_SEED = 1
 BLOCK_ROWS = 1024
 # Texts that are shingled, pairs that are verified, and shingles whose hashes are permuted at once:
 # a working memory of some megabytes each, and numbers that fit beside a hash in 64 bits.
-BLOCK_TEXTS = 65_536
+BLOCK_TEXTS = 8_192
 BLOCK_PAIRS = 16_384
 BLOCK_SHINGLES = 65_536
 # Two shingles of one pair of rows share a hash by chance once in some 10 ** 9 pairs.
@@ -80,16 +82,14 @@ class Shingles:
         return np.diff(self.bounds)
 
 
-def shingle(texts: Sequence[str]) -> Shingles:
+def shingle(texts: Sequence[str], engine: Engine = HERE) -> Shingles:
     """5-token shingles of each text, hashed to `HASH_BITS` bits.
 
     A text of fewer tokens is one shingle as a whole, so that short texts are alike only when
     they are equal token by token; a text without tokens has none and is like no other.
     """
-    parts = [
-        _shingle_block(texts[start : start + BLOCK_TEXTS])
-        for start in range(0, len(texts), BLOCK_TEXTS)
-    ]
+    blocks = (texts[start : start + BLOCK_TEXTS] for start in range(0, len(texts), BLOCK_TEXTS))
+    parts = in_order(engine.map(_shingle_block, blocks))
     sizes = np.concatenate([np.empty(0, np.int64), *(sizes for sizes, _ in parts)])
     hashes = np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes in parts)])
     return Shingles(np.concatenate(([0], np.cumsum(sizes))).astype(np.int64), hashes)
@@ -167,7 +167,7 @@ def jaccard(shingles: Shingles, left: np.ndarray, right: np.ndarray) -> np.ndarr
     return result
 
 
-def near_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
+def near_pairs(shingles: Shingles, threshold: float, engine: Engine = HERE) -> SimilarPairs:
     """Pairs at Jaccard >= `threshold`: MinHash LSH candidates, each verified exactly.
 
     Broder, "On the resemblance and containment of documents" (1997). The permutations are
@@ -176,38 +176,58 @@ def near_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
     filled = np.flatnonzero(shingles.sizes > 0)
     if len(filled) < 2:
         return _no_pairs()
-    signatures = _signatures(shingles, filled)
+    signatures = _signatures(shingles, filled, engine)
     codes = np.empty(0, np.int64)
-    for band in range(BANDS):
-        part = signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS].astype(np.uint64)
-        keys = part[:, 0]
-        for column in range(1, BAND_ROWS):
-            keys = keys * _MIX + part[:, column]
-        codes = np.union1d(codes, _collisions(keys))
+    for _, collisions in engine.map(_collisions, _band_keys(signatures)):
+        codes = np.union1d(codes, collisions)
     left, right = filled[codes // len(filled)], filled[codes % len(filled)]
     similarity = jaccard(shingles, left, right)
     keep = similarity >= threshold
     return SimilarPairs.of(left[keep], right[keep], similarity[keep])
 
 
-def _signatures(shingles: Shingles, filled: np.ndarray) -> np.ndarray:
+def _signatures(shingles: Shingles, filled: np.ndarray, engine: Engine) -> np.ndarray:
     """MinHash signatures of the rows `filled`, none of which is empty: uint32, (rows, hashes)."""
-    from datasketch import MinHash
-
-    factors, offsets = MinHash(num_perm=BANDS * BAND_ROWS, seed=MINHASH_SEED).permutations
     hashes = (shingles.hashes >> np.uint64(HASH_BITS - 32)).astype(np.uint32)
     starts, ends = shingles.bounds[filled], shingles.bounds[filled + 1]
-    signatures = np.empty((len(filled), len(factors)), np.uint32)
-    first = 0
-    while first < len(filled):
-        last = max(first + 1, int(np.searchsorted(ends, starts[first] + BLOCK_SHINGLES, "right")))
-        part = hashes[starts[first] : ends[last - 1]]
-        cuts = starts[first:last] - starts[first]
-        for number, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
-            # Unsigned overflow is the modulus of the permutation.
-            signatures[first:last, number] = np.minimum.reduceat(part * factor + offset, cuts)
-        first = last
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        first = 0
+        while first < len(filled):
+            end = int(np.searchsorted(ends, starts[first] + BLOCK_SHINGLES, "right"))
+            last = max(first + 1, end)
+            yield hashes[starts[first] : ends[last - 1]], starts[first:last] - starts[first]
+            first = last
+
+    return np.concatenate(in_order(engine.map(_signature_block, blocks())))
+
+
+def _signature_block(block: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Signatures of rows that stand one after another: their hashes, and where each row starts."""
+    hashes, cuts = block
+    factors, offsets = _permutations()
+    signatures = np.empty((len(cuts), len(factors)), np.uint32)
+    for number, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
+        # Unsigned overflow is the modulus of the permutation.
+        signatures[:, number] = np.minimum.reduceat(hashes * factor + offset, cuts)
     return signatures
+
+
+@cache
+def _permutations() -> tuple[np.ndarray, np.ndarray]:
+    from datasketch import MinHash
+
+    return MinHash(num_perm=BANDS * BAND_ROWS, seed=MINHASH_SEED).permutations
+
+
+def _band_keys(signatures: np.ndarray) -> Iterator[np.ndarray]:
+    """For each band one key per row (uint64), the same where the band's hashes are the same."""
+    for band in range(BANDS):
+        part = signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS].astype(np.uint64)
+        keys = part[:, 0]
+        for column in range(1, BAND_ROWS):
+            keys = keys * _MIX + part[:, column]
+        yield keys
 
 
 def _collisions(keys: np.ndarray) -> np.ndarray:

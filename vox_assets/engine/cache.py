@@ -105,14 +105,15 @@ class VectorCache:
         keys: Sequence[str],
         costs: Sequence[int],
         batch_cost: int,
-        function: Callable[[list[int]], np.ndarray],
+        function: Callable[[list[list[int]]], Iterable[tuple[int, np.ndarray]]],
         done: Callable[[int], None],
     ) -> np.ndarray:
         """One vector per key, computing what is missing in batches of similar length.
 
         `costs[i]` is the length of item `i` in tokens; a batch holds items whose longest, times
-        their number, stays within `batch_cost`. `function` maps positions to a matrix. Each
-        batch is stored when it ends, so that a cancelled run pays for nothing twice.
+        their number, stays within `batch_cost`. `function` maps all batches of positions to a
+        matrix each, which it gives with the batch's place, in any order, as soon as it is there.
+        Each is stored then, so that a cancelled run pays for nothing twice.
         """
         known = self.get(keys)
         done(len(keys) - sum(key not in known for key in keys))
@@ -124,12 +125,14 @@ class VectorCache:
         repeats: dict[str, int] = {}
         for key in keys:
             repeats[key] = repeats.get(key, 0) + 1
+        batches: list[list[int]] = []
         start = 0
         while start < len(order):
             size = max(1, batch_cost // max(1, costs[order[start]]))
-            batch = order[start : start + size]
+            batches.append(order[start : start + size])
             start += size
-            computed = dict(zip((keys[i] for i in batch), function(batch), strict=True))
+        for place, matrix in function(batches):
+            computed = dict(zip((keys[i] for i in batches[place]), matrix, strict=True))
             self.put(computed)
             known.update(computed)
             done(sum(repeats[key] for key in computed))

@@ -13,16 +13,19 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import BlobCache, content_key
-from vox_assets.engine.progress import Log, progress
+from vox_assets.engine.progress import Log, progress, silent
 from vox_assets.profiles import Budget
 
 if TYPE_CHECKING:
@@ -157,6 +160,8 @@ class Endpoint:
     model: RemoteModel
     store: Path
     patience: Patience = Patience()
+    #: Where requests start from.
+    engine: Engine = HERE
 
     def ask(
         self,
@@ -195,6 +200,8 @@ class Endpoint:
                 log=lambda line: log(f"{label}: {line}"),
                 advance=advance,
             )
+            if missing and self.engine.spreads:
+                missing = session.spread(missing, self.engine)
             if missing:
                 asyncio.run(session.run(missing))
         log(
@@ -275,6 +282,80 @@ class _Session:
     _not_before: float = 0.0
     #: Parameters that this server has refused.
     _given_up: set[str] = field(default_factory=set)
+
+    def spread(self, questions: Mapping[str, Question], engine: Engine) -> dict[str, Question]:
+        """Ask, from many machines, what the budget pays for whatever happens; return the others.
+
+        The account stays here: no machine has more to spend than the worst case of its question.
+        Which questions are asked is therefore as in `run`, to which the end of a budget is left.
+        """
+        left = dict(questions)
+        while not self._stopped and (sure := self._sure(left)):
+            ask = partial(
+                _ask_alone,
+                model=self.model,
+                patience=self.patience,
+                answer_tokens=self.answer_tokens,
+                schema_name=self.schema_name,
+                schema=self.schema,
+                given_up=frozenset(self._given_up),
+            )
+            batches = [(left[key], budget) for key, budget in sure.items()]
+            told = engine.map(ask, batches, at_once=self.budget.concurrency)
+            with closing(told):
+                keys = list(sure)
+                for place, outcome in told:
+                    del left[keys[place]]
+                    self._record(keys[place], outcome)
+                    if self._stopped:
+                        break
+        return left
+
+    def _sure(self, questions: Mapping[str, Question]) -> dict[str, Budget]:
+        """The first questions whose every try the budget covers, and what each may take."""
+        requests = self.patience.tries + len(_OPTIONAL)
+        left = self.budget.requests - self.usage.requests
+        tokens = self.budget.tokens - self.usage.tokens
+        found: dict[str, Budget] = {}
+        for key, question in questions.items():
+            most = self._bound(question) * self.patience.tries
+            left -= requests
+            tokens -= most
+            if left < 0 or tokens < 0:
+                break
+            found[key] = Budget(requests=requests, tokens=most, concurrency=1)
+        return found
+
+    def _record(self, key: str, told: _Told) -> None:
+        self.usage.requests += told.usage.requests
+        self.usage.tokens += told.usage.tokens
+        self._give_up(told.given_up)
+        if told.completion is not None:
+            self._silent = 0
+            self.keep(key, told.completion)
+            self.answered[key] = told.completion
+        else:
+            self.unanswered[key] = told.reason
+        if told.silent:
+            self._fall_silent(told.reason)
+        self.hopeless = self.hopeless or told.hopeless
+        if told.stopped:
+            self._stop(told.stopped)
+        self.advance(1)
+
+    def alone(self, question: Question, given_up: Collection[str]) -> _Told:
+        """Put one question, in the form that the server is known to take."""
+        self._given_up |= set(given_up)
+        asyncio.run(self.run({"": question}))
+        return _Told(
+            completion=self.answered.get(""),
+            reason=self.unanswered.get("", ""),
+            usage=self.usage,
+            given_up=frozenset(self._given_up),
+            hopeless=self.hopeless,
+            stopped=self._stopped,
+            silent=self._silent > 0,
+        )
 
     async def run(self, questions: Mapping[str, Question]) -> None:
         """Start the questions in order, as many at once as the budget says."""
@@ -365,9 +446,7 @@ class _Session:
                 if not outcome.passing:
                     return outcome.text
                 if tries >= self.patience.tries:
-                    self._silent += 1
-                    if self._silent >= SILENT_QUESTIONS:
-                        self._stop(f"the server does not answer: {outcome.text}")
+                    self._fall_silent(outcome.text)
                     return f"{outcome.text}, {tries} times"
                 if outcome.asked_wait is None:
                     await asyncio.sleep(wait)
@@ -479,6 +558,11 @@ class _Session:
             f"is spent"
         )
 
+    def _fall_silent(self, reason: str) -> None:
+        self._silent += 1
+        if self._silent >= SILENT_QUESTIONS:
+            self._stop(f"the server does not answer: {reason}")
+
     def _stop(self, reason: str) -> None:
         if self._stopped is None:
             self._stopped = reason
@@ -491,6 +575,34 @@ class _Session:
     def _brief(self, error: BaseException) -> str:
         line = self._redacted(" ".join(str(error).split()))
         return line[:_COMPLAINT_CHARACTERS] or type(error).__name__
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What became of a question that was asked by itself."""
+
+    completion: _Completion | None
+    reason: str
+    usage: Usage
+    given_up: frozenset[str]
+    #: As in a session: why no question fares better, and why no other one is to be asked.
+    hopeless: str | None
+    stopped: str | None
+    silent: bool
+
+
+def _ask_alone(batch: tuple[Question, Budget], given_up: frozenset[str], **terms: Any) -> _Told:
+    """Put one question, within a budget that covers all its tries; `terms` are a session's."""
+    question, budget = batch
+    session = _Session(
+        **terms,
+        budget=budget,
+        keep=lambda key, value: None,
+        usage=Usage(),
+        log=silent,
+        advance=lambda count: None,
+    )
+    return session.alone(question, given_up)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import platform
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -92,6 +93,26 @@ def preferred_dtype() -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     capable = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return "bfloat16" if capable is not None and capable() else "float32"
+
+
+def fastest_device() -> str:
+    """Where this process computes: `cuda` or `cpu`."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def at_hand(model: LocalModel) -> Path:
+    """The directory to load a model from, on whatever machine this is.
+
+    Raises ModelError where the machine has none.
+    """
+    if not model.path.is_dir():
+        raise ModelError(
+            f"{model.name}: {platform.node()} has no directory {model.path}: expected the model "
+            f"at the same path on every node of the cluster"
+        )
+    return model.path
 
 
 def _referenced_model(reference: str, variable: str) -> LocalModel:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, zip_longest
 
-from vox_assets.extract import markdown
+from vox_assets.extract import markdown, mdbook
 from vox_assets.extract.markdown import Block, Fence, Section
-from vox_assets.extract.mdbook import Includes, Page
+from vox_assets.extract.mdbook import FrontMatter, Includes, Page
 from vox_assets.profiles import Profile
 from vox_assets.rows import Drop, Pair, ResponseMode, turns
 
@@ -66,6 +66,16 @@ _DECLARED = re.compile(
 _COMMENT_FIELD = re.compile(r"^//\s*(@?\w+):\s*(.*)$")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A page taken apart, its includes resolved; one that opted out is not, and has no sections."""
+
+    front_matter: FrontMatter
+    sections: list[Section]
+    #: Includes that resolve to nothing, and why.
+    failures: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class PageRows:
     """What one page gave."""
@@ -84,11 +94,18 @@ class _Prose:
     blocks: Sequence[Block] = ()
 
 
+def read(page: Page, includes: Includes) -> Reading:
+    """The sections of one page."""
+    if page.front_matter.opted_out is not None:
+        return Reading(page.front_matter, [], {})
+    sections = markdown.sections(page.body, page.first_line, includes.expand)
+    return Reading(page.front_matter, sections, includes.failures)
+
+
 def pairs(
     path: str,
     label: str,
-    page: Page,
-    includes: Includes,
+    reading: Reading,
     profile: Profile,
     check_vox: Callable[[str], str | None],
 ) -> PageRows:
@@ -96,11 +113,10 @@ def pairs(
 
     `label` is the page's name in questions, unique among all pages.
     """
-    found = markdown.sections(page.body, page.first_line, includes.expand)
-    heading = _page_heading(found, page.front_matter.title)
-    writer = _Writer(path, label, page, heading, includes, profile, check_vox)
-    prose = _fold(found)
-    for section, text in zip(found, prose, strict=True):
+    heading = _page_heading(reading.sections, reading.front_matter.title)
+    writer = _Writer(path, label, reading, heading, profile, check_vox)
+    prose = _fold(reading.sections)
+    for section, text in zip(reading.sections, prose, strict=True):
         writer.prose(section, text)
         for fence in section.fences:
             writer.code(section, fence)
@@ -261,17 +277,16 @@ class _Writer:
         self,
         path: str,
         label: str,
-        page: Page,
+        reading: Reading,
         heading: str | None,
-        includes: Includes,
         profile: Profile,
         check_vox: Callable[[str], str | None],
     ) -> None:
         self.path = path
         self.label = label
         self.page_heading = heading
-        self.page = page
-        self.includes = includes
+        self.front_matter = reading.front_matter
+        self.failures = reading.failures
         self.profile = profile
         self.check_vox = check_vox
         self.language = profile.language
@@ -308,7 +323,7 @@ class _Writer:
         )
 
     def _prose_problem(self, text: str) -> str | None:
-        if (reason := self.includes.why(text)) is not None:
+        if (reason := mdbook.why(text, self.failures)) is not None:
             return reason
         if len(text) < MIN_PROSE_CHARS:
             return "too short to answer a question"
@@ -352,7 +367,7 @@ class _Writer:
     def _code_problem(self, fence: Fence, code: str, fields: dict[str, str]) -> str | None:
         if _is_skipped(fence):
             return "vox:skip"
-        if (reason := self.includes.why(fence.content)) is not None:
+        if (reason := mdbook.why(fence.content, self.failures)) is not None:
             return reason
         if fields.get("training_eligible", "true").lower() == "false":
             return "the included file opted out: training_eligible: false"
@@ -363,7 +378,7 @@ class _Writer:
         return None
 
     def _summary(self) -> str:
-        return self.page.front_matter.description
+        return self.front_matter.description
 
     def _trail(self, section: Section) -> tuple[str, ...]:
         """The heading path below the page's own heading."""
@@ -402,7 +417,7 @@ class _Writer:
                 source_start_line=lines[0],
                 source_end_line=lines[1],
                 source_symbol=" > ".join(section.path) or self.label,
-                source_date=self.page.front_matter.last_updated,
+                source_date=self.front_matter.last_updated,
                 documented=True,
             )
         )

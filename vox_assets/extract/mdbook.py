@@ -138,13 +138,6 @@ class Includes:
         """`text` with every include replaced by what it names."""
         return self._expand(text, posixpath.dirname(self.page), 0) if "{{" in text else text
 
-    def why(self, text: str) -> str | None:
-        """Why `text` still holds a directive after `expand`; null when it holds none."""
-        for directive, reason in self.failures.items():
-            if directive in text:
-                return reason
-        return "holds a template directive" if "{{#" in text else None
-
     def _expand(self, text: str, folder: str, depth: int) -> str:
         def replacement(match: re.Match[str]) -> str:
             escaped, name, argument = match.groups()
@@ -164,12 +157,50 @@ class Includes:
         if depth >= MAX_INCLUDE_DEPTH or self._left <= 0:
             raise IncludeError("includes nest too deep or are too many")
         self._left -= 1
-        target, _, selector = argument.partition(":")
-        path = posixpath.normpath(posixpath.join(folder, target.strip()))
-        if target.startswith("/") or path == ".." or path.startswith("../"):
-            raise IncludeError("leads out of the source root")
-        content = select(self.read(path), selector.strip())
+        path, selector = _target(argument, folder)
+        content = select(self.read(path), selector)
         return self._expand(content, posixpath.dirname(path), depth + 1)
+
+
+def _target(argument: str, folder: str) -> tuple[str, str]:
+    """The path that an include in a file of `folder` names, and what of that file it wants."""
+    target, _, selector = argument.partition(":")
+    path = posixpath.normpath(posixpath.join(folder, target.strip()))
+    if target.startswith("/") or path == ".." or path.startswith("../"):
+        raise IncludeError("leads out of the source root")
+    return path, selector.strip()
+
+
+def why(text: str, failures: Mapping[str, str]) -> str | None:
+    """Why `text` still holds a directive after `expand`; null when it holds none."""
+    for directive, reason in failures.items():
+        if directive in text:
+            return reason
+    return "holds a template directive" if "{{#" in text else None
+
+
+def includable(page: str, text: str, read: Callable[[str], str]) -> dict[str, str | IncludeError]:
+    """What `read` says to each file that the includes of a page may lead to: its text, or why not.
+
+    With that at hand `Includes` needs no other reader.
+    """
+    found: dict[str, str | IncludeError] = {}
+    pending = [(page, text)]
+    while pending:
+        place, content = pending.pop()
+        for _, _, argument in _DIRECTIVE.findall(content):
+            try:
+                path, _ = _target(argument, posixpath.dirname(place))
+            except IncludeError:
+                continue
+            if path in found:
+                continue
+            try:
+                found[path] = included = read(path)
+                pending.append((path, included))
+            except IncludeError as error:
+                found[path] = error
+    return found
 
 
 def select(text: str, selector: str) -> str:

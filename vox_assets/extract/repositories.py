@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from vox_assets.engine.batches import HERE, Engine
 from vox_assets.extract import mdbook
 from vox_assets.extract.run import (
     DOCS_FOLDER,
@@ -87,13 +88,16 @@ def commits(roots: Sequence[SourceRoot]) -> str | None:
 
 
 def extract_rust_of(
-    roots: Sequence[SourceRoot], profile: Profile, log: Callable[[str], None]
+    roots: Sequence[SourceRoot],
+    profile: Profile,
+    log: Callable[[str], None],
+    engine: Engine = HERE,
 ) -> Extraction:
     """`extract_rust` over every root that has Rust, as one table."""
 
     def extract(root: SourceRoot, policy: Profile) -> Extraction:
         commit = git_commit(root.directory)
-        return extract_rust(root.directory, policy, commit=commit, log=log)
+        return extract_rust(root.directory, policy, commit=commit, log=log, engine=engine)
 
     return _together(roots, RUST_FOLDER, profile, extract, {"prompt": "question"})
 
@@ -103,6 +107,7 @@ def extract_docs_of(
     profile: Profile,
     check_vox: Callable[[str], str | None],
     log: Callable[[str], None],
+    engine: Engine = HERE,
 ) -> Extraction:
     """`extract_docs` over every root that has pages, as one table."""
 
@@ -114,6 +119,7 @@ def extract_docs_of(
             check_vox=check_vox,
             repository=root.name,
             log=log,
+            engine=engine,
         )
 
     said_once = {"prompt": "question", "response": "answer"}

@@ -5,10 +5,15 @@ from __future__ import annotations
 import gc
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
+from vox_assets.engine.batches import HERE, Engine, in_order
 from vox_assets.extract import crates, doc_pairs, markdown, mdbook, rust, rust_pairs, source_tree
 from vox_assets.extract.source_tree import Extraction, FileAccount, SourceFile, UnreadableError
 from vox_assets.profiles import Profile
@@ -16,6 +21,15 @@ from vox_assets.rows import Drop, Pair, drops_to_frame, to_frame
 
 RUST_FOLDER = "crates"
 DOCS_FOLDER = "docs/src"
+
+#: Text that is parsed in one go: some tens of milliseconds of work, many times what handing it to
+#: another machine costs, and few enough that one tree keeps many machines busy.
+BATCH_CHARACTERS = 200_000
+
+#: A path, its text, and what else belongs to it.
+Source = TypeVar("Source", tuple[str, str], "tuple[str, str, Included]")
+#: Files that includes lead to: the text of each, or why it is not read.
+Included = Mapping[str, str | mdbook.IncludeError]
 
 
 def _silent(message: str) -> None:
@@ -41,6 +55,7 @@ def extract_rust(
     *,
     commit: str | None,
     log: Callable[[str], None] = _silent,
+    engine: Engine = HERE,
 ) -> Extraction:
     """Rows from the Rust below `root/crates`; raises SourceError when there is no such folder.
 
@@ -49,40 +64,70 @@ def extract_rust(
     tree = source_tree.walk(root, RUST_FOLDER, "a folder of Rust crates")
     accounts: dict[str, FileAccount] = {}
     manifests: list[crates.Crate] = []
-    files: dict[str, rust.RustFile] = {}
-    for file in tree:
-        reason = _rust_refusal(file)
-        if posixpath.basename(file.path) == "Cargo.toml" and file.refused is None:
-            manifests.append(_manifest(file))
-        if reason is not None:
-            accounts[file.path] = file.account(*reason)
-            continue
-        try:
-            files[file.path] = rust.parse(source_tree.read(file))
-        except UnreadableError as error:
-            accounts[file.path] = file.account("unreadable", str(error))
-            log(f"{file.path}: {error}")
+
+    def library() -> Iterator[tuple[str, str]]:
+        for file in tree:
+            reason = _rust_refusal(file)
+            if posixpath.basename(file.path) == "Cargo.toml" and file.refused is None:
+                manifests.append(_manifest(file))
+            if reason is not None:
+                accounts[file.path] = file.account(*reason)
+                continue
+            try:
+                yield file.path, source_tree.read(file)
+            except UnreadableError as error:
+                accounts[file.path] = file.account("unreadable", str(error))
+                log(f"{file.path}: {error}")
+
+    parsed = in_order(engine.map(_parse, _batches(library())))
+    files = {path: file for batch in parsed for path, file in batch}
     index = crates.CrateIndex(manifests)
     modules = crates.modules(files, index)
-    library = {
-        path: parsed
-        for path, parsed in files.items()
-        if parsed.left_out is None and modules[path].left_out is None
-    }
-    crate_of = {path: index.of(path).folder for path in library}
-    declared = rust_pairs.index_declarations(library, crate_of)
-    pairs: list[Pair] = []
-    drops: list[Drop] = []
-    for path, parsed in library.items():
-        crate = index.of(path)
-        purpose = rust_pairs.purpose_of(parsed.doc) or rust_pairs.purpose_of(crate.description)
-        place = rust_pairs.Place(path, modules[path].symbol, crate, purpose, commit)
-        new_pairs, new_drops = rust_pairs.pairs(parsed, place, declared, profile)
-        pairs += new_pairs
-        drops += new_drops
+    by_crate: dict[str, list[tuple[rust.RustFile, rust_pairs.Place]]] = {}
+    for path, file in files.items():
+        if file.left_out is None and modules[path].left_out is None:
+            crate = index.of(path)
+            purpose = rust_pairs.purpose_of(file.doc) or rust_pairs.purpose_of(crate.description)
+            place = rust_pairs.Place(path, modules[path].symbol, crate, purpose, commit)
+            by_crate.setdefault(crate.folder, []).append((file, place))
+    written = in_order(engine.map(partial(_crate_rows, profile=profile), by_crate.values()))
+    # Crates lie inside each other: the order of rows is that of the paths.
+    rows = sorted(chain.from_iterable(written), key=itemgetter(0))
+    pairs = [pair for _, found, _ in rows for pair in found]
+    drops = [drop for _, _, dropped in rows for drop in dropped]
     reasons = {path: files[path].left_out or modules[path].left_out for path in files}
     distinct, repeats = _distinct(pairs, rust_pairs.STAGE, by_answer=False)
     return _extraction(tree, distinct, [*drops, *repeats], accounts, reasons)
+
+
+def _batches(files: Iterable[Source]) -> Iterator[list[Source]]:
+    """Path and text of files, and what else belongs to each, in batches of some size."""
+    batch: list[Source] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += len(file[1])
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _parse(files: Sequence[tuple[str, str]]) -> list[tuple[str, rust.RustFile]]:
+    return [(path, rust.parse(text)) for path, text in files]
+
+
+def _crate_rows(
+    files: Sequence[tuple[rust.RustFile, rust_pairs.Place]], profile: Profile
+) -> list[tuple[str, list[Pair], list[Drop]]]:
+    """The rows of each library file of one crate, and what of it gave none."""
+    parsed = {place.path: file for file, place in files}
+    crate_of = {place.path: place.crate.folder for _, place in files}
+    declared = rust_pairs.index_declarations(parsed, crate_of)
+    return [
+        (place.path, *rust_pairs.pairs(file, place, declared, profile)) for file, place in files
+    ]
 
 
 def _rust_refusal(file: SourceFile) -> tuple[source_tree.FileStatus, str] | None:
@@ -114,40 +159,65 @@ def extract_docs(
     check_vox: Callable[[str], str | None],
     repository: str = "",
     log: Callable[[str], None] = _silent,
+    engine: Engine = HERE,
 ) -> Extraction:
     """Rows from the Markdown below `root/docs/src`; raises SourceError when there is none.
 
-    `check_vox` returns null for good Vox, else one line that says what is wrong with it. Questions
+    `check_vox` returns null for good Vox, else one line that says what is wrong with it. It is
+    asked here, wherever pages are read: the compiler and its verdicts are this machine's. Questions
     name the `repository`, where there are several: all of them may have a page called Introduction.
     """
     tree = source_tree.walk(root, DOCS_FOLDER, "the pages of an mdBook")
     accounts: dict[str, FileAccount] = {}
-    pages: dict[str, mdbook.Page] = {}
-    for file in tree:
-        if file.refused is not None:
-            accounts[file.path] = file.account(*file.refused)
-        elif not file.path.endswith((".md", ".markdown")):
-            accounts[file.path] = file.account("excluded", "not Markdown")
-        else:
-            try:
-                pages[file.path] = mdbook.read_page(source_tree.read(file))
-            except UnreadableError as error:
-                accounts[file.path] = file.account("unreadable", str(error))
-                log(f"{file.path}: {error}")
-    reasons = {path: page.front_matter.opted_out for path, page in pages.items()}
-    eligible = {path: page for path, page in pages.items() if reasons[path] is None}
-    labels = _labels(eligible, repository)
     reader = source_reader(root)
+
+    def pages() -> Iterator[tuple[str, str, Included]]:
+        for file in tree:
+            if file.refused is not None:
+                accounts[file.path] = file.account(*file.refused)
+            elif not file.path.endswith((".md", ".markdown")):
+                accounts[file.path] = file.account("excluded", "not Markdown")
+            else:
+                try:
+                    text = source_tree.read(file)
+                    yield file.path, text, mdbook.includable(file.path, text, reader)
+                except UnreadableError as error:
+                    accounts[file.path] = file.account("unreadable", str(error))
+                    log(f"{file.path}: {error}")
+
+    read = in_order(engine.map(_read_pages, _batches(pages())))
+    readings = {path: (title, reading) for batch in read for path, title, reading in batch}
+    reasons = {path: reading.front_matter.opted_out for path, (_, reading) in readings.items()}
+    eligible = {path: title for path, (title, _) in readings.items() if reasons[path] is None}
+    labels = _labels(eligible, repository)
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for path, label in labels.items():
-        includes = mdbook.Includes(path, reader)
-        rows = doc_pairs.pairs(path, label, pages[path], includes, profile, check_vox)
+        rows = doc_pairs.pairs(path, label, readings[path][1], profile, check_vox)
         pairs += rows.pairs
         drops += rows.drops
     found = [pair.at_commit(commit) for pair in pairs]
     distinct, repeats = _distinct(found, doc_pairs.STAGE, by_answer=True)
     return _extraction(tree, distinct, [*drops, *repeats], accounts, reasons)
+
+
+def _read_pages(
+    files: Sequence[tuple[str, str, Included]],
+) -> list[tuple[str, str, doc_pairs.Reading]]:
+    """Path, title and content of each page."""
+    read = []
+    for path, text, included in files:
+        page = mdbook.read_page(text)
+        reading = doc_pairs.read(page, mdbook.Includes(path, partial(_at_hand, included)))
+        read.append((path, _title(path, page), reading))
+    return read
+
+
+def _at_hand(included: Included, path: str) -> str:
+    content = included.get(path, mdbook.IncludeError("no such file"))
+    if isinstance(content, mdbook.IncludeError):
+        raise content
+    return content
 
 
 def _distinct(
@@ -183,12 +253,11 @@ def _distinct(
     return kept, drops
 
 
-def _labels(pages: dict[str, mdbook.Page], repository: str) -> dict[str, str]:
+def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
     """What questions call each page: its title; where two pages share one, with its path.
 
     With a repository's name its title and that name, and its path below the name.
     """
-    titles = {path: _title(path, page) for path, page in pages.items()}
     shared = Counter(titles.values())
     labels = {}
     for path, title in titles.items():

@@ -19,6 +19,7 @@ from vox_assets.engine.models import (
     resolve_reward_model,
 )
 from vox_assets.engine.progress import Log
+from vox_assets.resources.engine import engine
 from vox_assets.resources.settings import Settings
 
 
@@ -46,7 +47,8 @@ class Models:
         remote = self.settings.language_model
         if remote is None:
             return None
-        return Endpoint(remote, self.settings.cache_dir / "endpoint.sqlite")
+        store = self.settings.cache_dir / "endpoint.sqlite"
+        return Endpoint(remote, store, engine=engine(self.settings))
 
     def second_opinions(self, log: Log) -> list[Evaluator]:
         """The evaluators that are configured besides the local one."""
@@ -55,7 +57,7 @@ class Models:
             found.append(ModelJudge(self.endpoint, self.settings.profile.judge.budget, log))
         if self.settings.reward_model is not None:
             model = resolve_reward_model(self.settings.reward_model)
-            found.append(RewardModel(model, self.store, log))
+            found.append(RewardModel(model, self.store, log, engine(self.settings)))
         return found
 
     def meter(self, log: Log) -> Meter:
@@ -67,4 +69,5 @@ class Models:
             parses=parses,
             model_tokens=self.settings.profile.scoring.model_tokens,
             log=log,
+            engine=engine(self.settings),
         )

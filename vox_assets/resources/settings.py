@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ VARIABLES = (
     "VOX_ALERT_URLS",
     "VOX_UI_URL",
     "VOX_TIMEZONE",
+    "RAY_ADDRESS",
 )
 
 
@@ -72,6 +74,8 @@ class Settings:
     alert_urls: tuple[str, ...] = ()
     ui_url: str = "http://127.0.0.1:3000"
     timezone: str = "UTC"
+    #: The Ray cluster that heavy steps run on; None for this machine.
+    ray_address: str | None = None
 
     @property
     def lake_uri(self) -> str:
@@ -137,6 +141,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
         ui_url=values["VOX_UI_URL"] or Settings.ui_url,
         timezone=_timezone(values["VOX_TIMEZONE"]),
+        ray_address=_ray_address(values["RAY_ADDRESS"]),
     )
 
 
@@ -226,4 +231,23 @@ def _timezone(value: str | None) -> str:
         raise SettingsError(
             f"VOX_TIMEZONE: {value!r} is unknown: expected an IANA name such as Europe/Berlin"
         ) from None
+    return value
+
+
+def _ray_address(value: str | None) -> str | None:
+    if value is None or value == "auto":
+        return value
+    try:
+        parts = urlsplit(f"//{value}")
+        sound = bool(parts.hostname and parts.port) and value == parts.netloc
+    except ValueError:
+        sound = False
+    if not sound or "@" in value or " " in value:
+        raise SettingsError(
+            f"RAY_ADDRESS: {value!r} is no address of a Ray cluster: expected auto or host:port, "
+            f"from a machine that is part of it (Ray Data does not run over ray://); "
+            f"unset it to work on this machine alone"
+        )
+    if find_spec("ray") is None:
+        raise SettingsError("RAY_ADDRESS: Ray is not installed: expected the extra vox-assets[ray]")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ class Counter:
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
 
-    def __call__(self, positions: list[int]) -> np.ndarray:
-        self.asked.append(positions)
-        return np.array([[p, p * p] for p in positions], dtype=np.float32)
+    def __call__(self, batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
+        for place, positions in enumerate(batches):
+            self.asked.append(positions)
+            yield place, np.array([[p, p * p] for p in positions], dtype=np.float32)
 
 
 @pytest.fixture
@@ -70,14 +72,26 @@ def test_a_damaged_entry_is_computed_again(cache: VectorCache, tmp_path: Path) -
 
 
 def test_what_was_done_before_a_failure_is_kept(cache: VectorCache) -> None:
-    def fails_on_the_short(positions: list[int]) -> np.ndarray:
-        if positions == [0]:
-            raise RuntimeError("cancelled")
-        return np.ones((len(positions), 2), dtype=np.float32)
+    def fails_on_the_short(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
+        assert batches == [[1], [0]]
+        yield 0, np.ones((1, 2), dtype=np.float32)
+        raise RuntimeError("cancelled")
 
     with pytest.raises(RuntimeError):
         cache.compute(["short", "long"], [1, 50], 50, fails_on_the_short, lambda n: None)
     assert set(cache.get(["short", "long"])) == {"long"}
+
+
+def test_batches_may_come_back_in_any_order(cache: VectorCache) -> None:
+    def backwards(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
+        yield from reversed(list(Counter()(batches)))
+
+    keys, costs = list("abcd"), [10, 40, 20, 30]
+    found = cache.compute(keys, costs, 60, backwards, lambda n: None)
+    assert found[:, 0].tolist() == [0, 1, 2, 3]
+    assert {key: vector[0] for key, vector in cache.get(keys).items()} == dict(
+        zip(keys, range(4), strict=True)
+    )
 
 
 @given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))

@@ -26,8 +26,8 @@ def _rows(
 ) -> doc_pairs.PageRows:
     path = "docs/src/how-to/page.md"
     page = mdbook.read_page(textwrap.dedent(text).lstrip("\n"))
-    includes = mdbook.Includes(path, _read)
-    return doc_pairs.pairs(path, "Harbour guide", page, includes, profile, check)
+    reading = doc_pairs.read(page, mdbook.Includes(path, _read))
+    return doc_pairs.pairs(path, "Harbour guide", reading, profile, check)
 
 
 def _prose(text: str, profile: Profile) -> list[Pair]:

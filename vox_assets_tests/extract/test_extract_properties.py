@@ -65,8 +65,8 @@ def test_pages_keep_their_lanes_pure(text: str) -> None:
 
     page = mdbook.read_page(text)
     path = "docs/src/page.md"
-    includes = mdbook.Includes(path, read)
-    rows = doc_pairs.pairs(path, "Page", page, includes, PROFILE, lambda _: None)
+    reading = doc_pairs.read(page, mdbook.Includes(path, read))
+    rows = doc_pairs.pairs(path, "Page", reading, PROFILE, lambda _: None)
     for pair in rows.pairs:
         assert "{{#" not in pair.response
         assert "{{#" not in pair.prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vox_assets.extract import mdbook
-from vox_assets.extract.mdbook import IncludeError, Includes
+from vox_assets.extract.mdbook import IncludeError, Includes, includable, why
 
 
 def test_front_matter_is_read_and_lines_are_counted() -> None:
@@ -135,13 +135,24 @@ def test_includes_are_resolved_where_they_stand() -> None:
 def test_includes_that_do_not_resolve_stay_with_a_reason(target: str) -> None:
     includes = _includes()
     text = includes.expand(f"{{{{#include {target}}}}}")
-    reason = includes.why(text)
+    reason = why(text, includes.failures)
     assert reason is not None
     assert reason.startswith("include ")
+
+
+def test_all_that_includes_lead_to_can_be_read_beforehand() -> None:
+    text = (
+        "{{#include part.md}} {{#include self.md}} {{#include missing.md}} {{#include ../../../x}}"
+    )
+    found = includable("docs/src/page.md", text, _read)
+    refused = found.pop("docs/src/missing.md")
+    assert isinstance(refused, IncludeError)
+    assert str(refused) == "no such file"
+    assert found == {path: FILES[path] for path in FILES if path.startswith("docs/")}
 
 
 @pytest.mark.parametrize("text", [r"\{{#include a}}", "{{#include}}", "{{#title x}}", "{{#if a}}"])
 def test_other_directives_are_noticed(text: str) -> None:
     includes = _includes()
-    assert includes.why(includes.expand(text)) is not None
-    assert includes.why("{{ plain braces }}") is None
+    assert why(includes.expand(text), includes.failures) is not None
+    assert why("{{ plain braces }}", includes.failures) is None

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from vox_assets import profiles
+from vox_assets.engine.ray_data import RayData
+from vox_assets.resources.engine import engine
 from vox_assets.resources.settings import SAMPLE_WORKSPACE, SettingsError, load_settings
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
@@ -32,6 +34,14 @@ def test_the_lake_may_be_an_object_store() -> None:
     assert load_settings({"VOX_LAKE_URL": "s3://vox/lake/"}).lake_uri == "s3://vox/lake"
 
 
+@pytest.mark.parametrize("address", ["auto", "head.example:6379", "[::1]:6379"])
+def test_heavy_steps_may_run_on_a_ray_cluster(address: str) -> None:
+    assert load_settings({}).ray_address is None
+    settings = load_settings({"RAY_ADDRESS": address})
+    assert settings.ray_address == address
+    assert engine(settings) == RayData(address)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
@@ -44,6 +54,13 @@ def test_the_lake_may_be_an_object_store() -> None:
         ("VOX_LAKE_URL", "ftp://host/lake", "expected an object store"),
         ("VOX_LAKE_URL", "/srv/lake", "unset it for VOX_DATA_DIR"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
+        ("RAY_ADDRESS", "local", "unset it to work on this machine"),
+        ("RAY_ADDRESS", "head.example", "host:port"),
+        ("RAY_ADDRESS", "head.example:gcs", "host:port"),
+        ("RAY_ADDRESS", "http://head.example:8265", "host:port"),
+        ("RAY_ADDRESS", "ray://head.example:10001", "does not run over ray://"),
+        ("RAY_ADDRESS", "me@head.example:6379", "host:port"),
+        ("RAY_ADDRESS", "head.example:6379/x", "host:port"),
         ("VOX_LLM_BASE_URL", "llm.example/v1", "no http or https address"),
         ("VOX_LLM_BASE_URL", "ftp://llm.example/v1", "no http or https address"),
         ("VOX_LLM_BASE_URL", "http:///v1", "no http or https address"),
