@@ -174,8 +174,6 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _extract(options: argparse.Namespace) -> int:
     from vox_assets.extract import extract_docs, extract_rust, git_commit
-    from vox_assets.resources.frontend import front_end
-    from vox_assets.vox_syntax.frontend import one_by_one
 
     _check_ending(options.out)
     settings = load_settings()
@@ -183,6 +181,9 @@ def _extract(options: argparse.Namespace) -> int:
     if options.kind == "rust":
         found = extract_rust(options.source, settings.profile, commit=commit, log=_log)
     else:
+        from vox_assets.resources.frontend import front_end
+        from vox_assets.vox_syntax.frontend import one_by_one
+
         found = extract_docs(
             options.source,
             settings.profile,
