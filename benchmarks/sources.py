@@ -28,7 +28,6 @@ from vox_assets.resources.settings import SAMPLE_WORKSPACE
 #: One page in so many of the sample.
 SAMPLE_PAGES = 4
 TRANSLATIONS = ("ja", "ko", "zh")
-OPTED_OUT = "---\ntraining_eligible: false\n---\n"
 
 
 class InputError(Exception):
@@ -110,9 +109,8 @@ def _pages(source: Path, target: Path) -> None:
         place = page.relative_to(source)
         text = page.read_text(encoding="utf-8")
         if place.parts[0] in TRANSLATIONS:
-            # Front matter of their own would end up as text below ours.
-            text = OPTED_OUT + text.removeprefix("---\n") if text.startswith("---\n") else text
-            text = text if text.startswith(OPTED_OUT) else OPTED_OUT + text
+            head = "---\ntraining_eligible: false\n"
+            text = head + text[len("---\n") :] if text.startswith("---\n") else f"{head}---\n{text}"
         (target / place).parent.mkdir(parents=True, exist_ok=True)
         (target / place).write_text(text, encoding="utf-8")
 

@@ -73,10 +73,12 @@ def parse(source: str, *, ui_module: bool = False) -> Tree[Token]:
 
 @cache
 def _parser() -> Lark:
-    """The parser of the grammar: its tables take a second to compute, and are kept like bytecode."""
+    """The parser of the grammar; its tables take a second to compute and are kept like bytecode."""
     grammar = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
     made_by = f"{lark.__version__} {sys.version_info[:2]} {grammar}".encode()
-    kept = Path(cache_from_source(str(Path(__file__).with_name("grammar.lark")))).with_suffix(".lalr")
+    kept = Path(cache_from_source(str(Path(__file__).with_name("grammar.lark")))).with_suffix(
+        ".lalr"
+    )
     with suppress(OSError):
         digest, tables = (content := kept.read_bytes())[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if digest == hashlib.sha256(made_by + tables).digest():
@@ -92,7 +94,7 @@ def _parser() -> Lark:
         saved = io.BytesIO()
         parser.save(saved)
         tables = saved.getvalue()
-        # A package that belongs to somebody else may not be written to; then every process computes.
+        # Where the package may not be written to, every process computes them.
         with suppress(OSError), atomic_file(kept) as work:
             work.write_bytes(hashlib.sha256(made_by + tables).digest() + tables)
     return parser
