@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_assets.extract import markdown
@@ -163,6 +163,7 @@ def test_hostile_pages_end(text: str) -> None:
     markdown.sections(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab 1.`\n\t!]>#-:/é\u00a0", max_size=24))
 def test_text_without_marks_reads_as_the_parser_reads_it(text: str) -> None:
     renderer = markdown._Renderer({})
@@ -170,6 +171,7 @@ def test_text_without_marks_reads_as_the_parser_reads_it(text: str) -> None:
     assert renderer.inline(f"x{text}x&") == f"{renderer.inline(f'x{text}x')}&"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["# A", "  # B #", "## C", "text", "", "    # d", "E\n===", "# `f` x"])

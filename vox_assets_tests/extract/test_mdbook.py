@@ -155,4 +155,3 @@ def test_front_matter_says_the_same_whichever_loader_reads_it(blanks: int) -> No
     assert opted_out("title: A") is None
     assert opted_out("training_eligible: false") == "training_eligible: false"
     assert opted_out("title: A\ntitle: B") == "its front matter is not YAML: title is given twice"
-    assert opted_out("title: [A") == opted_out("title: [A ")
