@@ -180,8 +180,6 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
 def _extract(options: argparse.Namespace) -> int:
     from vox_assets.extract import extract_docs_of, extract_rust_of, source_roots
     from vox_assets.resources.engine import engine
-    from vox_assets.resources.frontend import front_end
-    from vox_assets.vox_syntax.frontend import one_by_one
 
     _check_ending(options.out)
     settings = load_settings()
@@ -189,6 +187,9 @@ def _extract(options: argparse.Namespace) -> int:
     if options.kind == "rust":
         found = extract_rust_of(roots, settings.profile, _log, engine(settings))
     else:
+        from vox_assets.resources.frontend import front_end
+        from vox_assets.vox_syntax.frontend import one_by_one
+
         check_vox = one_by_one(front_end(settings))
         found = extract_docs_of(roots, settings.profile, check_vox, _log, engine(settings))
     write_table(found.rows, options.out)

@@ -11,11 +11,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
 from typing import Literal, TypedDict, get_args
 
 import polars as pl
-import pyarrow as pa
 
 Lane = Literal["vox_codegen", "vox_docs_qa", "vox_tooling", "vox_speech"]
 ResponseMode = Literal["code_only", "prose_only"]
@@ -30,7 +28,8 @@ SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 # 128 bits: no collision to fear at a hundred million rows, and short enough to type.
 PAIR_ID_HEX_DIGITS = 32
 
-_CANONICAL_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+#: A string as JSON writes it, without escapes that it does not need.
+_QUOTED = json.encoder.encode_basestring
 
 
 class Message(TypedDict):
@@ -45,11 +44,11 @@ def pair_id(lane: str, messages: Sequence[Message]) -> str:
 
     Where the row came from plays no part, so moving a file keeps the id.
     """
-    turns = [[turn["role"], turn["content"]] for turn in messages]
-    canonical = _CANONICAL_JSON([lane, turns])
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[
-        :PAIR_ID_HEX_DIGITS
-    ]
+    turns = ",".join(f"[{_QUOTED(turn['role'])},{_QUOTED(turn['content'])}]" for turn in messages)
+    # Canonical JSON: [lane,[[role,content],...]].
+    canonical = f"[{_QUOTED(lane)},[{turns}]]"
+    digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:PAIR_ID_HEX_DIGITS]
 
 
 def turns(*contents: str) -> tuple[Message, ...]:
@@ -162,22 +161,28 @@ def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
     columns: dict[str, object] = {
         name: [getattr(pair, name) for pair in rows] for name in SCHEMA if name != "messages"
     }
-    parents = pa.array([pair.parents for pair in rows], pa.large_list(pa.large_string()))
-    columns["parents"] = pl.Series("parents", parents)
+    columns["parents"] = pl.Series([list(pair.parents) for pair in rows], dtype=SCHEMA["parents"])
     columns["messages"] = _messages([pair.messages for pair in rows])
     return pl.DataFrame(columns, schema_overrides=SCHEMA).select(*SCHEMA)
 
 
 def _messages(dialogues: Sequence[Sequence[Message]]) -> pl.Series:
-    """Dialogues as one column, by way of Arrow: row by row it is the slowest of all columns."""
-    flat = [turn for dialogue in dialogues for turn in dialogue]
-    offsets = [0, *accumulate(map(len, dialogues))]
-    texts = [
-        pa.array([turn[name] for turn in flat], pa.large_string()) for name in ("role", "content")
-    ]
-    structs = pa.StructArray.from_arrays(texts, names=["role", "content"])
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), structs)
-    return pl.Series("messages", lists).cast(SCHEMA["messages"])
+    """Dialogues, none of which is empty, as one column.
+
+    Turns are laid out flat and grouped again: a list of structs built row by row takes ten times
+    as long, and pyarrow's arrays load pandas.
+    """
+    turns_of = [(row, turn) for row, dialogue in enumerate(dialogues) for turn in dialogue]
+    flat = pl.DataFrame(
+        {
+            "row": [row for row, _ in turns_of],
+            "role": [turn["role"] for _, turn in turns_of],
+            "content": [turn["content"] for _, turn in turns_of],
+        },
+        schema={"row": pl.Int64, "role": pl.String, "content": pl.String},
+    )
+    grouped = flat.group_by("row", maintain_order=True).agg(pl.struct("role", "content"))
+    return grouped["role"].cast(SCHEMA["messages"])
 
 
 def drops_to_frame(drops: Iterable[Drop]) -> pl.DataFrame:

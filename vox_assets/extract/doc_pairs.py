@@ -172,7 +172,8 @@ def _own_prose(section: Section) -> _Prose:
         points_back = after_code and _POINTS_BACK.match(block.text)
         after_code = block.holds_code or bool(points_back)
         if not (block.holds_code or leads_in or points_back):
-            kept.append(replace(block, text=_FOOTNOTE.sub("", block.text)))
+            text = _FOOTNOTE.sub("", block.text)
+            kept.append(block if text == block.text else replace(block, text=text))
     text = "\n\n".join(block.text for block in kept)
     code = sum(len(fence.content) for fence in section.fences)
     problem = None

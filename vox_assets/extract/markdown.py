@@ -25,6 +25,12 @@ _BLOCKS = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE = MarkdownIt("commonmark").enable("strikethrough")
 
 _LINE_BREAK = re.compile(r"\r\n?")
+#: Text whose only inline marks are simple code spans: it reads as it is written.
+_PLAIN = re.compile(r"(?:[^\r\0\\`~*_\[<&]++|`(?! )[^`\n\r\0]++(?<! )`(?!`))*+")
+#: A line break that is none: less than two blanks before it.
+_SOFT_BREAK = re.compile(r" ?\n[ \t]*")
+#: A plain first-level heading before anything else of a page.
+_FIRST_HEADING = re.compile(r"(?:[ \t]*\n)* {0,3}#[ \t]+([^\n\r\0\\`~*_\[<&#]+)(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,14 @@ def sections(text: str, first_line: int = 1, expand: Callable[[str], str] = str)
     return found
 
 
+def title(text: str) -> str:
+    """The words of a page's first first-level heading; empty when it has none."""
+    # Most pages open with it, and taking a page apart for its title would double all work.
+    if (match := _FIRST_HEADING.match(text)) and (words := match.group(1).split()):
+        return " ".join(words)
+    return next((section.path[0] for section in sections(text) if section.level == 1), "")
+
+
 def split_code(text: str) -> tuple[str, list[Fence]]:
     """A short text as its prose and its code; lines of the code count from 1."""
     if "```" not in text and "~~~" not in text and "\n    " not in text:
@@ -178,6 +192,8 @@ class _Renderer:
         """Inline Markdown with links and images as their words, and without HTML."""
         if len(content) > MAX_INLINE_CHARS:
             return ""
+        if _PLAIN.fullmatch(content) and "  \n" not in content:
+            return _SOFT_BREAK.sub(" ", content).strip()
         pieces: list[str] = []
         inside_link = 0
         spans = _INLINE.parseInline(content, self.environment)[0].children or ()

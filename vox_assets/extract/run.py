@@ -271,8 +271,7 @@ def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
 def _title(path: str, page: mdbook.Page) -> str:
     if page.front_matter.title:
         return page.front_matter.title
-    headings = (section.path[0] for section in markdown.sections(page.body) if section.level == 1)
-    return next(headings, "") or posixpath.basename(path)
+    return markdown.title(page.body) or posixpath.basename(path)
 
 
 def source_reader(root: Path) -> Callable[[str], str]:

@@ -93,6 +93,8 @@ class Declarations:
     """
 
     _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
+    #: What `shown` has said of an item, by its identity: the index keeps every item alive.
+    _shown: dict[int, str] = field(default_factory=dict)
 
     def add(self, crate: str, path: str, file: RustFile) -> None:
         """Index what `path` declares."""
@@ -113,6 +115,13 @@ class Declarations:
             here = [item for place, item in known if place == path]
             candidates = here or [item for _, item in known]
         return candidates[0] if len(candidates) == 1 else None
+
+    def shown(self, item: Item) -> str:
+        """An item of the index as somebody sees who uses it; the same one is shown many times."""
+        text = self._shown.get(id(item))
+        if text is None:
+            text = self._shown[id(item)] = _declaration(item)
+        return text
 
 
 def purpose_of(doc: str) -> str:
@@ -429,7 +438,7 @@ class _Writer:
             found = self.declared.find(self.place.crate.folder, self.place.path, name)
             if found is None or found is item:
                 continue
-            text = _declaration(found)
+            text = self.declared.shown(found)
             if len(text) <= room:
                 shown.append(text)
                 room -= len(text)

@@ -12,15 +12,23 @@ is refused, in the compiler's own examples as well: a few hold a ``!`` or a ``;`
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import resources
+from importlib.util import cache_from_source
+from pathlib import Path
 
+import lark
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedToken
 from lark.lexer import PatternStr
 
+from vox_assets.engine.files import atomic_file
 from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice, describe
 from vox_assets.vox_syntax.lexer import (
     HALF_RESERVED,
@@ -33,6 +41,8 @@ from vox_assets.vox_syntax.lexer import (
 
 MAX_CHARACTERS = 200_000
 """Longer texts are refused unread: no hand-written program comes near, and work stays bounded."""
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def check(source: str, *, ui_module: bool = False) -> list[Diagnostic]:
@@ -63,14 +73,31 @@ def parse(source: str, *, ui_module: bool = False) -> Tree[Token]:
 
 @cache
 def _parser() -> Lark:
+    """The parser of the grammar; its tables take a second to compute and are kept like bytecode."""
     grammar = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(
+    made_by = f"{lark.__version__} {sys.version_info[:2]} {grammar}".encode()
+    kept = Path(cache_from_source(str(Path(__file__).with_name("grammar.lark")))).with_suffix(
+        ".lalr"
+    )
+    with suppress(OSError):
+        digest, tables = (content := kept.read_bytes())[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if digest == hashlib.sha256(made_by + tables).digest():
+            return Lark.load(io.BytesIO(tables))
+    parser = Lark(
         grammar,
         parser="lalr",
         lexer=VoxLexer,
         start=["module", "ui_module"],
         propagate_positions=True,
     )
+    if not sys.dont_write_bytecode:
+        saved = io.BytesIO()
+        parser.save(saved)
+        tables = saved.getvalue()
+        # Where the package may not be written to, every process computes them.
+        with suppress(OSError), atomic_file(kept) as work:
+            work.write_bytes(hashlib.sha256(made_by + tables).digest() + tables)
+    return parser
 
 
 def _explain(source: str, error: UnexpectedToken) -> Diagnostic:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vox_assets.extract import markdown
 from vox_assets.extract.markdown import Fence, Section
@@ -159,3 +161,23 @@ def test_carriage_returns_end_lines() -> None:
 )
 def test_hostile_pages_end(text: str) -> None:
     markdown.sections(text)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab 1.`\n\t!]>#-:/é\u00a0", max_size=24))
+def test_text_without_marks_reads_as_the_parser_reads_it(text: str) -> None:
+    renderer = markdown._Renderer({})
+    # A lone `&` is no mark either, but only the parser knows that.
+    assert renderer.inline(f"x{text}x&") == f"{renderer.inline(f'x{text}x')}&"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["# A", "  # B #", "## C", "text", "", "    # d", "E\n===", "# `f` x"])
+    )
+)
+def test_the_title_is_the_first_heading_of_the_first_level(lines: list[str]) -> None:
+    page = "\n".join(lines)
+    first = [section.path[0] for section in markdown.sections(page) if section.level == 1][:1]
+    assert [markdown.title(page)] == (first or [""])

@@ -156,3 +156,13 @@ def test_other_directives_are_noticed(text: str) -> None:
     includes = _includes()
     assert why(includes.expand(text), includes.failures) is not None
     assert why("{{ plain braces }}", includes.failures) is None
+
+
+@pytest.mark.parametrize("blanks", [0, mdbook.MAX_QUICK_YAML_CHARS])
+def test_front_matter_says_the_same_whichever_loader_reads_it(blanks: int) -> None:
+    def opted_out(head: str) -> str | None:
+        return mdbook.read_page(f"---\n{head}{' ' * blanks}\n---\n").front_matter.opted_out
+
+    assert opted_out("title: A") is None
+    assert opted_out("training_eligible: false") == "training_eligible: false"
+    assert opted_out("title: A\ntitle: B") == "its front matter is not YAML: title is given twice"
