@@ -17,6 +17,8 @@ from vox_assets.engine.models import LocalModel, preferred_dtype
 from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 from vox_assets.rows import Message
 
+# Part of every key: change it when the same tokens are read in another way.
+LAYOUT = "nll"
 # Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
 BATCH_TOKENS = 2048
 # Positions whose logits exist at once: 128 x 49k floats stay inside the processor's cache reach.
@@ -66,7 +68,7 @@ def answer_nll(
         sequences.append((before + after, len(before)))
 
     keys = [
-        content_key("nll", model.fingerprint, dtype, f"{start}:{','.join(map(str, ids))}")
+        content_key(LAYOUT, model.fingerprint, dtype, f"{start}:{','.join(map(str, ids))}")
         for ids, start in sequences
     ]
     label = "perplexity" if prompted else "perplexity without the prompt"

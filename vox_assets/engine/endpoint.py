@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -155,7 +154,7 @@ class Endpoint:
     """
 
     model: RemoteModel
-    store: Path
+    store: BlobCache
     patience: Patience = Patience()
 
     def ask(
@@ -175,10 +174,9 @@ class Endpoint:
         came are kept and the other questions have `not asked` as their reason. Runs an event loop
         of its own. Raises EndpointError when the server refuses key or model.
         """
-        cache = BlobCache(self.store)
         schema = kind.model_json_schema()
         keys = [self._key(question, schema, answer_tokens) for question in questions]
-        known = {k: _Completion.model_validate_json(v) for k, v in cache.get(keys).items()}
+        known = {k: _Completion.model_validate_json(v) for k, v in self.store.get(keys).items()}
         missing = {key: q for key, q in zip(keys, questions, strict=True) if key not in known}
         usage = Usage(from_store=len(known))
         with progress(label, len(known) + len(missing), "questions", log) as advance:
@@ -190,7 +188,7 @@ class Endpoint:
                 answer_tokens=answer_tokens,
                 schema_name=kind.__name__.lstrip("_"),
                 schema=schema,
-                keep=lambda key, value: cache.put({key: value.model_dump_json().encode()}),
+                keep=lambda key, value: self.store.put({key: value.model_dump_json().encode()}),
                 usage=usage,
                 log=lambda line: log(f"{label}: {line}"),
                 advance=advance,

@@ -10,7 +10,7 @@ from vox_assets.curate.judge import ModelJudge
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.reward import RewardModel
 from vox_assets.curate.syntax import parses
-from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.cache import BlobCache, VectorCache
 from vox_assets.engine.endpoint import Endpoint
 from vox_assets.engine.models import (
     LocalModel,
@@ -38,7 +38,7 @@ class Models:
 
     @cached_property
     def store(self) -> VectorCache:
-        return VectorCache(self.settings.cache_dir / "vectors.sqlite")
+        return VectorCache(self.settings.cache_dir / "vectors.sqlite", self.settings.cache_limit)
 
     @cached_property
     def endpoint(self) -> Endpoint | None:
@@ -46,7 +46,8 @@ class Models:
         remote = self.settings.language_model
         if remote is None:
             return None
-        return Endpoint(remote, self.settings.cache_dir / "endpoint.sqlite")
+        answers = self.settings.cache_dir / "endpoint.sqlite"
+        return Endpoint(remote, BlobCache(answers, self.settings.cache_limit))
 
     def second_opinions(self, log: Log) -> list[Evaluator]:
         """The evaluators that are configured besides the local one."""

@@ -119,3 +119,17 @@ def test_a_refused_address_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": "https://me:hunter2@llm.example/v1"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [("500MB", 500_000_000), ("2.5 GB", 2_500_000_000), ("4096", 4096), ("1tb", 10**12)],
+)
+def test_the_cache_limit_is_a_size(value: str, size: int) -> None:
+    assert load_settings({"VOX_CACHE_LIMIT": value}).cache_limit == size
+
+
+@pytest.mark.parametrize("value", ["plenty", "-1GB", "3 GiB", "1,5GB", "GB"])
+def test_a_cache_limit_that_is_no_size_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_CACHE_LIMIT: .* is no size: expected"):
+        load_settings({"VOX_CACHE_LIMIT": value})
