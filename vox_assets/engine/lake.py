@@ -51,7 +51,7 @@ class Lake:
 
     def scan(self, asset: str) -> pl.LazyFrame:
         """The newest version, of which only what is asked for is read. As `read` otherwise."""
-        return _opened(self.uri(asset), asset, None, pl.scan_delta)
+        return _opened(self.uri(asset), asset, None, _scan)
 
     def read_account(self, asset: str, account: str) -> pl.DataFrame:
         return _read(self.account_uri(asset, account), f"{asset}'s {account}")
@@ -108,6 +108,11 @@ def _version(uri: str, name: str) -> int:
 
 def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
     return _opened(uri, name, version, pl.read_delta)
+
+
+def _scan(uri: str, version: int | None) -> pl.LazyFrame:
+    # Opened at once: a table that is not there is named here and not where it is first used.
+    return pl.scan_delta(DeltaTable(uri, version=version))
 
 
 def _opened(uri: str, name: str, version: int | None, opener: Callable[..., _Frame]) -> _Frame:
