@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sqlite3
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from vox_assets.engine.cache import ASIDE, BlobCache
 from vox_assets.engine.files import atomic_file, write_text
 from vox_assets.engine.lake import TableMissingError
-from vox_assets.engine.models import ModelError
+from vox_assets.engine.models import ModelError, dequantised_models
 from vox_assets.engine.ray_data import ClusterError
 from vox_assets.extract import SourceError
 from vox_assets.resources.settings import (
@@ -24,6 +28,7 @@ from vox_assets.resources.settings import (
     SettingsError,
     find_compiler,
     load_settings,
+    parse_size,
     search_path,
 )
 from vox_assets.rows import pair_id, turns
@@ -98,6 +103,16 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = command("verify", _verify, "recompute every digest of an adapter and of its rows")
     verify.add_argument("digest", metavar="DIGEST")
+
+    cache = command("cache", _cache, "what the caches hold; with --prune, make them smaller")
+    cache.add_argument(
+        "--prune",
+        nargs="?",
+        const="",
+        metavar="SIZE",
+        help="drop what was used longest ago until each cache takes at most SIZE (such as 500MB; "
+        "without it VOX_CACHE_LIMIT), and whatever is damaged or superseded",
+    )
 
     build = command("build", _build, "materialise a job and print what was built")
     build.add_argument("job", choices=("corpus", "rebuild"))
@@ -340,6 +355,59 @@ def _verify(options: argparse.Namespace) -> int:
     if not faults:
         print(f"{options.digest}: every digest holds, and the lake has the rows it was trained on")
     return 1 if faults else 0
+
+
+def _cache(options: argparse.Namespace) -> int:
+    settings = load_settings()
+    folder = settings.cache_dir
+    caches = [BlobCache(path, settings.cache_limit) for path in sorted(folder.glob("*.sqlite"))]
+    try:
+        room = parse_size(options.prune) if options.prune else settings.cache_limit
+    except ValueError as error:
+        raise UsageError(f"--prune: {error}") from error
+    try:
+        if options.prune is not None:
+            for cache in caches:
+                cache.prune(room)
+            for path in folder.glob(f"*{ASIDE}*"):
+                path.unlink()
+            for model in dequantised_models(folder)[1]:
+                shutil.rmtree(model)
+        lines = [_cache_line(cache) for cache in caches]
+    except (sqlite3.Error, OSError) as error:
+        raise UsageError(f"{folder}: {error}") from error
+    in_use, superseded = dequantised_models(folder)
+    for name, paths in (
+        ("models", in_use),
+        ("superseded", superseded),
+        ("damaged", sorted(folder.glob(f"*{ASIDE}*"))),
+    ):
+        if paths:
+            taken = sum(map(_bytes_below, paths))
+            lines.append(f"{name:<12}{len(paths):>10,}{_megabytes(taken):>14}")
+    print(f"{'cache':<12}{'entries':>10}{'size':>14}{'limit':>14}  used (UTC)")
+    print("\n".join(lines) or f"{folder} holds none yet")
+    return 0
+
+
+def _cache_line(cache: BlobCache) -> str:
+    held = cache.contents()
+    first, last = (
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime(used)) if used is not None else "never"
+        for used in (held.oldest_use, held.newest_use)
+    )
+    return (
+        f"{cache.path.stem:<12}{held.entries:>10,}{_megabytes(held.size):>14}"
+        f"{_megabytes(cache.limit):>14}  {first} to {last}"
+    )
+
+
+def _bytes_below(path: Path) -> int:
+    return sum(p.stat().st_size for p in (path, *path.rglob("*")) if p.is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypedDict, get_args
 
+import numpy as np
 import polars as pl
 
 Lane = Literal["vox_codegen", "vox_docs_qa", "vox_tooling", "vox_speech"]
@@ -183,6 +184,27 @@ def _messages(dialogues: Sequence[Sequence[Message]]) -> pl.Series:
     )
     grouped = flat.group_by("row", maintain_order=True).agg(pl.struct("role", "content"))
     return grouped["role"].cast(SCHEMA["messages"])
+
+
+#: Rows whose dialogues exist as Python objects at once: some ten times what they take in a column.
+ROWS_AT_ONCE = 8192
+
+
+def each_dialogue(rows: pl.DataFrame) -> Iterator[list[Message]]:
+    """The `messages` of each row, some thousand in memory at a time."""
+    for part in rows.select("messages").iter_slices(ROWS_AT_ONCE):
+        yield from part["messages"].to_list()
+
+
+def embedding_column(vectors: np.ndarray) -> pl.Series:
+    """A float32 matrix as the column `embedding`, one list per row."""
+    return pl.Series("embedding", np.ascontiguousarray(vectors)).cast(pl.List(pl.Float32))
+
+
+def embedding_matrix(column: pl.Series) -> np.ndarray:
+    """The rows of a column of equally long lists as a float32 matrix."""
+    flat = column.explode().to_numpy().astype(np.float32, copy=False)
+    return flat.reshape(len(column), -1) if len(column) else np.empty((0, 0), np.float32)
 
 
 def drops_to_frame(drops: Iterable[Drop]) -> pl.DataFrame:

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from vox_assets.cli import main, read_table, write_table
+from vox_assets.engine.cache import BlobCache
 from vox_assets.engine.models import LocalModel
 from vox_assets.rows import SCHEMA
 from vox_assets_tests.vox_syntax.vox_on_disk import install
@@ -137,6 +138,7 @@ def test_score_writes_score_features_and_reason(
         (["explain", "0" * 32], "not built yet"),
         (["verify", "../../etc"], "no such adapter"),
         (["promote", "abc"], "unknown"),
+        (["cache", "--prune", "plenty"], "'plenty' is no size: expected bytes"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(
@@ -159,6 +161,40 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     assert not list(tmp_path.glob("out*")) + list(tmp_path.glob("rows*"))
 
 
+def test_cache_shows_each_cache_and_prunes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOX_CACHE_LIMIT", "2GB")
+    folder = tmp_path / "data" / "cache"
+    assert main(["cache"]) == 0
+    assert f"{folder} holds none yet" in capsys.readouterr().out
+    assert not folder.exists()
+
+    vectors = BlobCache(folder / "vectors.sqlite")
+    vectors.put({str(number): bytes(1500) for number in range(1000)})
+    (folder / "endpoint.sqlite").write_text("no database at all")
+    superseded = folder / "smollm2-135m-instruct-0000"
+    superseded.mkdir()
+    (superseded / "model.safetensors").write_bytes(bytes(3_000_000))
+    assert main(["cache"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    table = {line.split()[0]: line.split() for line in lines}
+    assert header.split() == ["cache", "entries", "size", "limit", "used", "(UTC)"]
+    assert table["vectors"][1] == "1,000"
+    assert table["vectors"][4:6] == ["2,000.0", "MB"]
+    assert table["endpoint"][1] == "0"
+    assert table["superseded"][1:4] == ["1", "3.0", "MB"]
+    assert table["damaged"][1] == "1"
+
+    assert main(["cache", "--prune", "1MB"]) == 0
+    left = capsys.readouterr().out
+    assert "superseded" not in left
+    assert "damaged" not in left
+    assert (folder / "vectors.sqlite").stat().st_size <= 1_000_000
+    assert 100 < vectors.contents().entries < 1000
+    assert not superseded.exists()
+
+
 def test_the_help_lists_every_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "vox_assets.cli", "--help"],
@@ -166,6 +202,6 @@ def test_the_help_lists_every_command() -> None:
         text=True,
         check=True,
     )
-    commands = "extract check-vox dedup score explain promote verify build"
+    commands = "extract check-vox dedup score explain promote verify cache build"
     for command in commands.split():
         assert command in done.stdout

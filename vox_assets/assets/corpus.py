@@ -25,7 +25,7 @@ from vox_assets.engine.lake import Lake
 from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
-from vox_assets.rows import drops_to_frame
+from vox_assets.rows import drops_to_frame, each_dialogue
 from vox_assets.training.mix import build_mix, copied_files
 from vox_assets.training.preflight import load_tokenizer, token_counter
 from vox_assets.training.report import evaluator_figures
@@ -62,13 +62,18 @@ def deduped_corpus(
     lake: dg.ResourceParam[Lake],
     models: dg.ResourceParam[Models],
     engine: dg.ResourceParam[Engine],
-    raw_rust_fns: pl.DataFrame,
-    doc_qa_pairs: pl.DataFrame,
-    synthetic_pairs: pl.DataFrame,
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One copy of each row: equal, near and semantic duplicates lose to the better source."""
-    rows = pl.concat([raw_rust_fns, doc_qa_pairs, synthetic_pairs]).unique(
-        "pair_id", keep="first", maintain_order=True
+    sources = {
+        "raw_rust_fns": raw_rust_fns,
+        "doc_qa_pairs": doc_qa_pairs,
+        "synthetic_pairs": synthetic_pairs,
+    }
+    rows = (
+        pl.concat(sources.values()).unique("pair_id", keep="first", maintain_order=True).collect()
     )
     vectors = embed(answers(rows), models.embedder, models.store, context.log.info, engine)
     result = deduplicate(rows, vectors, settings.profile.dedup, engine)
@@ -81,11 +86,7 @@ def deduped_corpus(
             **drop_metadata(result.drops),
             **lineage(
                 result.survivors.columns,
-                {
-                    "raw_rust_fns": raw_rust_fns.columns,
-                    "doc_qa_pairs": doc_qa_pairs.columns,
-                    "synthetic_pairs": synthetic_pairs.columns,
-                },
+                {name: table.collect_schema().names() for name, table in sources.items()},
                 ("response",),
             ),
             "rows_in": rows.height,
@@ -117,7 +118,7 @@ def scored_corpus(
     scored = evaluator.score(deduped_corpus)
     count = token_counter(load_tokenizer(models.base.path))
     scored = refuse_secrets(scored).with_columns(
-        pl.Series("tokens", [count(dialogue) for dialogue in scored["messages"]], pl.Int64)
+        pl.Series("tokens", [count(dialogue) for dialogue in each_dialogue(scored)], pl.Int64)
     )
     scored, opinions = second_opinions(
         scored,

@@ -26,24 +26,27 @@ GROUP = "records"
 def row_ledger(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
-    raw_rust_fns: pl.DataFrame,
-    doc_qa_pairs: pl.DataFrame,
-    synthetic_pairs: pl.DataFrame,
-    scored_corpus: pl.DataFrame,
-    training_mix: pl.DataFrame,
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
+    scored_corpus: pl.LazyFrame,
+    training_mix: pl.LazyFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One line per pair that any source gave: where it ended, why, and which row it lost to."""
     sources = {
-        "raw_rust_fns": raw_rust_fns,
-        "doc_qa_pairs": doc_qa_pairs,
-        "synthetic_pairs": synthetic_pairs,
+        name: rows.select("pair_id", "source_path").collect()
+        for name, rows in (
+            ("raw_rust_fns", raw_rust_fns),
+            ("doc_qa_pairs", doc_qa_pairs),
+            ("synthetic_pairs", synthetic_pairs),
+        )
     }
     ledger = build_ledger(
         sources,
         lake.read_account("deduped_corpus", "drops"),
-        scored_corpus,
+        scored_corpus.select("pair_id", "kept", "drop_reason").collect(),
         lake.read_account("training_mix", "drops"),
-        training_mix,
+        training_mix.select("pair_id", "split").collect(),
     )
     fates = (
         ledger.group_by("source_asset", "fate", "stage")
@@ -78,7 +81,7 @@ def corpus_card(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     models: dg.ResourceParam[Models],
-    scored_corpus: pl.DataFrame,
+    scored_corpus: pl.LazyFrame,
     training_mix: pl.DataFrame,
     row_ledger: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -21,11 +21,14 @@ from vox_assets.training.report import render_report
 def write_report(settings: Settings, lake: Lake) -> Path:
     """Write `reports/corpus.html` of the newest tables and the newest adapter; returns its path."""
     profile = settings.profile
-    scored, mix = lake.read("scored_corpus"), lake.read("training_mix")
+    # Neither texts but those of some samples nor embeddings are shown.
+    scored = lake.scan("scored_corpus").drop("embedding", "prompt", "response").collect()
+    mix = lake.read("training_mix")
     separation = lake.read_account("scored_corpus", "mutants")
     # Made anew: the table of this name may be of an earlier corpus when an adapter is evaluated.
     sources = {
-        name: lake.read(name) for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
+        name: lake.scan(name).select("pair_id", "source_path").collect()
+        for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
     }
     ledger = build_ledger(
         sources,

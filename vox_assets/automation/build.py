@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import dagster as dg
+import polars as pl
 
 from vox_assets.assets.metadata import NO_COMMIT
 from vox_assets.automation import fingerprint, history
@@ -19,14 +20,13 @@ def build(job_name: str) -> int:
 
     Returns 0 when the run succeeded, so that a failed blocking check gives 1.
     """
-    from vox_assets.definitions import build_defs
-
     settings = load_settings()
-    job = build_defs(resource_overrides={"settings": settings}).resolve_job_def(job_name)
+    # `execute_in_process` would keep every table of the run in memory to its end.
+    job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
     with dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(
+        result = dg.execute_job(
+            job,
             instance=instance,
-            raise_on_error=False,
             tags=_tags(settings, job_name),
             # Dagster tells of every event at debug level; the story is told at info.
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
@@ -37,6 +37,13 @@ def build(job_name: str) -> int:
         for event in result.get_step_failure_events():
             print(f"FAILED {event.step_key}: {_said(event)}", file=sys.stderr)
     return 0 if result.success else 1
+
+
+def named_job(name: str) -> dg.JobDefinition:
+    """A job of the code location by its name."""
+    from vox_assets.definitions import build_defs
+
+    return build_defs().resolve_job_def(name)
 
 
 def _tags(settings: Settings, job_name: str) -> dict[str, str]:
@@ -55,15 +62,15 @@ def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[s
     lines = ["", f"{'asset':<18}{'version':>8}{'rows':>9}  lanes"]
     for asset in TABLES:
         try:
-            table, version = lake.read(asset), lake.version(asset)
+            table, version = lake.scan(asset), lake.version(asset)
         except TableMissingError:
             lines.append(f"{asset:<18}{'-':>8}{'-':>9}  not built")
             continue
-        lanes = ""
-        if "lane" in table.columns:
-            counts = table.group_by("lane").len().sort("lane").rows()
+        height, lanes = table.select(pl.len()).collect().item(), ""
+        if "lane" in table.collect_schema():
+            counts = table.group_by("lane").len().sort("lane").collect().rows()
             lanes = ", ".join(f"{lane} {count:,}" for lane, count in counts)
-        lines.append(f"{asset:<18}{version:>8}{table.height:>9,}  {lanes}")
+        lines.append(f"{asset:<18}{version:>8}{height:>9,}  {lanes}")
     lines += ["", f"{'check':<48}{'verdict':<9}"]
     for check in sorted(checks, key=lambda c: (c.passed, c.asset_check_key.to_user_string())):
         verdict = "passed" if check.passed else check.severity.value.lower()
@@ -93,7 +100,7 @@ TABLES = (
 )
 
 
-def _checks(result: dg.ExecuteInProcessResult) -> list[dg.AssetCheckEvaluation]:
+def _checks(result: dg.JobExecutionResult) -> list[dg.AssetCheckEvaluation]:
     return [
         event.asset_check_evaluation_data
         for event in result.all_events

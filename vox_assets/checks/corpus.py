@@ -6,6 +6,7 @@ import polars as pl
 from vox_assets.assets.corpus import mix_policy
 from vox_assets.checks.report import report, warn
 from vox_assets.curate.audit import (
+    GROUPINGS,
     evaluator_separates,
     ledger_balances,
     nothing_emptied,
@@ -22,9 +23,9 @@ from vox_assets.verdicts import Verdict
 
 
 @dg.asset_check(asset="deduped_corpus")
-def no_residual_duplicates(deduped_corpus: pl.DataFrame) -> dg.AssetCheckResult:
+def no_residual_duplicates(deduped_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
     """No two survivors are equal or near, found by a method that dedup does not use."""
-    return report(residual_verdict(deduped_corpus))
+    return report(residual_verdict(deduped_corpus.select("pair_id", "messages").collect()))
 
 
 @dg.asset_check(
@@ -35,16 +36,20 @@ def no_residual_duplicates(deduped_corpus: pl.DataFrame) -> dg.AssetCheckResult:
 )
 def rows_accounted(
     lake: dg.ResourceParam[Lake],
-    deduped_corpus: pl.DataFrame,
-    raw_rust_fns: pl.DataFrame,
-    doc_qa_pairs: pl.DataFrame,
-    synthetic_pairs: pl.DataFrame,
+    deduped_corpus: pl.LazyFrame,
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
     """Rows in = survivors + rows dropped with a winner."""
     sources = (raw_rust_fns, doc_qa_pairs, synthetic_pairs)
-    rows_in = {pair_id for table in sources for pair_id in table["pair_id"]}
+    rows_in = {pair_id for table in sources for pair_id in _ids(table)}
     drops = lake.read_account("deduped_corpus", "drops")
-    return report(rows_balance(rows_in, deduped_corpus["pair_id"], drops["pair_id"]))
+    return report(rows_balance(rows_in, _ids(deduped_corpus), drops["pair_id"]))
+
+
+def _ids(table: pl.LazyFrame) -> pl.Series:
+    return table.select("pair_id").collect()["pair_id"]
 
 
 _CORPUS = (
@@ -65,20 +70,21 @@ _CORPUS = (
 def ledger_rows_accounted(
     lake: dg.ResourceParam[Lake],
     row_ledger: pl.DataFrame,
-    raw_rust_fns: pl.DataFrame,
-    doc_qa_pairs: pl.DataFrame,
-    synthetic_pairs: pl.DataFrame,
-    deduped_corpus: pl.DataFrame,
-    scored_corpus: pl.DataFrame,
-    training_mix: pl.DataFrame,
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
+    deduped_corpus: pl.LazyFrame,
+    scored_corpus: pl.LazyFrame,
+    training_mix: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
     """Each step balances, and every pair was trained, evaluated or dropped for a reason."""
+    sources = (raw_rust_fns, doc_qa_pairs, synthetic_pairs)
     steps = steps_balance(
-        (raw_rust_fns, doc_qa_pairs, synthetic_pairs),
-        deduped_corpus,
+        [table.select("pair_id").collect() for table in sources],
+        deduped_corpus.select("pair_id").collect(),
         lake.read_account("deduped_corpus", "drops"),
-        scored_corpus,
-        training_mix,
+        scored_corpus.select("pair_id", "kept", "drop_reason").collect(),
+        training_mix.select("pair_id").collect(),
         lake.read_account("training_mix", "drops"),
     )
     ends = ledger_balances(row_ledger)
@@ -93,24 +99,25 @@ def ledger_rows_accounted(
 
 @dg.asset_check(asset="scored_corpus")
 def evaluator_separates_mutants(
-    lake: dg.ResourceParam[Lake], scored_corpus: pl.DataFrame
+    lake: dg.ResourceParam[Lake], scored_corpus: pl.LazyFrame
 ) -> dg.AssetCheckResult:
     """The score tells spoilt rows from real ones, for each way of spoiling."""
     return report(evaluator_separates(lake.read_account("scored_corpus", "mutants")))
 
 
 @dg.asset_check(asset="scored_corpus")
-def no_group_emptied(scored_corpus: pl.DataFrame) -> dg.AssetCheckResult:
+def no_group_emptied(scored_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
     """Scoring leaves rows of every lane, language and task family that came in."""
-    return warn(nothing_emptied(scored_corpus))
+    return warn(nothing_emptied(scored_corpus.select(*GROUPINGS, "score", "kept").collect()))
 
 
 @dg.asset_check(asset="scored_corpus", blocking=True, name="minimum_size")
 def scored_minimum_size(
-    settings: dg.ResourceParam[Settings], scored_corpus: pl.DataFrame
+    settings: dg.ResourceParam[Settings], scored_corpus: pl.LazyFrame
 ) -> dg.AssetCheckResult:
     """Each lane that is trained keeps enough distinct rows for the profile's tier."""
-    return report(gates.minimum_size(scored_corpus.filter("kept"), settings.profile))
+    kept = scored_corpus.filter("kept").select("pair_id", "lane").collect()
+    return report(gates.minimum_size(kept, settings.profile))
 
 
 def _gate(name: str) -> dg.AssetChecksDefinition:

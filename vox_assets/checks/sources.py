@@ -19,11 +19,12 @@ from vox_assets.vox_syntax.frontend import FrontEnd
 def files_accounted(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
-    raw_rust_fns: pl.DataFrame,
+    raw_rust_fns: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
     """Every file of the tree gave rows or is listed with the reason why not."""
     files = lake.read_account("raw_rust_fns", "files")
-    return report(audit.files_accounted(_roots(settings), RUST_FOLDER, files, raw_rust_fns))
+    rows = raw_rust_fns.select("source_path").collect()
+    return report(audit.files_accounted(_roots(settings), RUST_FOLDER, files, rows))
 
 
 @dg.asset_check(asset="raw_rust_fns")
@@ -71,7 +72,7 @@ def vox_syntax(
 
 @dg.asset_check(asset="synthetic_pairs")
 def construct_coverage(
-    lake: dg.ResourceParam[Lake], synthetic_pairs: pl.DataFrame
+    lake: dg.ResourceParam[Lake], synthetic_pairs: pl.LazyFrame
 ) -> dg.AssetCheckResult:
     """Every construct that live documentation uses is also synthesised."""
     return report(
@@ -100,10 +101,11 @@ def _yield_floor(asset: str) -> dg.AssetChecksDefinition:
         description="The asset gives at least as many rows as the profile expects.",
     )
     def yield_floor(
-        settings: dg.ResourceParam[Settings], rows: pl.DataFrame
+        settings: dg.ResourceParam[Settings], rows: pl.LazyFrame
     ) -> dg.AssetCheckResult:
         floor = getattr(settings.profile.yields, asset)
-        return warn(Verdict.at_least(floor, rows.height, f"rows of {asset}"))
+        found = rows.select(pl.len()).collect().item()
+        return warn(Verdict.at_least(floor, found, f"rows of {asset}"))
 
     return yield_floor
 

@@ -25,7 +25,7 @@ from vox_assets.curate.similarity import (
 )
 from vox_assets.engine.batches import HERE, Engine
 from vox_assets.profiles import Dedup
-from vox_assets.rows import DROP_SCHEMA
+from vox_assets.rows import DROP_SCHEMA, embedding_column
 
 # Who survives a duplicate: a person's text before a model's before a template's.
 ORIGIN_ORDER = {"human": 0, "model": 1, "synthetic": 2}
@@ -45,10 +45,13 @@ def answers(rows: pl.DataFrame) -> list[str]:
     """All assistant turns of each row, as one text; `response` where there are no messages."""
     if "messages" not in rows.columns:
         return rows["response"].to_list()
-    return [
-        "\n".join(turn["content"] for turn in dialogue if turn["role"] == "assistant")
-        for dialogue in rows["messages"].to_list()
-    ]
+    said = pl.element().struct.field("content")
+    by_assistant = pl.element().struct.field("role") == "assistant"
+    return (
+        rows.select(pl.col("messages").list.eval(said.filter(by_assistant)).list.join("\n"))
+        .to_series()
+        .to_list()
+    )
 
 
 def normalise(text: str) -> str:
@@ -191,9 +194,7 @@ def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss
     survivors = rows[standing].with_columns(
         pl.Series("cluster_id", [ids[p] for p in standing], dtype=pl.String),
         pl.Series("cluster_size", [1 + sizes[p] for p in standing], dtype=pl.Int64),
-        pl.Series(
-            "embedding", embeddings[standing].tolist(), dtype=pl.List(pl.Float32), strict=False
-        ),
+        embedding_column(embeddings[standing]),
     )
     paths = rows["source_path"].to_list() if "source_path" in rows.columns else [""] * len(ids)
     drops = pl.DataFrame(

@@ -12,6 +12,8 @@ from vox_assets.engine.cache import VectorCache, content_key
 from vox_assets.engine.models import LocalModel, at_hand, preferred_dtype
 from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 
+# Part of every key: change it when the same text is embedded in another way.
+LAYOUT = "embedding"
 # all-MiniLM-L6-v2 was trained on 256 word pieces; a text's tail beyond them is not read.
 MAX_TOKENS = 256
 # Tokens of padded input in one forward pass: larger batches gain nothing on a CPU.
@@ -30,7 +32,7 @@ def embed(
     """Unit vectors, float32, one row per text."""
     dtype = preferred_dtype()
     # The type takes part in the key: bfloat16 differs from float32 in the fifth decimal.
-    keys = [content_key("embedding", model.fingerprint, dtype, text) for text in texts]
+    keys = [content_key(LAYOUT, model.fingerprint, dtype, text) for text in texts]
     costs = [min(MAX_TOKENS, len(text) // _CHARACTERS_PER_TOKEN + 2) for text in texts]
 
     def encode(batches: Sequence[Sequence[int]]) -> Iterator[tuple[int, np.ndarray]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import VectorCache
 from vox_assets.engine.models import LocalModel
 from vox_assets.engine.progress import Log, silent
-from vox_assets.rows import Message, turns
+from vox_assets.rows import Message, each_dialogue, embedding_matrix, turns
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Meter:
         )
         prompt_vectors = self._embedded(prompts)
         if "embedding" in rows.columns:
-            answer_vectors = np.array(rows["embedding"].to_list(), dtype=np.float32)
+            answer_vectors = embedding_matrix(rows["embedding"])
         else:
             answer_vectors = self._embedded(answers)
         undated = pl.Series([None] * len(rows), dtype=pl.String)
@@ -90,8 +90,8 @@ class Meter:
         return measured.select(*features.FEATURES).to_numpy()
 
 
-def dialogues(rows: pl.DataFrame) -> list[list[Message]]:
+def dialogues(rows: pl.DataFrame) -> Iterator[list[Message]]:
     """Each row's turns; one question and one answer where the table has no `messages`."""
     if "messages" in rows.columns:
-        return rows["messages"].to_list()
-    return [list(turns(*pair)) for pair in rows.select("prompt", "response").iter_rows()]
+        return each_dialogue(rows)
+    return (list(turns(*pair)) for pair in rows.select("prompt", "response").iter_rows())

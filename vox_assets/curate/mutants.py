@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 
 import polars as pl
 
 from vox_assets.curate.features import PROSE
+from vox_assets.engine.cache import content_key
 
 #: Kind -> what was done to the row.
 KINDS: Mapping[str, str] = {
@@ -44,29 +46,36 @@ def plant(rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
 
     `rows` needs `pair_id`, `prompt`, `response`, `language`. Returns its columns with prompt and
     response spoilt, plus `mutant` (the kind). A row whose mutant equals it, as when there is
-    nothing to shuffle, gives none. The same seed and rows give the same mutants.
+    nothing to shuffle, gives none. The same seed and rows give the same mutants, and most of them
+    stay as they are when some rows come or go: what was measured of them is not measured again.
     """
-    records = rows.sort("pair_id").to_dicts()
+    language = dict(rows.select("pair_id", "language").iter_rows())
     mutants = []
     for kind in KINDS:
-        rng = random.Random(f"{seed}:{kind}")
-        for record in rng.sample(records, min(per_kind, len(records))):
-            prompt, answer = record["prompt"], record["response"]
+        chances = {one: content_key(str(seed), kind, one) for one in language}
+        order = sorted(chances, key=chances.__getitem__)
+        # Swapped with the next row of the same language.
+        others = {
+            one: next(
+                (o for o in chain(order[n + 1 :], order[:n]) if language[o] == language[one]), one
+            )
+            for n, one in enumerate(order[:per_kind])
+        }
+        texts = rows.filter(pl.col("pair_id").is_in([*others, *others.values()]))
+        records = {record["pair_id"]: record for record in texts.to_dicts()}
+        for one, other in others.items():
+            record, rng = records[one], random.Random(chances[one])
             if kind == "vague":
                 spoilt = {"prompt": rng.choice(_VAGUE)}
             elif kind == "swapped":
-                spoilt = {"response": _other_answer(record, records, rng)}
+                spoilt = {"response": records[other]["response"]}
             else:
-                spoilt = {"response": _SPOIL[kind](answer, record["language"], rng)}
+                spoilt = {"response": _SPOIL[kind](record["response"], record["language"], rng)}
             mutant = {**record, **spoilt, "mutant": kind}
-            if (mutant["prompt"], mutant["response"]) != (prompt, answer) and mutant["response"]:
+            changed = any(mutant[part] != record[part] for part in ("prompt", "response"))
+            if changed and mutant["response"]:
                 mutants.append(mutant)
     return pl.DataFrame(mutants, schema={**rows.schema, "mutant": pl.String()})
-
-
-def _other_answer(record: dict, records: Sequence[dict], rng: random.Random) -> str:
-    others = [r for r in records if r["language"] == record["language"] and r is not record]
-    return rng.choice(others)["response"] if others else record["response"]
 
 
 def _stub(answer: str, language: str, rng: random.Random) -> str:

@@ -6,8 +6,9 @@ Vox is hard.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -18,16 +19,20 @@ from vox_assets.engine.models import LocalModel, at_hand, fastest_device, prefer
 from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
 from vox_assets.rows import Message
 
+# Part of every key: change it when the same tokens are read in another way.
+LAYOUT = "nll"
 # Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
 BATCH_TOKENS = 2048
 # Positions whose logits exist at once: 128 x 49k floats stay inside the processor's cache reach.
 LOGIT_POSITIONS = 128
+# Dialogues that the tokenizer is given at once.
+TOKENISED_AT_ONCE = 1024
 # The end of a prompt, next to the answer, is what conditions it most.
 PROMPT_SHARE = 0.35
 
 
 def answer_nll(
-    dialogues: Sequence[Sequence[Message]],
+    dialogues: Iterable[Sequence[Message]],
     model: LocalModel,
     max_tokens: int,
     store: VectorCache,
@@ -44,33 +49,16 @@ def answer_nll(
     `PROMPT_SHARE` of them or more where the answer is short, the prompt's end.
     Returns two float64 vectors; an answer without tokens has NLL 0 over 0 tokens.
     """
-    if not dialogues:
-        return np.empty(0), np.empty(0)
     dtype = preferred_dtype()
-    tokenizer = _tokenizer(model)
-    prompts, answers = [], []
-    for dialogue in dialogues:
-        prompts.append(
-            tokenizer.apply_chat_template(
-                list(dialogue[:-1]), tokenize=False, add_generation_prompt=True
-            )
-        )
-        answers.append(dialogue[-1]["content"] + tokenizer.eos_token)
-    first = tokenizer.bos_token_id
-    opening = [tokenizer.eos_token_id if first is None else first]
-    sequences: list[tuple[list[int], int]] = []
-    prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
-    answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
-    for before, after in zip(prompt_ids, answer_ids, strict=True):
-        answer_room = max_tokens - min(len(before), int(max_tokens * PROMPT_SHARE))
-        after = after[:answer_room]
-        before = before[-(max_tokens - len(after)) :] if prompted else opening
-        sequences.append((before + after, len(before)))
-
-    keys = [
-        content_key("nll", model.fingerprint, dtype, f"{start}:{','.join(map(str, ids))}")
-        for ids, start in sequences
-    ]
+    sequences: list[tuple[np.ndarray, int]] = []
+    keys: list[str] = []
+    for ids, start in _sequences(dialogues, model, max_tokens, prompted):
+        text = f"{start}:{','.join(map(str, ids))}"
+        keys.append(content_key(LAYOUT, model.fingerprint, dtype, text))
+        # As Python numbers the tokens of a large corpus would fill the memory.
+        sequences.append((np.array(ids, np.int32), start))
+    if not keys:
+        return np.empty(0), np.empty(0)
     label = "perplexity" if prompted else "perplexity without the prompt"
 
     def read(batches: Sequence[Sequence[int]]) -> Iterator[tuple[int, np.ndarray]]:
@@ -84,7 +72,34 @@ def answer_nll(
     return sums / np.maximum(counts, 1.0), counts
 
 
-def _batch_nll(sequences: list[tuple[list[int], int]], model: LocalModel, dtype: str) -> np.ndarray:
+def _sequences(
+    dialogues: Iterable[Sequence[Message]], model: LocalModel, max_tokens: int, prompted: bool
+) -> Iterator[tuple[list[int], int]]:
+    """What the model reads of each dialogue: token ids, and where the answer begins in them."""
+    tokenizer = _tokenizer(model)
+    first = tokenizer.bos_token_id
+    opening = [tokenizer.eos_token_id if first is None else first]
+    pending = iter(dialogues)
+    while part := list(islice(pending, TOKENISED_AT_ONCE)):
+        prompts = [
+            tokenizer.apply_chat_template(
+                list(dialogue[:-1]), tokenize=False, add_generation_prompt=True
+            )
+            for dialogue in part
+        ]
+        answers = [dialogue[-1]["content"] + tokenizer.eos_token for dialogue in part]
+        prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
+        for before, after in zip(prompt_ids, answer_ids, strict=True):
+            answer_room = max_tokens - min(len(before), int(max_tokens * PROMPT_SHARE))
+            after = after[:answer_room]
+            before = before[-(max_tokens - len(after)) :] if prompted else opening
+            yield before + after, len(before)
+
+
+def _batch_nll(
+    sequences: list[tuple[np.ndarray, int]], model: LocalModel, dtype: str
+) -> np.ndarray:
     """Summed NLL and token count after position `start` of each sequence: float32, (rows, 2)."""
     import torch
 
@@ -93,7 +108,7 @@ def _batch_nll(sequences: list[tuple[list[int], int]], model: LocalModel, dtype:
     ids = torch.zeros((len(sequences), longest), dtype=torch.long)
     scored = torch.zeros((len(sequences), longest), dtype=torch.bool)
     for row, (tokens, start) in enumerate(sequences):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
+        ids[row, : len(tokens)] = torch.from_numpy(tokens)
         # Position p predicts token p + 1. Padding follows the tokens, and attention is causal,
         # so that no mask is needed.
         scored[row, max(start, 1) - 1 : len(tokens) - 1] = True

@@ -140,7 +140,7 @@ class LocalEvaluator:
             surprise[twice], self.meter.surprise(rows.filter(pl.Series(twice)), prompted=False)
         )
         measured = measured.with_columns(pl.Series("ifd", ifd), pl.Series("model_gain", gain))
-        scores, reasons = self.judge(measured, languages)
+        scores, contributions = self.judge(measured, languages)
         perplexity = np.where(wanted, np.exp(surprise), np.nan)
         scored = rows.with_columns(
             pl.Series("score", scores),
@@ -152,6 +152,7 @@ class LocalEvaluator:
         readable = within_perplexity(
             scored.filter(good & was_read), self.policy.perplexity_quantile
         )
+        reasons = self._reasons(measured, scores, contributions)
         easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
         too_hard = pl.format(
             "among the hardest of its lane and language: perplexity {}",
@@ -163,7 +164,7 @@ class LocalEvaluator:
             .then(None)
             .when(good)
             .then(too_hard)
-            .otherwise(pl.Series(reasons, dtype=pl.String))
+            .otherwise(reasons)
             .alias("drop_reason"),
         )
 
@@ -182,8 +183,11 @@ class LocalEvaluator:
 
         return reaches(1) != reaches(-1)
 
-    def judge(self, measured: pl.DataFrame, languages: pl.Series) -> tuple[np.ndarray, list[str]]:
-        """Scores (float64, 1 to 10) of rows whose features are all measured, and their reasons."""
+    def judge(self, measured: pl.DataFrame, languages: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (float64, 1 to 10) of rows whose features are all measured, and what each costs.
+
+        The second is the features' contributions to the log-odds: (rows, features).
+        """
         names = list(features.FEATURES)
         matrix = measured.select(names).to_numpy()
         contributions = np.zeros_like(matrix)
@@ -198,12 +202,19 @@ class LocalEvaluator:
             column = names.index(name)
             contributions[:, column] += weight * (matrix[:, column] - 1.0)
         logits = contributions.sum(axis=1) + intercepts
-        scores = LOWEST + (HIGHEST - LOWEST) / (1.0 + np.exp(-logits))
-        reasons = [
-            _reason(score, self.policy.threshold, dict(zip(names, row, strict=True)), values)
-            for score, row, values in zip(scores, contributions, matrix, strict=True)
-        ]
-        return scores, reasons
+        return LOWEST + (HIGHEST - LOWEST) / (1.0 + np.exp(-logits)), contributions
+
+    def _reasons(
+        self, measured: pl.DataFrame, scores: np.ndarray, contributions: np.ndarray
+    ) -> pl.Series:
+        """What cost each row most that is below the threshold; null for the others."""
+        names = list(features.FEATURES)
+        matrix = measured.select(names).to_numpy()
+        reasons: list[str | None] = [None] * len(scores)
+        for row in np.flatnonzero(scores < self.policy.threshold).tolist():
+            by_name = dict(zip(names, contributions[row], strict=True))
+            reasons[row] = _reason(scores[row], self.policy.threshold, by_name, matrix[row])
+        return pl.Series(reasons, dtype=pl.String)
 
     def separation(self, rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
         """Real rows and their mutants, scored alike: `pair_id`, `mutant` (null if real), `score`.

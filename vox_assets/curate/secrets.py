@@ -14,6 +14,8 @@ from functools import cache
 
 import polars as pl
 
+from vox_assets.rows import each_dialogue
+
 #: detect-secrets plugins that recognise a format, not a likelihood.
 _PLUGINS = (
     "artifactory.ArtifactoryDetector",
@@ -79,7 +81,7 @@ def refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
     Needs `messages`, `kept` and `drop_reason`, and returns the table with the last two changed.
     """
     reasons = []
-    for dialogue in scored["messages"].to_list():
+    for dialogue in each_dialogue(scored):
         kinds = findings("\n".join(turn["content"] for turn in dialogue))
         reasons.append(HOLDS + ", ".join(kinds) if kinds else None)
     found = pl.Series("secret", reasons, dtype=pl.String)

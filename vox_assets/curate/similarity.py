@@ -24,8 +24,13 @@ SHINGLE_TOKENS = 5
 BANDS, BAND_ROWS = 32, 4
 MINHASH_SEED = 1
 
-# Rows of the sparse self-join or of the embedding product held in memory at once.
-BLOCK_ROWS = 1024
+# Rows whose shingles are put in order at once; cosines of so many rows with as many others, and
+# rows reached by one block of the sparse self-join: at most some hundred megabytes each.
+BLOCK_ROWS = 4096
+TILE_ROWS = 4096
+BLOCK_REACHED = 1 << 23
+# Four million buckets, of which a table takes 32 MB, tell rare shingles from frequent ones.
+BUCKET_BITS = 22
 # Texts that are shingled, pairs that are verified, and shingles whose hashes are permuted at once:
 # a working memory of some megabytes each, and numbers that fit beside a hash in 64 bits.
 BLOCK_TEXTS = 8_192
@@ -254,59 +259,96 @@ def _collisions(keys: np.ndarray) -> np.ndarray:
 
 
 def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
-    """Pairs at Jaccard >= `threshold` by a sparse self-join: slower, and misses none.
+    """Pairs at Jaccard >= `threshold` > 0, found without sketches: slower, and misses none.
 
-    It shares nothing with `near_pairs` but the shingles, so each can be checked by the other.
+    In whatever one order all shingles stand, two such rows share one of the first
+    n - ceil(threshold n) + 1 of each (Chaudhuri, Ganti and Kaushik, "A primitive operator for
+    similarity joins in data cleaning", 2006). With the rare ones first few rows are compared.
     """
     from scipy.sparse import csr_matrix
 
-    count = len(shingles)
-    distinct, columns = np.unique(shingles.hashes, return_inverse=True)
+    bounds, hashes = _prefixes(shingles, threshold)
+    distinct, columns, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     matrix = csr_matrix(
-        (np.ones(len(columns), np.int32), columns, shingles.bounds),
-        shape=(count, max(1, len(distinct))),
+        (np.ones(len(columns), np.int8), columns.astype(np.int32), bounds),
+        shape=(len(shingles), max(1, len(distinct))),
     )
     transposed = matrix.T.tocsr()
+    # What is reached from all rows up to one: blocks are cut so that none reaches too much.
+    reached = np.concatenate(([0], np.cumsum(counts[columns])))[bounds]
     sizes = shingles.sizes
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for start in range(0, count, BLOCK_ROWS):
-        block = (matrix[start : start + BLOCK_ROWS] @ transposed).tocoo()
-        rows, others, shared = block.row.astype(np.int64) + start, block.col, block.data
-        upper = rows < others
-        rows, others, shared = rows[upper], others[upper], shared[upper]
-        similarity = shared / (sizes[rows] + sizes[others] - shared)
+    start = 0
+    while start < len(shingles):
+        end = int(np.searchsorted(reached, reached[start] + BLOCK_REACHED, "right")) - 1
+        end = max(start + 1, end)
+        block = (matrix[start:end] @ transposed).tocoo()
+        left, right = block.row.astype(np.int64) + start, block.col.astype(np.int64)
+        start = end
+        small, large = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
+        possible = (left < right) & (small >= threshold * large - 1e-9)
+        left, right = left[possible], right[possible]
+        similarity = jaccard(shingles, left, right)
         keep = similarity >= threshold
-        found.append((rows[keep], others[keep], similarity[keep]))
-    if not found:
-        return _no_pairs()
-    left, right, similarity = (np.concatenate(part) for part in zip(*found, strict=True))
-    return SimilarPairs.of(left, right, similarity)
+        found.append((left[keep], right[keep], similarity[keep]))
+    return _joined(found)
+
+
+def _prefixes(shingles: Shingles, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """The rarest n - ceil(threshold n) + 1 shingles of each row: bounds (int64) and hashes."""
+    # Rarity is told by buckets, of which a table is small: any order that all rows share will do.
+    bits = min(BUCKET_BITS, len(shingles.hashes).bit_length())
+    mask = np.uint64((1 << bits) - 1)
+    buckets = np.bincount((shingles.hashes & mask).astype(np.int64), minlength=1 << bits)
+    wanted = shingles.sizes - np.ceil(threshold * shingles.sizes - 1e-9).astype(np.int64) + 1
+    wanted = np.where(shingles.sizes > 0, wanted, 0)
+    parts = [np.empty(0, np.uint64)]
+    for start in range(0, len(shingles), BLOCK_ROWS):
+        rows = np.arange(start, min(start + BLOCK_ROWS, len(shingles)))
+        owners, hashes = shingles.gather(rows)
+        order = np.lexsort((hashes, buckets[(hashes & mask).astype(np.int64)], owners))
+        sizes = shingles.sizes[rows]
+        places = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        parts.append(hashes[order][places < np.repeat(wanted[rows], sizes)])
+    return np.concatenate(([0], np.cumsum(wanted))).astype(np.int64), np.concatenate(parts)
 
 
 def semantic_pairs(embeddings: np.ndarray, threshold: float) -> SimilarPairs:
     """Pairs whose unit vectors (rows of a float32 matrix) have cosine >= `threshold`."""
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for start in range(0, len(embeddings), BLOCK_ROWS):
-        block = embeddings[start : start + BLOCK_ROWS] @ embeddings[start:].T
-        rows, others = np.nonzero(block >= threshold)
-        upper = rows < others
+    for first, second, cosines in _tiles(embeddings):
+        rows, others = np.nonzero(cosines >= threshold)
+        upper = rows + first < others + second
         rows, others = rows[upper], others[upper]
-        found.append((rows + start, others + start, block[rows, others]))
-    if not found:
-        return _no_pairs()
-    left, right, similarity = (np.concatenate(part) for part in zip(*found, strict=True))
-    return SimilarPairs.of(left, right, similarity)
+        found.append((rows + first, others + second, cosines[rows, others]))
+    return _joined(found)
 
 
 def neighbour_distance(embeddings: np.ndarray) -> np.ndarray:
     """1 - cosine to the nearest other row, float32; 1 for a row that is alone."""
     nearest = np.full(len(embeddings), 0.0, dtype=np.float32)
-    for start in range(0, len(embeddings), BLOCK_ROWS):
-        block = embeddings[start : start + BLOCK_ROWS] @ embeddings.T
-        own = np.arange(len(block))
-        block[own, own + start] = -1.0
-        nearest[start : start + len(block)] = block.max(axis=1) if block.shape[1] > 1 else 0.0
+    for first, second, cosines in _tiles(embeddings):
+        if first == second:
+            np.fill_diagonal(cosines, -1.0)
+        for start, axis in ((first, 1), (second, 0)):
+            part = nearest[start : start + cosines.shape[1 - axis]]
+            np.maximum(part, cosines.max(axis=axis), out=part)
     return (1.0 - np.clip(nearest, 0.0, 1.0)).astype(np.float32)
+
+
+def _tiles(embeddings: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The upper half of all cosines: where the rows of a tile begin, its columns, and the tile."""
+    for first in range(0, len(embeddings), TILE_ROWS):
+        for second in range(first, len(embeddings), TILE_ROWS):
+            rows = embeddings[first : first + TILE_ROWS]
+            yield first, second, rows @ embeddings[second : second + TILE_ROWS].T
+
+
+def _joined(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> SimilarPairs:
+    if not found:
+        return _no_pairs()
+    left, right, similarity = (np.concatenate(part) for part in zip(*found, strict=True))
+    return SimilarPairs.of(left, right, similarity)
 
 
 def _no_pairs() -> SimilarPairs:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Any
 
 import polars as pl
 
 from vox_assets.curate.features import PROSE
 from vox_assets.curate.syntax import tree
-from vox_assets.rows import Drop, drops_to_frame, pair_id
+from vox_assets.rows import ROWS_AT_ONCE, Drop, drops_to_frame, pair_id
 
 _PREAMBLE = re.compile(
     r"\A(?:sure|certainly|of course|absolutely|great question|here(?:'s| is| are))\b[^\n]*"
@@ -58,19 +59,13 @@ def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFram
     `tokens` that each rule saved.
     """
     saved: Counter[str] = Counter()
-    records = rows.to_dicts()
-    for record in records:
-        changed = False
-        for turn in record["messages"]:
-            if turn["role"] == "assistant":
-                shorter, spared = trim(turn["content"], record["language"])
-                saved.update(spared)
-                changed = changed or shorter != turn["content"]
-                turn["content"] = shorter
-        if changed:
-            record["response"] = record["messages"][-1]["content"]
-            record["pair_id"] = pair_id(record["lane"], record["messages"])
-    trimmed = pl.DataFrame(records, schema=rows.schema)
+    parts = [rows.clear()]
+    for part in rows.iter_slices(ROWS_AT_ONCE):
+        records = part.to_dicts()
+        for record in records:
+            _trim_record(record, saved)
+        parts.append(pl.DataFrame(records, schema=rows.schema))
+    trimmed = pl.concat(parts)
     first = trimmed["pair_id"].is_first_distinct()
     drops = [
         Drop(
@@ -87,6 +82,19 @@ def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFram
         .iter_rows()
     ]
     return trimmed.filter(first), drops_to_frame(drops), saved
+
+
+def _trim_record(record: dict[str, Any], saved: Counter[str]) -> None:
+    changed = False
+    for turn in record["messages"]:
+        if turn["role"] == "assistant":
+            shorter, spared = trim(turn["content"], record["language"])
+            saved.update(spared)
+            changed = changed or shorter != turn["content"]
+            turn["content"] = shorter
+    if changed:
+        record["response"] = record["messages"][-1]["content"]
+        record["pair_id"] = pair_id(record["lane"], record["messages"])
 
 
 def _without_licence(text: str) -> str:

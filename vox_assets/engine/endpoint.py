@@ -18,7 +18,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -158,7 +157,7 @@ class Endpoint:
     """
 
     model: RemoteModel
-    store: Path
+    store: BlobCache
     patience: Patience = Patience()
     #: Where requests start from.
     engine: Engine = HERE
@@ -180,10 +179,9 @@ class Endpoint:
         came are kept and the other questions have `not asked` as their reason. Runs an event loop
         of its own. Raises EndpointError when the server refuses key or model.
         """
-        cache = BlobCache(self.store)
         schema = kind.model_json_schema()
         keys = [self._key(question, schema, answer_tokens) for question in questions]
-        known = {k: _Completion.model_validate_json(v) for k, v in cache.get(keys).items()}
+        known = {k: _Completion.model_validate_json(v) for k, v in self.store.get(keys).items()}
         missing = {key: q for key, q in zip(keys, questions, strict=True) if key not in known}
         usage = Usage(from_store=len(known))
         with progress(label, len(known) + len(missing), "questions", log) as advance:
@@ -195,7 +193,7 @@ class Endpoint:
                 answer_tokens=answer_tokens,
                 schema_name=kind.__name__.lstrip("_"),
                 schema=schema,
-                keep=lambda key, value: cache.put({key: value.model_dump_json().encode()}),
+                keep=lambda key, value: self.store.put({key: value.model_dump_json().encode()}),
                 usage=usage,
                 log=lambda line: log(f"{label}: {line}"),
                 advance=advance,

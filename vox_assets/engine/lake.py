@@ -11,8 +11,10 @@ table half as much again as its start.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import polars as pl
 
@@ -23,6 +25,8 @@ KEPT_FOR = timedelta(days=14)
 KEPT_FOREVER = frozenset({"training_mix"})
 # The log of a version is some kilobytes, and without it the version is gone whatever files stay.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
+
+_Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
 class TableMissingError(LookupError):
@@ -44,6 +48,10 @@ class Lake:
     def read(self, asset: str, version: int | None = None) -> pl.DataFrame:
         """An asset's newest version, or the one named. Raises TableMissingError without it."""
         return _read(self.uri(asset), asset, version)
+
+    def scan(self, asset: str) -> pl.LazyFrame:
+        """The newest version, of which only what is asked for is read. As `read` otherwise."""
+        return _opened(self.uri(asset), asset, None, _scan)
 
     def read_account(self, asset: str, account: str) -> pl.DataFrame:
         return _read(self.account_uri(asset, account), f"{asset}'s {account}")
@@ -105,10 +113,21 @@ def _version(uri: str, name: str) -> int:
 
 
 def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
+    return _opened(uri, name, version, pl.read_delta)
+
+
+def _scan(uri: str, version: int | None) -> pl.LazyFrame:
+    from deltalake import DeltaTable
+
+    # Opened at once: a table that is not there is named here and not where it is first used.
+    return pl.scan_delta(DeltaTable(uri, version=version))
+
+
+def _opened(uri: str, name: str, version: int | None, opener: Callable[..., _Frame]) -> _Frame:
     from deltalake.exceptions import DeltaError
 
     try:
-        return pl.read_delta(uri, version=version)
+        return opener(uri, version=version)
     except (DeltaError, FileNotFoundError) as error:
         # Without a table, and without the files of an old version, the error is the same.
         newest = _version(uri, name)

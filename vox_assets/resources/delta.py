@@ -33,5 +33,8 @@ class LakeIOManager(dg.IOManager):
             }
         )
 
-    def load_input(self, context: dg.InputContext) -> pl.DataFrame:
-        return self.lake.read(context.asset_key.to_user_string())
+    def load_input(self, context: dg.InputContext) -> pl.DataFrame | pl.LazyFrame:
+        """The whole table, or, where the step asks for a lazy one, what it will ask of it."""
+        name = context.asset_key.to_user_string()
+        wanted = context.dagster_type.typing_type
+        return self.lake.scan(name) if wanted is pl.LazyFrame else self.lake.read(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vox_assets.engine.cache import BlobCache
 from vox_assets.resources.settings import Settings
 from vox_assets.vox_syntax.compiler import Compiler
 from vox_assets.vox_syntax.frontend import BuiltInGrammar, FrontEnd
@@ -11,12 +12,12 @@ from vox_assets.vox_syntax.frontend import BuiltInGrammar, FrontEnd
 
 def front_end(settings: Settings) -> FrontEnd:
     """What judges Vox code in a build; the compiler's verdicts are kept in the cache folder."""
-    verdicts = settings.cache_dir / "verdicts.sqlite"
+    verdicts = BlobCache(settings.cache_dir / "verdicts.sqlite", settings.cache_limit)
     return compiler_or_grammar(settings.compiler, settings.search_path, verdicts)
 
 
 def compiler_or_grammar(
-    compiler: Path | None, search_path: str, verdicts: Path | None = None
+    compiler: Path | None, search_path: str, verdicts: BlobCache | None = None
 ) -> FrontEnd:
     """The compiler where there is one, else the built-in grammar."""
     return BuiltInGrammar() if compiler is None else Compiler(compiler, search_path, verdicts)

@@ -10,7 +10,7 @@ from vox_assets.curate.judge import ModelJudge
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.reward import RewardModel
 from vox_assets.curate.syntax import parses
-from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.cache import BlobCache, VectorCache
 from vox_assets.engine.endpoint import Endpoint
 from vox_assets.engine.models import (
     LocalModel,
@@ -39,7 +39,7 @@ class Models:
 
     @cached_property
     def store(self) -> VectorCache:
-        return VectorCache(self.settings.cache_dir / "vectors.sqlite")
+        return VectorCache(self.settings.cache_dir / "vectors.sqlite", self.settings.cache_limit)
 
     @cached_property
     def endpoint(self) -> Endpoint | None:
@@ -47,8 +47,8 @@ class Models:
         remote = self.settings.language_model
         if remote is None:
             return None
-        store = self.settings.cache_dir / "endpoint.sqlite"
-        return Endpoint(remote, store, engine=engine(self.settings))
+        answers = BlobCache(self.settings.cache_dir / "endpoint.sqlite", self.settings.cache_limit)
+        return Endpoint(remote, answers, engine=engine(self.settings))
 
     def second_opinions(self, log: Log) -> list[Evaluator]:
         """The evaluators that are configured besides the local one."""

@@ -7,6 +7,7 @@ that names the variable and what it accepts.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vox_assets import profiles
+from vox_assets.engine.cache import DEFAULT_LIMIT
 from vox_assets.engine.endpoint import RemoteModel
 from vox_assets.extract import SourceError, SourceRoot, source_roots
 
@@ -24,6 +26,7 @@ SAMPLE_WORKSPACE = Path("data/sample_workspace")
 VARIABLES = (
     "VOX_SOURCE_DIR",
     "VOX_DATA_DIR",
+    "VOX_CACHE_LIMIT",
     "VOX_LAKE_URL",
     "VOX_PROFILE",
     "VOX_BASE_MODEL",
@@ -46,6 +49,8 @@ BUILT_IN = "builtin"
 # documentation has it.
 LAKE_SCHEMES = ("s3", "gs", "az", "abfss")
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
+
 
 class SettingsError(ValueError):
     """A setting with a value that it may not have."""
@@ -60,6 +65,8 @@ class Settings:
     profile: profiles.Profile
     #: The name or path that `profile` was loaded from.
     profile_reference: str = "sample"
+    #: The most that each cache may take on disk, in bytes.
+    cache_limit: int = DEFAULT_LIMIT
     #: An object store's URL, where the tables are not below `data_dir`.
     lake_url: str | None = None
     base_model: str | None = None
@@ -129,6 +136,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         data_dir=data,
         profile=profile,
         profile_reference=reference,
+        cache_limit=_cache_limit(values["VOX_CACHE_LIMIT"]),
         lake_url=_lake_url(values["VOX_LAKE_URL"]),
         base_model=values["VOX_BASE_MODEL"],
         embedding_model=values["VOX_EMBEDDING_MODEL"],
@@ -195,6 +203,24 @@ def _language_model(base_url: str | None, name: str | None, key: str | None) -> 
             "expected the key alone"
         )
     return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
+
+
+def _cache_limit(value: str | None) -> int:
+    if value is None:
+        return Settings.cache_limit
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise SettingsError(f"VOX_CACHE_LIMIT: {error}") from error
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a number with or without kB, MB, GB or TB. Raises ValueError with what is."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size: expected bytes, or a number such as 500MB or 2.5GB")
+    number, unit = match.groups()
+    return int(float(number) * 1000 ** " kmgt".index(unit.lower() or " "))
 
 
 def _lake_url(value: str | None) -> str | None:

@@ -46,7 +46,7 @@ class TrainingChoice:
 
 
 def export(
-    scored: pl.DataFrame,
+    scored: pl.LazyFrame,
     mix_rows: pl.DataFrame,
     target: Path,
     *,
@@ -69,7 +69,7 @@ def export(
 
 
 def write_dataset(
-    scored: pl.DataFrame,
+    scored: pl.LazyFrame,
     mix_rows: pl.DataFrame,
     target: Path,
     name: str,
@@ -80,18 +80,28 @@ def write_dataset(
 
     There is no default configuration, so that nobody mixes lanes without asking for it.
     """
-    rows = split_corpus(scored, mix_rows)
+    placed = scored.select("pair_id", "lane", "source_path", "kept").collect()
+    places = split_corpus(placed, mix_rows)
+    columns = [pl.col(column).cast(dtype) for column, dtype in HF_SCHEMA.items()]
     counts = []
-    for lane in sorted(rows["lane"].unique().to_list()):
+    for lane in sorted(places["lane"].unique().to_list()):
         folder = target / lane
         folder.mkdir(parents=True)
         for split in SPLITS:
-            part = rows.filter((pl.col("lane") == lane) & (pl.col("split") == split))
+            chosen = places.filter((pl.col("lane") == lane) & (pl.col("split") == split))
             # `load_dataset` refuses a split without rows, so such a split is left out.
-            if part.is_empty():
+            if chosen.is_empty():
                 continue
             path = folder / f"{split}.parquet"
-            part.select(HF_SCHEMA.keys()).write_parquet(path)
+            # Texts of one part at a time are in memory.
+            part = (
+                scored.filter(pl.col("lane") == lane)
+                .join(chosen.lazy().select("pair_id", "in_mix"), on="pair_id")
+                .select(columns)
+                .collect()
+                .sort("pair_id")
+            )
+            part.write_parquet(path)
             counts.append(
                 {"lane": lane, "split": split, "rows": len(part), "bytes": path.stat().st_size}
             )
@@ -100,7 +110,7 @@ def write_dataset(
 
 
 def split_corpus(scored: pl.DataFrame, mix_rows: pl.DataFrame) -> pl.DataFrame:
-    """Every kept row with `split` and `in_mix`.
+    """`pair_id`, `lane`, `source_path`, `split` and `in_mix` of every kept row.
 
     A row of the mix keeps its side. Any other row follows its source: held out when the mix holds
     out its file, trained when the mix trains on it. Of the sources that the mix does not know, one
@@ -119,14 +129,12 @@ def split_corpus(scored: pl.DataFrame, mix_rows: pl.DataFrame) -> pl.DataFrame:
 
     columns = kept.select("pair_id", "source_path")
     splits = [side.get(pair_id, side_of[path]) for pair_id, path in columns.iter_rows()]
-    return (
-        kept.with_columns(
-            pl.Series("split", splits, dtype=pl.String),
-            pl.col("pair_id").is_in(list(side)).alias("in_mix"),
-        )
-        .with_columns(pl.col(column).cast(dtype) for column, dtype in HF_SCHEMA.items())
-        .select(*HF_SCHEMA, "split")
-        .sort("pair_id")
+    return kept.select(
+        "pair_id",
+        "lane",
+        "source_path",
+        pl.Series("split", splits, dtype=pl.String),
+        pl.col("pair_id").is_in(list(side)).alias("in_mix"),
     )
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from vox_assets.profiles import Dedup, Profile
 from vox_assets.profiles import Mix as MixPolicy
-from vox_assets.rows import SCHEMA, Drop, Message
+from vox_assets.rows import SCHEMA, Drop, Message, each_dialogue, embedding_matrix
 
 STAGE = "training_mix"
 TRAIN, EVAL = "train", "eval"
@@ -165,7 +165,7 @@ def build_mix(
         ledger.drop(row["pair_id"], f"lane {row['lane']} is not trained: {', '.join(wanted)} is")
     rows = rows.filter(in_lane).sort("pair_id")
     rows = rows.with_columns(
-        pl.Series("tokens", [count_tokens(m) for m in rows["messages"].to_list()], dtype=pl.Int64)
+        pl.Series("tokens", [count_tokens(m) for m in each_dialogue(rows)], dtype=pl.Int64)
     )
     for pair_id in rows.filter(pl.col("tokens") > policy.context)["pair_id"].to_list():
         ledger.drop(pair_id, f"longer than the context of {policy.context} tokens")
@@ -637,7 +637,7 @@ def _alike(
 
 
 def _unit(embeddings: pl.Series) -> np.ndarray:
-    matrix = np.asarray(embeddings.to_list(), dtype=np.float32)
+    matrix = embedding_matrix(embeddings)
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
 

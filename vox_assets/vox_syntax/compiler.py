@@ -75,7 +75,7 @@ class NoVerdictError(Exception):
 class Compiler:
     """`vox check` as a front end.
 
-    Verdicts are kept in the file `verdicts`, where one is named, and found again by program and
+    Verdicts are kept in `verdicts`, where there is one, and found again by program and
     compiler: by what the compiler calls its version, and by its bytes, since two builds may share
     a version. What the compiler would drop without a word is refused before it is asked.
     """
@@ -83,7 +83,7 @@ class Compiler:
     program: Path
     #: The search path for what the compiler starts, in case it is a script.
     search_path: str
-    verdicts: Path | None = None
+    verdicts: BlobCache | None = None
 
     @cached_property
     def name(self) -> str:
@@ -108,7 +108,7 @@ class Compiler:
             for source, fault in faults.items()
             if fault is None
         }
-        known = self._store.get(keys.values()) if self._store else {}
+        known = self.verdicts.get(keys.values()) if self.verdicts else {}
         asked = []
         for source, key in keys.items():
             if key in known:
@@ -120,8 +120,8 @@ class Compiler:
                 verdicts, failures = self._judge(asked[start : start + BATCH], ending)
                 faults |= verdicts
                 faults |= {source: f"no verdict: {why}" for source, why in failures.items()}
-                if self._store:
-                    self._store.put(
+                if self.verdicts:
+                    self.verdicts.put(
                         {
                             keys[source]: json.dumps(told).encode()
                             for source, told in verdicts.items()
@@ -134,10 +134,6 @@ class Compiler:
                     faults |= dict.fromkeys(asked[start + BATCH :], left)
                     break
         return [faults[source] for source in sources]
-
-    @cached_property
-    def _store(self) -> BlobCache | None:
-        return None if self.verdicts is None else BlobCache(self.verdicts)
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -19,7 +19,7 @@ from vox_assets.curate.evaluators import (
 )
 from vox_assets.curate.judge import ModelJudge, Rubric
 from vox_assets.curate.reward import RewardModel
-from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.cache import BlobCache, VectorCache
 from vox_assets.engine.endpoint import Endpoint, Patience, RemoteModel
 from vox_assets.engine.models import LocalModel, ModelError, resolve_reward_model
 from vox_assets.profiles import Budget
@@ -54,7 +54,7 @@ def table(count: int = 4, **columns: list) -> pl.DataFrame:
 def judge(url: str, folder: Path, budget: Budget = AMPLE) -> ModelJudge:
     patience = Patience(timeout=20.0, tries=2, first_wait=0.01, longest_wait=0.1)
     remote = RemoteModel(url, "scripted", "key")
-    return ModelJudge(Endpoint(remote, folder / "answers.sqlite", patience), budget)
+    return ModelJudge(Endpoint(remote, BlobCache(folder / "answers.sqlite"), patience), budget)
 
 
 def test_a_judge_gives_a_point_for_each_point_that_is_met(tmp_path: Path) -> None:

@@ -169,6 +169,18 @@ def test_mutants_differ_from_their_rows_and_are_the_same_every_time() -> None:
     assert not mutants.equals(plant(ROWS, per_kind=3, seed=2))
 
 
+def test_a_row_more_leaves_most_mutants_as_they_are() -> None:
+    rows = pl.concat(
+        [
+            ROWS.with_columns(pl.col("pair_id") + str(n), pl.col("response") + f"\n{n}")
+            for n in range(60)
+        ]
+    )
+    before = set(plant(rows[1:], per_kind=10, seed=1).rows())
+    after = set(plant(rows, per_kind=10, seed=1).rows())
+    assert len(before & after) >= 0.9 * len(before)
+
+
 @given(st.text(min_size=1), st.sampled_from(["rust", "vox", "markdown"]))
 def test_any_text_can_be_spoilt(text: str, language: str) -> None:
     rows = ROWS.with_columns(response=pl.lit(text), language=pl.lit(language))

@@ -102,7 +102,7 @@ def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
     mix = build_mix(scored, profile, lambda messages: 90, similar_rows)
     rank = choose_rank(mix.train.height, 90 * mix.train.height, profile.ranks)
     choice = TrainingChoice("a base", profile.mix.context, rank)
-    export(scored, mix.rows, tmp_path / "out", name="vault", license_id="mit", choice=choice)
+    export(scored.lazy(), mix.rows, tmp_path / "out", name="vault", license_id="mit", choice=choice)
 
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     left = [texts_of(mix.rows)] + [

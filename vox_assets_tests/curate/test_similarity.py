@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -111,3 +112,31 @@ def test_a_large_family_of_copies_is_found_whole() -> None:
     family = (found.left < 300) & (found.right < 300)
     assert family.sum() == 300 * 299 // 2
     assert len(found) == len(exact_pairs(shingle(texts), 0.8))
+
+
+def peak_of_cosines(rows: int) -> int:
+    """Bytes that finding neighbours and pairs takes at most, besides what goes in and comes out."""
+    vectors = np.random.default_rng(0).standard_normal((rows, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    tracemalloc.start()
+    neighbour_distance(vectors)
+    semantic_pairs(vectors, 0.99)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_three_times_the_rows_need_no_more_memory_for_their_cosines() -> None:
+    assert peak_of_cosines(24_576) < 1.2 * peak_of_cosines(8_192)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.5, 0.6, 0.7, 0.85, 1.0]))
+def test_the_exact_join_misses_no_pair(seed: int, threshold: float) -> None:
+    shingles = shingle(variants(seed, 8))
+    every = [(i, j) for i in range(len(shingles)) for j in range(i + 1, len(shingles))]
+    left, right = (np.array(side) for side in zip(*every, strict=True))
+    alike = jaccard(shingles, left, right) >= threshold
+    found = exact_pairs(shingles, threshold)
+    assert found.left.tolist() == left[alike].tolist()
+    assert found.right.tolist() == right[alike].tolist()

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from vox_assets.engine.cache import BlobCache
 from vox_assets.engine.endpoint import (
     SILENT_QUESTIONS,
     Endpoint,
@@ -71,7 +72,7 @@ class Asker:
         key: str | None = KEY,
     ) -> Replies[Sum]:
         remote = RemoteModel(base_url=server.url, name="scripted", api_key=key)
-        endpoint = Endpoint(remote, self.store, self.patience)
+        endpoint = Endpoint(remote, BlobCache(self.store), self.patience)
         return endpoint.ask(
             questions,
             Sum,
@@ -162,7 +163,7 @@ def test_a_damaged_answer_is_asked_for_again_and_only_that(ask: Asker) -> None:
         ask(server)
         with sqlite3.connect(ask.store) as connection:
             connection.execute(
-                "UPDATE entries SET value = zeroblob(40) WHERE key = (SELECT min(key) FROM entries)"
+                "UPDATE blobs SET value = zeroblob(40) WHERE key = (SELECT min(key) FROM blobs)"
             )
         assert totals(ask(server)) == TOTALS
     assert server.requests == 9
@@ -178,7 +179,7 @@ def test_a_useless_answer_is_not_paid_for_twice(ask: Asker) -> None:
 def test_another_model_is_asked_anew(ask: Asker) -> None:
     with serve(well_behaved) as server:
         ask(server)
-        other = Endpoint(RemoteModel(server.url, "other"), ask.store, HASTY)
+        other = Endpoint(RemoteModel(server.url, "other"), BlobCache(ask.store), HASTY)
         other.ask(QUESTIONS, Sum, answer_tokens=20, budget=AMPLE, label="sums", log=print)
     assert server.requests == 16
 

@@ -32,6 +32,15 @@ def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
         lake.read("scored_corpus")
     with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
         lake.version("scored_corpus")
+    with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
+        lake.scan("scored_corpus")
+
+
+def test_a_scan_reads_the_newest_version_column_by_column(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for value in (1, 2):
+        lake.write("scored_corpus", pl.DataFrame({"v": [value], "text": ["x"]}))
+    assert lake.scan("scored_corpus").select("v").collect().rows() == [(2,)]
 
 
 def test_versions_replaced_long_ago_give_their_space_back(tmp_path: Path) -> None:

@@ -149,3 +149,17 @@ def test_a_repository_that_is_not_there_is_refused_at_load(tmp_path: Path) -> No
         load_settings({"VOX_SOURCE_DIR": str(tmp_path), "VOX_PROFILE": str(profile)})
     assert str(caught.value).startswith("VOX_PROFILE: profile 'sample'")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [("500MB", 500_000_000), ("2.5 GB", 2_500_000_000), ("4096", 4096), ("1tb", 10**12)],
+)
+def test_the_cache_limit_is_a_size(value: str, size: int) -> None:
+    assert load_settings({"VOX_CACHE_LIMIT": value}).cache_limit == size
+
+
+@pytest.mark.parametrize("value", ["plenty", "-1GB", "3 GiB", "1,5GB", "GB"])
+def test_a_cache_limit_that_is_no_size_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_CACHE_LIMIT: .* is no size: expected"):
+        load_settings({"VOX_CACHE_LIMIT": value})

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from vox_assets import rows as schema
+from vox_assets.engine.cache import BlobCache
 from vox_assets.engine.endpoint import Endpoint, Patience, RemoteModel
 from vox_assets.profiles import Budget, Profile
 from vox_assets.profiles import Uplift as Policy
@@ -115,7 +116,7 @@ class Lift:
             docs,
             schema.to_frame(pool),
             self.profile.model_copy(update={"uplift": policy}),
-            Endpoint(RemoteModel(server.url, "scripted", "vk-77"), self.store, HASTY),
+            Endpoint(RemoteModel(server.url, "scripted", "vk-77"), BlobCache(self.store), HASTY),
             check_vox=self.gate,
             leaves_lane=out_of_mode,
         )

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from vox_assets import rows as schema
+from vox_assets.engine.cache import BlobCache
 from vox_assets.engine.endpoint import Endpoint, Patience, RemoteModel
 from vox_assets.engine.models import LocalModel
 from vox_assets.profiles import Budget, Profile
@@ -89,7 +90,7 @@ def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
             profile.model_copy(update={"uplift": policy}),
             Endpoint(
                 RemoteModel(served, str(base_model.path)),
-                tmp_path / "endpoint.sqlite",
+                BlobCache(tmp_path / "endpoint.sqlite"),
                 Patience(timeout=400.0),
             ),
             check_vox=gate,

@@ -57,7 +57,7 @@ def exported(
     target = tmp_path_factory.mktemp("data") / "exports"
     for _ in range(2):
         export.export(
-            corpus, mixed, target, name="Vox corpus", license_id="apache-2.0", choice=CHOICE
+            corpus.lazy(), mixed, target, name="Vox corpus", license_id="apache-2.0", choice=CHOICE
         )
     return target
 
@@ -90,7 +90,7 @@ def test_a_lane_without_held_out_rows_loads(
 
     trained = mixed.filter(pl.col("split") == "train")
     kept = corpus.filter(pl.col("pair_id").is_in(trained["pair_id"].to_list()))
-    export.write_dataset(kept, trained, tmp_path / "hf", "n", "mit")
+    export.write_dataset(kept.lazy(), trained, tmp_path / "hf", "n", "mit")
     assert set(load_dataset(str(tmp_path / "hf"), "vox_codegen")) == {"train"}
 
 
@@ -151,7 +151,7 @@ def test_the_old_export_stays_when_a_new_one_fails(
     before = sorted(path.name for path in exported.parent.iterdir())
     with pytest.raises(pl.exceptions.PolarsError):
         export.export(
-            corpus, mixed.drop("split"), exported, name="n", license_id="mit", choice=CHOICE
+            corpus.lazy(), mixed.drop("split"), exported, name="n", license_id="mit", choice=CHOICE
         )
     assert (exported / "train.jsonl").exists()
     assert sorted(path.name for path in exported.parent.iterdir()) == before

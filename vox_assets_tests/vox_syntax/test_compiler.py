@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vox_assets.engine.cache import BlobCache
 from vox_assets.vox_syntax import compiler
 from vox_assets.vox_syntax.compiler import Compiler
 from vox_assets_tests.vox_syntax.vox_on_disk import asked, install
@@ -19,7 +20,7 @@ def vox(tmp_path: Path) -> Path:
 
 
 def front_end(vox: Path, verdicts: Path | None = None) -> Compiler:
-    return Compiler(vox, os.defpath, verdicts)
+    return Compiler(vox, os.defpath, BlobCache(verdicts) if verdicts else None)
 
 
 def test_a_program_is_good_or_refused_with_the_first_error(vox: Path) -> None:

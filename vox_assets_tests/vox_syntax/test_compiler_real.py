@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from vox_assets.engine.cache import BlobCache
 from vox_assets.resources.settings import load_settings
 from vox_assets.vox_syntax.compiler import Compiler
 from vox_assets.vox_syntax.frontend import BuiltInGrammar, FrontEnd
@@ -25,7 +26,7 @@ def vox(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
     if settings.compiler is None:
         pytest.skip("VOX_FRONTEND names the built-in grammar")
     folder = tmp_path_factory.mktemp("verdicts")
-    return Compiler(settings.compiler, settings.search_path, folder / "verdicts.sqlite")
+    return Compiler(settings.compiler, settings.search_path, BlobCache(folder / "verdicts.sqlite"))
 
 
 def test_it_tells_its_version(vox: Compiler) -> None:
