@@ -74,7 +74,9 @@ def being_built(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
     for run in instance.get_runs(under_way):
         if BUILD_TAG in run.tags:
             return run
-    died = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"})
+    died = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"}
+    )
     for record in instance.get_run_records(died, limit=1):
         run, ended = record.dagster_run, record.end_time or 0.0
         waits = time.time() - ended < SECONDS_UNTIL_STARTED_AGAIN

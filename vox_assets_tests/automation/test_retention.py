@@ -33,7 +33,9 @@ def events(instance: dg.DagsterInstance, run_id: str) -> int:
 
 
 def logs(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
-    return [path for path in Path(instance.storage_directory(), run_id).rglob("*") if path.is_file()]
+    return [
+        path for path in Path(instance.storage_directory(), run_id).rglob("*") if path.is_file()
+    ]
 
 
 def test_a_build_of_long_ago_goes_with_its_events_and_logs(instance: dg.DagsterInstance) -> None:
