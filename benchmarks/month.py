@@ -60,7 +60,7 @@ PROJECT = Path(__file__).parents[1]
 
 SELECTOR = (
     f'{{repositoryLocationName: "{LOCATION}", repositoryName: "{REPOSITORY}", '
-    'name: "crates_changed"}'
+    'sensorName: "crates_changed"}'
 )
 TICK = "id status timestamp skipReason cursor runIds error { message }"
 #: What the pages ask, with the fields that cost something.

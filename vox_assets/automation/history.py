@@ -27,8 +27,9 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-# The daemon looks every five seconds for runs to start again; one that it cannot start, such as
-# a build from the command line, must not keep others waiting.
+# The daemon looks every five seconds for runs to start again. What it cannot start (a build from
+# the command line) or loses (it reads the run's tags before they are all written) is the sensors'
+# to build after this.
 SECONDS_UNTIL_STARTED_AGAIN = 60.0
 # More builds of one content than any sensor or person starts.
 _BUILDS_OF_ONE_CONTENT = 100

@@ -233,9 +233,10 @@ def after_a_power_cut_the_first_build_starts_again(deployment: Deployment) -> No
     [cut] = deployment.runs()
     assert (cut.job_name, cut.status) == ("rebuild", dg.DagsterRunStatus.STARTED)
     deployment.start()
+    # The retry that run monitoring asks for; where Dagster loses it, the sensor's next attempt.
     again = deployment.wait_for_runs(2)
-    assert (again.status, again.parent_run_id) == (SUCCESS, cut.run_id)
-    assert deployment.runs()[0].status == FAILURE
+    assert (again.job_name, again.status) == ("rebuild", SUCCESS)
+    assert [run.status for run in deployment.runs()] == [FAILURE, SUCCESS]
     balance = ledger_balances(deployment.lake.read("row_ledger"))
     assert balance.passed, balance.summary
 
