@@ -42,7 +42,7 @@ from vox_assets.automation.sensors import SENSORS
 from vox_assets.engine.files import write_text
 from vox_assets.resources.settings import SAMPLE_WORKSPACE, Settings, load_settings
 
-DAYS = 1
+DAYS = 30
 _SECONDS_IN_A_DAY = 86_400
 # Besides the nightly one: each takes the better part of an hour on a real tree, training included.
 BUILDS_A_DAY = 4
@@ -222,7 +222,7 @@ def ask(address: str, query: str) -> dict[str, Any]:
     request = urllib.request.Request(address, content, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         said = json.load(answer)
-    if "errors" in said or "Error" in str(said["data"]):
+    if "errors" in said or not all(said["data"].values()):
         raise RuntimeError(f"{query}: {said}")
     return said["data"]
 
