@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # Models come from packages or from the directory that is named: nothing is looked up on a hub.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test test-slow bench bench-train dev build corpus lint audit constraints instance
+.PHONY: help setup demo test test-slow bench bench-train bench-month dev build corpus lint audit constraints instance
 
 help:
 	@echo "make demo      set up, build everything on the bundled workspace, show what came out"
@@ -23,6 +23,7 @@ help:
 	@echo "make build     build everything for VOX_SOURCE_DIR"
 	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
 	@echo "make bench     time stages against their peers; make bench-train trains against TRL"
+	@echo "make bench-month  a month of ticks and builds: is the UI still fast (after make demo)"
 	@echo "make lint      format, lint and type-check"
 	@echo "make audit     known faults of the pinned packages, and their licences"
 
@@ -63,6 +64,9 @@ bench: $(READY)
 
 bench-train: $(READY)
 	$(BIN)/python benchmarks/train.py
+
+bench-month: $(READY)
+	$(BIN)/python benchmarks/month.py
 
 lint: $(READY)
 	$(BIN)/ruff format vox_assets vox_assets_tests benchmarks

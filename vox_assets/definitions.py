@@ -14,7 +14,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     Raises SettingsError when a setting holds a value that it may not have.
     """
     from vox_assets.assets import ablation, adapter, corpus, records, sources
-    from vox_assets.automation import alerts, jobs, schedules, sensors
+    from vox_assets.automation import alerts, jobs, retention, schedules, sensors
     from vox_assets.checks import adapter as adapter_checks
     from vox_assets.checks import corpus as corpus_checks
     from vox_assets.checks import sources as source_checks
@@ -49,7 +49,11 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         asset_checks=[*source_checks.CHECKS, *corpus_checks.CHECKS, *adapter_checks.CHECKS],
         jobs=jobs.JOBS,
         schedules=[schedules.nightly_schedule(settings.timezone)],
-        sensors=[*sensors.SENSORS, *alerts.alert_sensors(settings.alert_urls)],
+        sensors=[
+            *sensors.SENSORS,
+            *alerts.alert_sensors(settings.alert_urls),
+            retention.old_builds,
+        ],
         resources=resources,
         # One process for a run: the models are loaded once, and training, which may run out of
         # memory, is a process of its own in any case.

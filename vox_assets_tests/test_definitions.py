@@ -133,6 +133,7 @@ def test_every_sensor_and_the_schedule_run_from_the_start(defs: dg.Definitions) 
         "docs_changed",
         "profile_changed",
         "alert_channel_1",
+        "old_builds",
     }
     assert {sensor.default_status.value for sensor in sensors.values()} == {"RUNNING"}
     assert defs.resolve_schedule_def("nightly").default_status.value == "RUNNING"

@@ -1,1 +1,1 @@
-"""What happens without a click: jobs, the nightly schedule, source sensors and alerts."""
+"""What happens without a click: jobs, the nightly schedule, source sensors, alerts, retention."""

@@ -6,6 +6,7 @@ when its run succeeded, whoever launched it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
@@ -26,6 +27,10 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
+# The daemon looks every five seconds for runs to start again. What it cannot start (a build from
+# the command line) or loses (it reads the run's tags before they are all written) is the sensors'
+# to build after this.
+SECONDS_UNTIL_STARTED_AGAIN = 60.0
 # More builds of one content than any sensor or person starts.
 _BUILDS_OF_ONE_CONTENT = 100
 
@@ -65,10 +70,18 @@ def is_built(instance: dg.DagsterInstance, source: str, digest: str) -> bool:
 
 
 def being_built(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
-    """A build that is queued or under way."""
+    """A build that is queued, under way, or about to be started again because its process died."""
     under_way = dg.RunsFilter(statuses=UNFINISHED)
     for run in instance.get_runs(under_way):
         if BUILD_TAG in run.tags:
+            return run
+    died = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"}
+    )
+    for record in instance.get_run_records(died, limit=1):
+        run, ended = record.dagster_run, record.end_time or 0.0
+        waits = time.time() - ended < SECONDS_UNTIL_STARTED_AGAIN
+        if BUILD_TAG in run.tags and run.is_complete_and_waiting_to_retry and waits:
             return run
     return None
 

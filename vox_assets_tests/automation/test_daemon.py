@@ -1,22 +1,30 @@
-"""A deployment that nobody touches: the real daemon, a changing tree, and a real receiver."""
+"""A deployment that nobody touches: what `make dev` starts, a changing tree, and real receivers."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import StepMaterializationData
+from dagster._core.scheduler.instigation import InstigatorState, TickData, TickStatus
 
+from vox_assets.automation.sensors import DATA_VERSION_TAG
 from vox_assets.curate.audit import ledger_balances
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
@@ -31,27 +39,34 @@ pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 1500
 LANE_POLICY = "check training_mix:lane_policy"
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+SUCCESS, FAILURE = ENDED
+LAUNCH = """
+mutation($launched: ExecutionParams!) {
+  launchRun(executionParams: $launched) { __typename ... on LaunchRunSuccess { run { runId } } }
+}
+"""
 
 
 @dataclass
 class Deployment:
-    """What `make dev` runs, on a copy of a part of the bundled workspace."""
+    """The processes of `make dev`, and everything around them."""
 
     tree: Path
     profile: Path
     data: Path
     instance: dg.DagsterInstance
-    receiver: Receiver
+    receivers: list[Receiver]
     environment: Mapping[str, str]
     log: Path
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Daemon, web server and code server, in a process group with the runs that they start."""
-        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1"]
+        command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", "127.0.0.1"]
         with self.log.open("a") as output:
             self.process = subprocess.Popen(
-                [*command, "--port", str(free_port()), "--workspace", "workspace.yaml"],
+                [*command, "--port", str(self.port)],
                 cwd=REPOSITORY,
                 env=self.environment,
                 stdout=output,
@@ -65,6 +80,25 @@ class Deployment:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def launch(self, job: str, **selection: Any) -> None:
+        """What a click does: the web server puts a run into the queue."""
+        selector = {
+            "repositoryLocationName": "vox_assets",
+            "repositoryName": "__repository__",
+            "jobName": job,
+            **selection,
+        }
+        launched = {"selector": selector, "mode": "default", "runConfigData": {}}
+        content = json.dumps({"query": LAUNCH, "variables": {"launched": launched}}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            content,
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            said = json.load(answer)
+        assert said["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", said
+
     @property
     def lake(self) -> Lake:
         return Lake(str(self.data / "lake"))
@@ -73,12 +107,12 @@ class Deployment:
         """All runs, the oldest first."""
         return [*reversed(self.instance.get_runs())]
 
-    def wait(self, what: str, holds: Callable[[], bool]) -> None:
+    def wait(self, what: str, holds: Callable[[], object]) -> None:
         """Let the daemon work until `holds`."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-5000:]}"
-            time.sleep(2)
+            time.sleep(1)
 
     def wait_for_runs(self, count: int) -> dg.DagsterRun:
         """Until that many runs have ended; the newest of them."""
@@ -88,6 +122,25 @@ class Deployment:
 
         self.wait(f"{count} runs", ended)
         return self.runs()[count - 1]
+
+    def sensor(self, name: str) -> InstigatorState:
+        """A sensor's state, as soon as its first tick has ended."""
+
+        def found() -> InstigatorState | None:
+            states = self.instance.all_instigator_state()
+            return next((one for one in states if one.instigator_name == name), None)
+
+        self.wait(name, lambda: (state := found()) and self.ticks(state, TickStatus.SKIPPED))
+        state = found()
+        assert state is not None
+        return state
+
+    def ticks(self, sensor: InstigatorState, *statuses: TickStatus) -> list[TickData]:
+        """Its ticks of these statuses, the newest first."""
+        found = self.instance.get_ticks(
+            sensor.instigator_origin_id, sensor.selector_id, statuses=list(statuses)
+        )
+        return [tick.tick_data for tick in found]
 
     def versions(self) -> dict[str, int]:
         return {
@@ -105,49 +158,40 @@ class Deployment:
         }
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def deployment(
-    request: pytest.FixtureRequest,
-    small_tree: Path,
-    base_model: LocalModel,
-    model_dir: Path,
-    tmp_path: Path,
-) -> Iterator[Deployment]:
-    tree, data, home = tmp_path / "tree", tmp_path / "data", tmp_path / "home"
-    shutil.copytree(small_tree, tree)
-    # The models that the session has already dequantised.
-    shutil.copytree(model_dir, data / "cache")
+@contextmanager
+def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterator[Deployment]:
+    """`make dev` on `tree`, with everything that it writes below `root`, not yet started."""
+    home = root / "home"
     home.mkdir()
     with ExitStack() as stack:
-        receiver = stack.enter_context(receiving())
+        receivers = [stack.enter_context(receiving()) for _ in range(channels)]
         environment = {
             **os.environ,
             "DAGSTER_HOME": str(home),
             "VOX_SOURCE_DIR": str(tree),
-            "VOX_DATA_DIR": str(data),
-            "VOX_PROFILE": write_profile(tmp_path / "quick.yaml", **QUICK),
-            "VOX_ALERT_URLS": receiver.url,
+            "VOX_DATA_DIR": str(root / "data"),
+            "VOX_PROFILE": write_profile(root / "quick.yaml", **QUICK),
+            "VOX_ALERT_URLS": " ".join(receiver.url for receiver in receivers),
             "VOX_TIMEZONE": where_it_is_afternoon(),
         }
-        if request.param == "postgres":
+        if storage == "postgres":
             url = stack.enter_context(postgres())
             environment["DAGSTER_POSTGRES_URL"] = url
             # Also for this process, which opens the same instance.
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv("DAGSTER_POSTGRES_URL", url)
-        (home / "dagster.yaml").write_text(instance_config(request.param == "postgres"))
+        (home / "dagster.yaml").write_text(instance_config(storage == "postgres"))
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         deployment = Deployment(
             tree,
-            tmp_path / "quick.yaml",
-            data,
+            root / "quick.yaml",
+            root / "data",
             instance,
-            receiver,
+            receivers,
             environment,
-            tmp_path / "dev.log",
+            root / "dev.log",
         )
         stack.callback(deployment.kill)
-        deployment.start()
         yield deployment
 
 
@@ -158,35 +202,48 @@ def where_it_is_afternoon() -> str:
     return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
 
 
-def test_after_a_power_cut_the_build_starts_again_and_goes_through(
-    deployment: Deployment,
+@pytest.fixture(scope="module")
+def cache(
+    base_model: LocalModel, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The models, dequantised, and by and by what they have read: the same in both storages."""
+    return Path(shutil.copytree(model_dir, tmp_path_factory.mktemp("deployed") / "cache"))
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgres"])
+def test_a_deployment_builds_what_changes_stops_what_is_wrong_and_tells_of_both(
+    storage: str, small_tree: Path, cache: Path, tmp_path: Path
 ) -> None:
+    tree = Path(shutil.copytree(small_tree, tmp_path / "tree"))
+    with deployed(tmp_path, tree, storage) as deployment:
+        deployment.data.mkdir()
+        (deployment.data / "cache").symlink_to(cache)
+        deployment.start()
+        after_a_power_cut_the_first_build_starts_again(deployment)
+        a_function_that_is_appended_is_built(deployment)
+        a_broken_policy_is_stopped_and_told_and_so_is_its_repair(deployment)
+
+
+def after_a_power_cut_the_first_build_starts_again(deployment: Deployment) -> None:
     def under_way() -> bool:
         return (deployment.data / "lake" / "raw_rust_fns" / "_delta_log").exists()
 
     deployment.wait("a build under way", under_way)
     deployment.kill()
     [cut] = deployment.runs()
-    assert cut.status == dg.DagsterRunStatus.STARTED
+    assert (cut.job_name, cut.status) == ("rebuild", dg.DagsterRunStatus.STARTED)
     deployment.start()
-
-    def built() -> bool:
-        return any(run.status == dg.DagsterRunStatus.SUCCESS for run in deployment.runs())
-
-    deployment.wait("a good build", built)
-    assert deployment.runs()[0].status == dg.DagsterRunStatus.FAILURE
+    # The retry that run monitoring asks for; where Dagster loses it, the sensor's next attempt.
+    again = deployment.wait_for_runs(2)
+    assert (again.job_name, again.status) == ("rebuild", SUCCESS)
+    assert [run.status for run in deployment.runs()] == [FAILURE, SUCCESS]
     balance = ledger_balances(deployment.lake.read("row_ledger"))
     assert balance.passed, balance.summary
 
 
-def test_a_change_is_built_a_broken_policy_is_stopped_and_its_repair_is_told(
-    deployment: Deployment,
-) -> None:
-    first = deployment.wait_for_runs(1)
-    assert (first.job_name, first.status) == ("rebuild", dg.DagsterRunStatus.SUCCESS)
+def a_function_that_is_appended_is_built(deployment: Deployment) -> None:
+    """One run of what depends on it, without a click, and new versions of its tables alone."""
     before = deployment.versions()
-
-    # A function is appended to a crate: one run of what depends on it, without a click.
     source = deployment.tree / "crates" / "vox-units" / "src" / "lib.rs"
     with source.open("a") as file:
         file.write(
@@ -194,37 +251,118 @@ def test_a_change_is_built_a_broken_policy_is_stopped_and_its_repair_is_told(
             "pub fn doubled(count: u64) -> u64 {\n    let twice = count.saturating_mul(2);\n"
             "    twice\n}\n"
         )
-    second = deployment.wait_for_runs(2)
-    assert (second.job_name, second.status) == (
-        "rebuild_after_crates",
-        dg.DagsterRunStatus.SUCCESS,
-    )
+    run = deployment.wait_for_runs(3)
+    assert (run.job_name, run.status) == ("rebuild_after_crates", SUCCESS)
     after = deployment.versions()
     assert after == {name: v + (name != "doc_qa_pairs") for name, v in before.items()}
     rows = deployment.lake.read("raw_rust_fns")
     assert rows["source_symbol"].str.ends_with("::doubled").any()
+    shown = deployment.instance.get_latest_materialization_event(dg.AssetKey("crates"))
+    assert shown is not None
+    assert shown.asset_materialization is not None
+    assert (shown.asset_materialization.tags or {})[DATA_VERSION_TAG] == run.tags["vox/crates"]
 
-    # The policy sends prose to the code lane: the check fails, nothing is trained, one alert.
-    adapters = deployment.adapters()
+
+def a_broken_policy_is_stopped_and_told_and_so_is_its_repair(deployment: Deployment) -> None:
+    """Prose is sent to the code lane: a failed check, no training, one alert, and one recovery."""
+    [receiver] = deployment.receivers
+    assert receiver.bodies().count("job ") == 0
+    adapters, version = deployment.adapters(), deployment.versions()["qlora_adapter"]
     policy = yaml.safe_load(deployment.profile.read_text())
-    good = policy["lane_rules"]
-    deployment.profile.write_text(
-        yaml.safe_dump({**policy, "lane_rules": [{"lane": "vox_codegen"}]})
-    )
-    third = deployment.wait_for_runs(3)
-    assert (third.job_name, third.status) == ("rebuild", dg.DagsterRunStatus.FAILURE)
-    deployment.wait("the alert", lambda: LANE_POLICY in deployment.receiver.bodies())
+    broken = {**policy, "lane_rules": [{"lane": "vox_codegen"}]}
+    deployment.profile.write_text(yaml.safe_dump(broken))
+    stopped = deployment.wait_for_runs(4)
+    assert (stopped.job_name, stopped.status) == ("rebuild", FAILURE)
+    deployment.wait("the alert", lambda: LANE_POLICY in receiver.bodies())
     assert deployment.adapters() == adapters
-    assert deployment.versions()["qlora_adapter"] == after["qlora_adapter"]
+    assert deployment.versions()["qlora_adapter"] == version
 
-    # The policy is mended: a good build, and word of it.
-    deployment.profile.write_text(yaml.safe_dump({**policy, "lane_rules": good}))
-    fourth = deployment.wait_for_runs(4)
-    assert (fourth.job_name, fourth.status) == ("rebuild", dg.DagsterRunStatus.SUCCESS)
+    deployment.profile.write_text(yaml.safe_dump(policy))
+    mended = deployment.wait_for_runs(5)
+    assert (mended.job_name, mended.status) == ("rebuild", SUCCESS)
     recovered = f"RECOVERED {LANE_POLICY}"
-    deployment.wait("the recovery", lambda: recovered in deployment.receiver.bodies())
-    lines = [line for line in deployment.receiver.bodies().splitlines() if LANE_POLICY in line]
+    deployment.wait("the recovery", lambda: recovered in receiver.bodies())
+    lines = [line for line in receiver.bodies().splitlines() if LANE_POLICY in line]
     assert [line.split()[0] for line in lines] == ["ERROR", "RECOVERED"]
-    assert f"/runs/{third.run_id}" in lines[0]
+    assert f"/runs/{stopped.run_id}" in lines[0]
     assert "failures in a tree that is not in git: 1" in lines[1]
-    assert len(deployment.runs()) == 4
+    assert len(deployment.runs()) == 5
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgres"])
+def test_a_deployment_without_sources_tells_of_everything_and_forgets_old_ticks(
+    storage: str, tmp_path: Path
+) -> None:
+    (tmp_path / "tree").mkdir()
+    with deployed(tmp_path, tmp_path / "tree", storage, channels=2) as deployment:
+        dead, living = deployment.receivers
+        dead.alive = False
+        deployment.start()
+        watching = deployment.sensor("crates_changed")
+        # The cursors of the channels: what is told is what comes after them.
+        silent, _ = deployment.sensor("alert_channel_1"), deployment.sensor("alert_channel_2")
+        for days in (3, 1):
+            skipped_then(deployment, watching, days)
+        built_then(deployment, "training_mix", days=9)
+        deployment.launch("corpus")
+        check = {"assetKey": {"path": ["deduped_corpus"]}, "name": "no_residual_duplicates"}
+        deployment.launch("__ASSET_JOB", assetSelection=[], assetCheckSelection=[check])
+        expected = {
+            "ERROR freshness training_mix: overdue: built 9.0 days ago",
+            f"ERROR step raw_rust_fns: {deployment.tree}/crates: no such folder",
+            f"ERROR step doc_qa_pairs: {deployment.tree}/docs/src: no such folder",
+            "ERROR check deduped_corpus:no_residual_duplicates: crashed before it came to a "
+            "verdict: deduped_corpus is not built yet",
+        }
+        deployment.wait("all alerts", lambda: all(line in living.bodies() for line in expected))
+        assert {run.status for run in deployment.runs()} == {FAILURE}
+        assert len(deployment.runs()) == 2
+
+        # The dead channel is visible in its own ticks, and gets all of it at once when it is back.
+        assert dead.mails == []
+        said = deployment.ticks(silent, TickStatus.FAILURE)[0].error
+        assert said is not None
+        assert "entry 1 of VOX_ALERT_URLS is dead" in str(said)
+        assert str(dead.port) not in str(said)
+        dead.alive = True
+        deployment.wait("the channel that is back", lambda: dead.mails)
+        [mail] = dead.mails
+        assert mail["title"] == f"vox-assets: {len(expected)} failed"
+        assert all(line in mail["message"] for line in expected)
+
+        # Skipped ticks are kept for two days.
+        ages = [time.time() - tick.timestamp for tick in deployment.ticks(watching)]
+        assert timedelta(hours=23).total_seconds() < max(ages) < timedelta(days=2).total_seconds()
+
+
+def skipped_then(deployment: Deployment, sensor: InstigatorState, days: float) -> None:
+    """A tick of that long ago."""
+    deployment.instance.create_tick(
+        TickData(
+            instigator_origin_id=sensor.instigator_origin_id,
+            instigator_name=sensor.instigator_name,
+            instigator_type=InstigatorType.SENSOR,
+            status=TickStatus.SKIPPED,
+            timestamp=time.time() - timedelta(days=days).total_seconds(),
+            selector_id=sensor.selector_id,
+        )
+    )
+
+
+def built_then(deployment: Deployment, asset: str, days: float) -> None:
+    """A materialisation of that long ago, as the event log tells it."""
+    data = StepMaterializationData(dg.AssetMaterialization(asset))
+    deployment.instance.handle_new_event(
+        dg.EventLogEntry(
+            error_info=None,
+            user_message="",
+            level="info",
+            run_id="",
+            timestamp=time.time() - timedelta(days=days).total_seconds(),
+            dagster_event=dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                job_name="",
+                event_specific_data=data,
+            ),
+        )
+    )

@@ -169,6 +169,20 @@ def test_no_second_run_while_the_first_goes_on(deployment: Deployment, tree: Pat
     assert "is building" in deployment.reasons["crates"]
 
 
+def test_a_build_that_died_is_left_to_the_daemon_as_long_as_it_may_start_it_again(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [request] = deployment.rest()
+    deployment.launch(request, dg.DagsterRunStatus.STARTED)
+    [run] = deployment.instance.get_runs()
+    # The instance is set up to try it once more.
+    deployment.instance.report_run_failed(run, "its process is gone")
+    assert deployment.tick() == []
+    assert "is building" in deployment.reasons["crates"]
+    monkeypatch.setattr(history, "SECONDS_UNTIL_STARTED_AGAIN", 0.0)
+    assert len(deployment.tick()) == 1
+
+
 def test_a_failed_run_is_tried_again_and_then_left_to_people(deployment: Deployment) -> None:
     deployment.tick()
     for _ in range(ATTEMPTS):
