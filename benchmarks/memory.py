@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -121,16 +121,21 @@ class FilledCache(VectorCache):
         keys: Sequence[str],
         costs: Sequence[int],
         batch_cost: int,
-        function: Callable[[list[int]], np.ndarray],
+        function: Callable[[Sequence[Sequence[int]]], Iterable[tuple[int, np.ndarray]]],
         done: Callable[[int], None],
     ) -> np.ndarray:
         fill = _vector if batch_cost == embedding.BATCH_TOKENS else _reading
+
+        def filled(batches: Sequence[Sequence[int]]) -> Iterable[tuple[int, np.ndarray]]:
+            for place, batch in enumerate(batches):
+                yield place, np.stack([fill(keys[i]) for i in batch])
+
         # Few cheap batches: what is measured is not the filling.
         return super().compute(
             keys,
             [1] * len(keys),
             4096,
-            lambda batch: np.stack([fill(keys[i]) for i in batch]),
+            filled,
             done,
         )
 

@@ -116,7 +116,7 @@ def _date(value: object) -> str | None:
 
 def _load(head: str) -> object:
     """Front matter as YAML; libyaml takes a tenth of the time, Python decides what it refuses."""
-    if _QuickLoader is not None and len(head) <= MAX_QUICK_YAML_CHARS:
+    if len(head) <= MAX_QUICK_YAML_CHARS:
         with suppress(yaml.YAMLError, ValueError):
             return yaml.load(head, Loader=_QuickLoader)
     return yaml.load(head, Loader=_StrictLoader)
@@ -129,19 +129,15 @@ class _KeysOnce:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := {key for key in keys if keys.count(key) > 1}:
             raise yaml.YAMLError(f"{min(map(str, twice))} is given twice")
-        return super().construct_mapping(node, deep)  # type: ignore[misc,no-any-return]
+        return super().construct_mapping(node, deep)  # type: ignore[misc]
 
 
 class _StrictLoader(_KeysOnce, yaml.SafeLoader):
     """Safe YAML, each key once."""
 
 
-if yaml.__with_libyaml__:
-
-    class _QuickLoader(_KeysOnce, yaml.CSafeLoader):
-        """The same by libyaml, where PyYAML was built with it."""
-else:
-    _QuickLoader = None
+class _QuickLoader(_KeysOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same by libyaml, where PyYAML was built with it."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from vox_assets.curate.meter import Meter
 from vox_assets.curate.similarity import near_pairs, shingle
 from vox_assets.curate.syntax import parses, vox_fault
 from vox_assets.engine.batches import HERE, Engine
-from vox_assets.engine.cache import VectorCache
+from vox_assets.engine.cache import BlobCache, VectorCache
 from vox_assets.engine.endpoint import Endpoint, Question, RemoteModel, Replies
 from vox_assets.engine.models import LocalModel, ModelError
 from vox_assets.engine.ray_data import ClusterError, RayData
@@ -241,7 +241,8 @@ class Asking:
         for name, engine in (("one", HERE), ("other", self.ray_data)):
             with serve(script) as server:
                 remote = RemoteModel(server.url, "scripted", "vk-77")
-                endpoint = Endpoint(remote, self.folder / f"{name}.sqlite", HASTY, engine)
+                store = BlobCache(self.folder / f"{name}.sqlite")
+                endpoint = Endpoint(remote, store, HASTY, engine)
                 asked = endpoint.ask(
                     questions, Sum, answer_tokens=20, budget=budget, label="sums", log=print
                 )
