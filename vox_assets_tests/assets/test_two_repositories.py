@@ -66,6 +66,7 @@ def test_ledger_report_and_split_tell_and_use_the_repositories(
     rows = lake.read("raw_rust_fns")
     scored = rows.with_columns(
         pl.lit(1).alias("cluster_size"),
+        pl.lit([0.6, 0.8], pl.List(pl.Float32)).alias("embedding"),
         pl.lit(8.0).alias("score"),
         pl.lit(True).alias("kept"),
         pl.lit(None, pl.String).alias("drop_reason"),

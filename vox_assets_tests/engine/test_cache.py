@@ -141,7 +141,9 @@ def test_a_damaged_file_costs_time_and_never_a_wrong_value(
 
     for key, vector in cache.get(keys).items():
         assert (vector == truth[keys.index(key)]).all()
-    found = cache.compute(keys, [1] * 300, 50, lambda batch: truth[batch], lambda n: None)
+    found = cache.compute(
+        keys, [1] * 300, 50, lambda batches: enumerate(truth[b] for b in batches), lambda n: None
+    )
     assert (found == truth).all()
 
 
