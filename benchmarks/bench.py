@@ -65,7 +65,7 @@ def run(settings: Settings, scratch: Path) -> tuple[list[timing.Result], list[st
     for result in compared:
         add(result)
     notes += told
-    add(dedup.growth(texts[: dedup.ROWS]))
+    add(dedup.growth(rows.head(dedup.ROWS)))
     add(measuring.cheap_growth(rows, settings.profile))
 
     meter = models.meter(lambda line: None)

@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
-import numpy as np
 import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Lane = Literal["vox_codegen", "vox_docs_qa", "vox_tooling", "vox_speech"]
 ResponseMode = Literal["code_only", "prose_only"]
@@ -162,7 +164,9 @@ def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
     columns: dict[str, object] = {
         name: [getattr(pair, name) for pair in rows] for name in SCHEMA if name != "messages"
     }
-    columns["parents"] = pl.Series([list(pair.parents) for pair in rows], dtype=SCHEMA["parents"])
+    # Ids hold no blanks, and a list of lists costs a series each.
+    parents = pl.Series([" ".join(pair.parents) for pair in rows], dtype=pl.String)
+    columns["parents"] = parents.str.extract_all(r"\S+")
     columns["messages"] = _messages([pair.messages for pair in rows])
     return pl.DataFrame(columns, schema_overrides=SCHEMA).select(*SCHEMA)
 
@@ -198,19 +202,24 @@ def each_dialogue(rows: pl.DataFrame) -> Iterator[list[Message]]:
 
 def embedding_column(vectors: np.ndarray) -> pl.Series:
     """A float32 matrix as the column `embedding`, one list per row."""
+    import numpy as np
+
     return pl.Series("embedding", np.ascontiguousarray(vectors)).cast(pl.List(pl.Float32))
 
 
 def embedding_matrix(column: pl.Series) -> np.ndarray:
     """The rows of a column of equally long lists as a float32 matrix."""
+    import numpy as np
+
     flat = column.explode().to_numpy().astype(np.float32, copy=False)
     return flat.reshape(len(column), -1) if len(column) else np.empty((0, 0), np.float32)
 
 
 def drops_to_frame(drops: Iterable[Drop]) -> pl.DataFrame:
     """Drops as a frame with `DROP_SCHEMA`, in the order given."""
-    rows = [[getattr(drop, name) for name in DROP_SCHEMA] for drop in drops]
-    return pl.DataFrame(rows, schema=DROP_SCHEMA, orient="row")
+    rows = list(drops)
+    columns = {name: [getattr(drop, name) for drop in rows] for name in DROP_SCHEMA}
+    return pl.DataFrame(columns, schema=DROP_SCHEMA)
 
 
 def keep_first(pairs: Iterable[Pair], stage: str) -> tuple[list[Pair], list[Drop]]:

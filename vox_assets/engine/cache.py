@@ -19,9 +19,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 #: The most that a cache may take on disk, in bytes, where nothing else is said: a tree like the
 #: Vox repository fills a hundredth, so that many branches and models find room.
@@ -296,12 +297,16 @@ class VectorCache:
         return dict(self._found(keys))
 
     def _found(self, keys: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+        import numpy as np
+
         for key, value in self._blobs.found(keys):
             if len(value) % 4 == 0:
                 yield key, np.frombuffer(value, dtype=np.float32)
 
     def put(self, entries: Mapping[str, np.ndarray]) -> None:
         """Store vectors; all of them or, on an error, none."""
+        import numpy as np
+
         self._blobs.put(
             {
                 key: np.ascontiguousarray(vector, dtype=np.float32).tobytes()
@@ -325,6 +330,8 @@ class VectorCache:
         Each is stored then, so that a cancelled run pays for nothing twice. Besides the
         result, which is float32, one batch of vectors is in memory.
         """
+        import numpy as np
+
         places: dict[str, list[int]] = {}
         for position, key in enumerate(keys):
             places.setdefault(key, []).append(position)

@@ -29,6 +29,10 @@ _LINE_BREAK = re.compile(r"\r\n?")
 _PLAIN = re.compile(r"(?:[^\r\0\\`~*_\[<&]++|`(?! )[^`\n\r\0]++(?<! )`(?!`))*+")
 #: A line break that is none: less than two blanks before it.
 _SOFT_BREAK = re.compile(r" ?\n[ \t]*")
+#: Where an indented line may begin code: not below a line of a paragraph, which it would continue.
+_MAY_BE_CODE = re.compile(
+    r"(?:\A|(?:\A|\n)[ \t]*(?:[-#=*_+>:\d].*)?\n)(?: {4}| {0,3}\t)[ \t]*\S|\]:|[<|]"
+)
 #: A plain first-level heading before anything else of a page.
 _FIRST_HEADING = re.compile(r"(?:[ \t]*\n)* {0,3}#[ \t]+([^\n\r\0\\`~*_\[<&#]+)(?:\n|\Z)")
 
@@ -125,7 +129,8 @@ def split_code(text: str) -> tuple[str, list[Fence]]:
         return text, []
     lines = text.split("\n")
     fences = []
-    for token in _BLOCKS.parse(text):
+    may_hold_code = "```" in text or "~~~" in text or _MAY_BE_CODE.search(text)
+    for token in _BLOCKS.parse(text) if may_hold_code else ():
         if token.type in ("fence", "code_block") and token.map:
             start, end = token.map
             fences.append(Fence(token.info.strip(), token.content, start + 1, end))
