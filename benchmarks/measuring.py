@@ -139,7 +139,7 @@ def _ids(tokenizer, turns) -> tuple[list[int], int]:  # type: ignore[no-untyped-
 
 
 def rebuild(profile: Profile, meter: Meter, scratch: Path) -> tuple[Result, str]:
-    """The stages from sources to scores after one function more, against the same from nothing.
+    """Extraction, dedup and scoring after one function more, against the same from nothing.
 
     In one process, models loaded: what a process costs to start is the same on both sides, and
     Dagster's own build of a real tree, with it, is measured apart. The caches are the only thing
