@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 
 from markdown_it import MarkdownIt
@@ -19,6 +20,10 @@ MAX_INLINE_CHARS = 20_000
 
 #: Paragraphs that a piece of code knows before it.
 MAX_BEFORE = 4
+
+#: Short texts that are remembered: a doc comment is asked for by each that uses its item, and
+#: copies of a crate repeat it.
+_KEPT_TEXTS = 4096
 
 # Inline marks are read on demand: most of a page's text never becomes a row.
 _BLOCKS = MarkdownIt("commonmark").enable("table").disable("inline")
@@ -123,10 +128,11 @@ def title(text: str) -> str:
     return next((section.path[0] for section in sections(text) if section.level == 1), "")
 
 
-def split_code(text: str) -> tuple[str, list[Fence]]:
+@lru_cache(maxsize=_KEPT_TEXTS)
+def split_code(text: str) -> tuple[str, tuple[Fence, ...]]:
     """A short text as its prose and its code; lines of the code count from 1."""
     if "```" not in text and "~~~" not in text and "\n    " not in text:
-        return text, []
+        return text, ()
     lines = text.split("\n")
     fences = []
     may_hold_code = "```" in text or "~~~" in text or _MAY_BE_CODE.search(text)
@@ -135,7 +141,7 @@ def split_code(text: str) -> tuple[str, list[Fence]]:
             start, end = token.map
             fences.append(Fence(token.info.strip(), token.content, start + 1, end))
             lines[start:end] = [""] * (end - start)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"), fences
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"), tuple(fences)
 
 
 def _top_level(tokens: Sequence[Token]) -> list[list[Token]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import tree_sitter
@@ -21,6 +22,9 @@ ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias",
 
 #: Generators announce themselves at the top; further down, the words are somebody's prose.
 GENERATED_HEADER_LINES = 10
+
+#: Verdicts on short pieces of code that are remembered: copies of a crate repeat their examples.
+_KEPT_VERDICTS = 4096
 
 #: Macro calls inside macro calls are followed this far; deeper ones hold no plain items.
 MAX_MACRO_DEPTH = 3
@@ -178,6 +182,7 @@ def parse(text: str) -> RustFile:
     return _Reader(text).read()
 
 
+@lru_cache(maxsize=_KEPT_VERDICTS)
 def has_errors(code: str) -> bool:
     """Whether `code` as a file of its own has a syntax error."""
     return tree_sitter.Parser(LANGUAGE).parse(code.encode()).root_node.has_error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def test_pages_keep_their_lanes_pure(text: str) -> None:
             assert "```" not in pair.response
             assert "~~~" not in pair.response
         else:
-            assert "vox:skip" not in pair.response
+            # As a word: `skipvox:skip` marks nothing.
+            assert not re.search(r"\bvox:skip\b", pair.response)
     prompts = [pair.prompt for pair in rows.pairs]
     assert len(prompts) == len(set(prompts))
 
