@@ -64,7 +64,7 @@ def losing_a_node(nodes: Nodes, vectors: Path) -> Iterator[threading.Event]:
 def _entries(vectors: Path) -> int:
     with sqlite3.connect(f"file:{vectors}?mode=ro", uri=True) as connection:
         try:
-            return connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+            return connection.execute("SELECT count(*) FROM blobs").fetchone()[0]
         except sqlite3.OperationalError:
             # The file is there before its tables are.
             return 0
