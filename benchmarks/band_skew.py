@@ -42,8 +42,8 @@ from vox_assets.resources.settings import SAMPLE_WORKSPACE
 
 ROWS = 100_000_000
 SEED = 20261122
-#: (bands, rows of a band) of the 128 permutations: ours, and what finds less by chance.
-LAYOUTS = ((BANDS, BAND_ROWS), (25, 5), (21, 6), (16, 8))
+#: (bands, rows of a band), at most 128 permutations: ours, and what finds more or less by chance.
+LAYOUTS = ((32, 4), (BANDS, BAND_ROWS), (21, 6), (16, 8))
 #: A bucket beyond this is cut into pieces of this size or not compared at all: a thousand rows are
 #: half a million pairs, some seconds of one core.
 BUCKET_CAP = 1_000

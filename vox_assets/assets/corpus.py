@@ -130,9 +130,9 @@ def scored_corpus(
     lake.write_account("scored_corpus", "mutants", mutants)
     separation = auc_per_kind(mutants)
     weights = {name: form.weight for name, form in evaluator.calibration.forms.items()}
-    kept = scored.filter("kept")
-    dropped = scored.filter(~pl.col("kept")).select(pl.col("drop_reason").alias("reason"))
-    context.log.info(f"{scored.height:,} rows scored, {kept.height:,} kept")
+    kept = scored.select("lane", "kept").filter("kept")["lane"].value_counts().sort("lane")
+    dropped = scored.select(pl.col("drop_reason").alias("reason")).filter(~scored["kept"])
+    context.log.info(f"{scored.height:,} rows scored, {kept['count'].sum():,} kept")
     return dg.MaterializeResult(
         value=scored,
         metadata={
@@ -141,7 +141,7 @@ def scored_corpus(
             **lineage(
                 scored.columns, {"deduped_corpus": deduped_corpus.columns}, ("prompt", "response")
             ),
-            **{f"kept/{lane}": n for lane, n in kept.group_by("lane").len().sort("lane").rows()},
+            **{f"kept/{lane}": count for lane, count in kept.iter_rows()},
             "before_and_after": table(survival(scored)),
             "costliest_features": table(costliest(scored)),
             "read_by_the_model": int(scored["perplexity"].is_not_null().sum()),

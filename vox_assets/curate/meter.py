@@ -16,7 +16,7 @@ from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import VectorCache
 from vox_assets.engine.models import LocalModel
 from vox_assets.engine.progress import Log, silent
-from vox_assets.rows import Message, each_dialogue, embedding_matrix, turns
+from vox_assets.rows import ROWS_AT_ONCE, Message, each_dialogue, embedding_matrix, turns
 
 
 @dataclass(frozen=True)
@@ -39,30 +39,32 @@ class Meter:
 
         Where the table has `embedding`, it is taken for the answer's.
         """
-        prompts, answers = rows["prompt"].to_list(), rows["response"].to_list()
-        table = pl.DataFrame(
-            [
-                features.measure(prompt, answer, language, self.parses)
-                for prompt, answer, language in zip(
-                    prompts, answers, rows["language"].to_list(), strict=True
-                )
-            ]
+        texts = rows.select("prompt", "response", "language")
+        table = pl.concat(
+            pl.DataFrame(
+                [
+                    features.measure(prompt, answer, language, self.parses)
+                    for prompt, answer, language in part.iter_rows()
+                ]
+            ).cast(pl.Float64)
+            for part in texts.iter_slices(ROWS_AT_ONCE)
         )
-        prompt_vectors = self._embedded(prompts)
         if "embedding" in rows.columns:
             answer_vectors = embedding_matrix(rows["embedding"])
         else:
-            answer_vectors = self._embedded(answers)
+            answer_vectors = self._embedded(rows["response"])
         undated = pl.Series([None] * len(rows), dtype=pl.String)
         dates = rows["source_date"] if "source_date" in rows.columns else undated
         return table.with_columns(
-            pl.Series("alignment", (prompt_vectors * answer_vectors).sum(axis=1), dtype=pl.Float64),
+            pl.Series(
+                "alignment", _products(self._embedded(rows["prompt"]), answer_vectors), pl.Float64
+            ),
             pl.Series("neighbour_distance", neighbour_distance(answer_vectors), dtype=pl.Float64),
             pl.Series("freshness", features.freshness(dates)),
         )
 
-    def _embedded(self, texts: list[str]) -> np.ndarray:
-        return embed(texts, self.embedding_model, self.store, self.log, self.engine)
+    def _embedded(self, texts: pl.Series) -> np.ndarray:
+        return embed(texts.to_list(), self.embedding_model, self.store, self.log, self.engine)
 
     def surprise(self, rows: pl.DataFrame, prompted: bool = True) -> np.ndarray:
         """The language model's mean negative log-likelihood of each answer, in nats.
@@ -88,6 +90,19 @@ class Meter:
             pl.Series("surprise", surprise), pl.Series("ifd", ifd), pl.Series("model_gain", gain)
         )
         return measured.select(*features.FEATURES).to_numpy()
+
+
+def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The scalar product of each two rows, without a third matrix of their size."""
+    starts = range(0, len(left), ROWS_AT_ONCE)
+    parts = (slice(start, start + ROWS_AT_ONCE) for start in starts)
+    return np.concatenate([(left[part] * right[part]).sum(axis=1) for part in parts])
+
+
+def to_read(rows: pl.DataFrame, chosen: np.ndarray) -> pl.DataFrame:
+    """The chosen rows, and of their columns what `dialogues` needs."""
+    columns = ["messages"] if "messages" in rows.columns else ["prompt", "response"]
+    return rows.select(columns).filter(pl.Series(chosen))
 
 
 def dialogues(rows: pl.DataFrame) -> Iterator[list[Message]]:

@@ -20,7 +20,7 @@ import polars as pl
 
 from vox_assets.curate import features
 from vox_assets.curate.evaluators import RATED
-from vox_assets.curate.meter import Meter
+from vox_assets.curate.meter import Meter, to_read
 from vox_assets.curate.mutants import in_fit, plant
 from vox_assets.curate.perplexity import within_perplexity
 from vox_assets.profiles import Scoring
@@ -131,13 +131,13 @@ class LocalEvaluator:
         wanted = self._undecided(measured, languages, features.MODEL_FEATURES)
         self.meter.log(f"the language model reads {wanted.sum():,} of {len(rows):,} rows")
         surprise = measured["surprise"].to_numpy().copy()
-        surprise[wanted] = self.meter.surprise(rows.filter(pl.Series(wanted)))
+        surprise[wanted] = self.meter.surprise(to_read(rows, wanted))
         measured = measured.with_columns(pl.Series("surprise", surprise))
         twice = wanted & self._undecided(measured, languages, ("ifd", "model_gain"))
         self.meter.log(f"and {twice.sum():,} of them again without the prompt")
         ifd, gain = (measured[name].to_numpy().copy() for name in ("ifd", "model_gain"))
         ifd[twice], gain[twice] = features.guidance(
-            surprise[twice], self.meter.surprise(rows.filter(pl.Series(twice)), prompted=False)
+            surprise[twice], self.meter.surprise(to_read(rows, twice), prompted=False)
         )
         measured = measured.with_columns(pl.Series("ifd", ifd), pl.Series("model_gain", gain))
         scores, contributions = self.judge(measured, languages)
@@ -222,7 +222,8 @@ class LocalEvaluator:
         `rows` is a scored table. Only rows kept out of the fit take part, and mutants are planted
         in rows that the evaluator keeps, because a poor row spoilt proves nothing.
         """
-        real = rows.filter(
+        used = ("pair_id", "prompt", "response", "language", "neighbour_distance", "freshness")
+        real = rows.select(*used, "score", "kept").filter(
             pl.col("kept") & ~pl.col("pair_id").map_elements(in_fit, return_dtype=pl.Boolean)
         )
         spoilt = plant(real.select("pair_id", "prompt", "response", "language"), per_kind, seed)

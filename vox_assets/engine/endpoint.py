@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import BlobCache, content_key
+from vox_assets.engine.models import RemoteModel
 from vox_assets.engine.progress import Log, progress, silent
 from vox_assets.profiles import Budget
 
@@ -61,17 +62,6 @@ _FENCED = re.compile(r"\A```(?:json)?[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
 
 class EndpointError(RuntimeError):
     """An endpoint that can answer nothing as it is configured."""
-
-
-@dataclass(frozen=True)
-class RemoteModel:
-    """A language model that somebody else serves."""
-
-    #: Ends before `/chat/completions`.
-    base_url: str
-    name: str
-    #: Sent as a bearer token, and otherwise never shown or stored.
-    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Models as directories on this machine: found, verified, fingerprinted.
+"""Which model: a directory on this machine, found, verified and fingerprinted, or a server's.
 
 Loading a model for one purpose (features, training, embedding) belongs to the step that uses it;
 what a model *is* and whether it may be trusted is decided here. Heavy libraries are imported where
@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +49,17 @@ class LocalModel:
     #: Content digest of the weights and what was done to them; part of every cache key.
     fingerprint: str
     revision: str | None = None
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """A language model that somebody else serves."""
+
+    #: Ends before `/chat/completions`.
+    base_url: str
+    name: str
+    #: Sent as a bearer token, and otherwise never shown or stored.
+    api_key: str | None = field(default=None, repr=False)
 
 
 def resolve_base_model(reference: str | None, cache_dir: Path) -> LocalModel:

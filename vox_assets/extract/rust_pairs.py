@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from vox_assets.extract import markdown
 from vox_assets.extract.crates import Crate
@@ -72,6 +73,10 @@ _RUSTDOC_WORDS = {"rust", "ignore", "no_run", "should_panic", "compile_fail", "s
 _NOT_AN_EXAMPLE = {"compile_fail", "should_panic"}
 
 
+#: A question, or the paragraphs of one.
+Form = TypeVar("Form", str, tuple[str, ...])
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a file's items are: what a question says about their surroundings."""
@@ -111,9 +116,11 @@ class Declarations:
             files = (f"/{module}.rs", f"/{module}/mod.rs")
             candidates = [item for place, item in names.get(function, []) if place.endswith(files)]
         else:
-            known = names.get(name, [])
-            here = [item for place, item in known if place == path]
-            candidates = here or [item for _, item in known]
+            # Most calls are of functions that the crate does not declare.
+            if name not in names:
+                return None
+            here = [item for place, item in names[name] if place == path]
+            candidates = here or [item for _, item in names[name]]
         return candidates[0] if len(candidates) == 1 else None
 
     def shown(self, item: Item) -> str:
@@ -219,9 +226,9 @@ class _Writer:
             return
         code = answer(item)
         if len(prose) >= MIN_DOC_CHARS:
-            question, family = self._implement(item, _shorten(prose)), "implement_from_doc"
+            question, family = self._implement(item, api, _shorten(prose)), "implement_from_doc"
         else:
-            question, family = self._complete(item, prose), "complete_signature"
+            question, family = self._complete(item, api, prose), "complete_signature"
         self._add(api, question, code, "code_only", family)
 
     def type_(self, item: Item) -> None:
@@ -268,49 +275,50 @@ class _Writer:
 
     # -- questions ---------------------------------------------------------------------------
 
-    def _implement(self, item: Item, prose: str) -> str:
-        place, noun = self._where(item), _noun(item)
+    def _implement(self, item: Item, api: _Api, prose: str) -> str:
+        place, noun = self._where(item), api.noun
         home = f"It belongs in `{_one_line(item.container.header)}`." if item.container else ""
         declared = _sentences(home, _declared(item))
         shown = self._shown(item, prose)
-        return _choose(
+        parts = _choose(
             item.symbol + item.text,
-            _paragraphs(
+            (
                 prose,
                 _sentences(
                     f"Write the Rust {noun} `{item.name}` of {place} that does this.", declared
                 ),
                 shown,
             ),
-            _paragraphs(
+            (
                 f"Write {_article(noun)} for {place} that meets this contract:",
                 prose,
                 declared,
                 shown,
             ),
-            _paragraphs(
+            (
                 f"In {place}, `{item.name}` is documented as follows.",
                 prose,
                 _sentences(f"Write {_article(noun)} that fits the documentation.", declared),
                 shown,
             ),
-            _paragraphs(
+            (
                 self._purpose(),
                 f"Add {_article(noun)} called `{item.name}` to {place}. {home}",
                 prose,
                 _interface(item),
                 shown,
             ),
-            _paragraphs(
+            (
                 "Turn this description into Rust.",
                 prose,
                 _sentences(f"The result is {_article(noun)} in {place}.", declared),
                 shown,
             ),
         )
+        return _paragraphs(*parts)
 
-    def _complete(self, item: Item, prose: str) -> str:
-        place, noun = self._where(item), _noun(item)
+    def _complete(self, item: Item, api: _Api, prose: str) -> str:
+        place, noun = self._where(item), api.noun
         comments = [f"/// {line}" for line in prose.split("\n") if line]
         comments += [f"// {line}" for line in _remarks(item)]
         stub = f"{_outdented(item.signature, item)} {{\n    todo!()\n}}"
@@ -341,33 +349,34 @@ class _Writer:
             members = _sentences(members, f"It carries {marks}.")
         # What an alias stands for is the answer.
         declared = f"`{_one_line(item.signature).split(' = ')[0]}`"
-        return _choose(
+        parts = _choose(
             item.symbol + item.text,
-            _paragraphs(f"Define the Rust {kind} {declared} for {place}.", prose, members),
-            _paragraphs(
+            (f"Define the Rust {kind} {declared} for {place}.", prose, members),
+            (
                 prose,
                 _sentences(
                     f"Write the {kind} `{item.name}` of {place} that this describes.", members
                 ),
             ),
-            _paragraphs(
+            (
                 self._purpose(),
                 _sentences(f"Declare {_article(kind)} named `{item.name}` in {place}.", members),
                 prose,
             ),
-            _paragraphs(
+            (
                 f"Which Rust {kind} in {place} fits this documentation?",
                 prose,
                 _sentences(f"It is declared as {declared}.", members),
             ),
         )
+        return _paragraphs(*parts)
 
     def _explain(self, item: Item, api: _Api, prose: str) -> None:
         if _prose_problem(prose):
             return
         is_function = item.kind == "function"
         verb = "do" if is_function else "stand for"
-        noun = _noun(item)
+        noun = api.noun
         lead = _choose(
             f"explain {api.symbol}",
             f"What does the Rust {noun} `{api.symbol}` {verb}?",
@@ -536,11 +545,12 @@ def _without_hidden(code: str) -> str:
 
 def _parseable(code: str) -> str | None:
     """`code` as it stands or, where it ends in a bare expression, inside a function."""
-    if not has_errors(code):
-        return code
     inside = "\n".join(f"    {line}".rstrip() for line in code.split("\n"))
     wrapped = f"fn main() {{\n{inside}\n}}"
-    return None if has_errors(wrapped) else wrapped
+    # What is no Rust in a function is none outside: so prose, slow to parse, is parsed once.
+    if has_errors(wrapped):
+        return None
+    return wrapped if has_errors(code) else code
 
 
 def _code_problem(item: Item) -> str | None:
@@ -713,7 +723,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _choose(key: str, *forms: str) -> str:
+def _choose(key: str, *forms: Form) -> Form:
     """One of the forms, by content, so that a rebuild asks the same way again."""
     return forms[zlib.crc32(key.encode()) % len(forms)]
 

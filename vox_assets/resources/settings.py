@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from vox_assets import profiles
 from vox_assets.engine.cache import DEFAULT_LIMIT
-from vox_assets.engine.endpoint import RemoteModel
+from vox_assets.engine.models import RemoteModel
 from vox_assets.extract import SourceError, SourceRoot, source_roots
 
 #: The bundled workspace, as it lies in a checkout.

@@ -20,8 +20,8 @@ from vox_assets.curate.evaluators import (
 from vox_assets.curate.judge import ModelJudge, Rubric
 from vox_assets.curate.reward import RewardModel
 from vox_assets.engine.cache import BlobCache, VectorCache
-from vox_assets.engine.endpoint import Endpoint, Patience, RemoteModel
-from vox_assets.engine.models import LocalModel, ModelError, resolve_reward_model
+from vox_assets.engine.endpoint import Endpoint, Patience
+from vox_assets.engine.models import LocalModel, ModelError, RemoteModel, resolve_reward_model
 from vox_assets.profiles import Budget
 from vox_assets.rows import to_frame
 from vox_assets_tests.conftest import make_pair

@@ -21,8 +21,8 @@ from vox_assets.curate.similarity import near_pairs, shingle
 from vox_assets.curate.syntax import parses, vox_fault
 from vox_assets.engine.batches import HERE, Engine
 from vox_assets.engine.cache import BlobCache, VectorCache
-from vox_assets.engine.endpoint import Endpoint, Question, RemoteModel, Replies
-from vox_assets.engine.models import LocalModel, ModelError
+from vox_assets.engine.endpoint import Endpoint, Question, Replies
+from vox_assets.engine.models import LocalModel, ModelError, RemoteModel
 from vox_assets.engine.ray_data import ClusterError, RayData
 from vox_assets.extract import Extraction, extract_docs, extract_rust
 from vox_assets.profiles import Budget, load

@@ -13,7 +13,8 @@ import pytest
 
 from vox_assets import rows as schema
 from vox_assets.engine.cache import BlobCache
-from vox_assets.engine.endpoint import Endpoint, Patience, RemoteModel
+from vox_assets.engine.endpoint import Endpoint, Patience
+from vox_assets.engine.models import RemoteModel
 from vox_assets.profiles import Budget, Profile
 from vox_assets.profiles import Uplift as Policy
 from vox_assets.rows import Pair, turns
