@@ -2,10 +2,11 @@
 
 The packages come from the index that pip is set up for, as source distributions, each verified
 against its SHA-256 before anything of it is read. They are chosen because their build back ends
-need no compiler to hand the sources over, their licences (Apache-2.0, MIT) allow it, and together
-they are of a real repository's kind and nearly of its size:
+need no compiler to hand the sources over, their licences (Apache-2.0, BSD, MIT) allow it, and
+together they are of a real repository's kind and size:
 
-- three releases of qiskit, 14 MB of Rust: near duplicates as copies and old crates have them;
+- five releases of qiskit, 22 MB of Rust: near duplicates as copies and old crates have them;
+- rustworkx, tokenizers and cryptography, 3 MB of Rust by other hands;
 - the manual of openai-agents, 2 MB of Markdown. Its translations opt out of training here, so that
   as large a share does as upstream (56 % of the bytes);
 - every fourth page of the sample, so that there are about as many Vox programs to judge as upstream
@@ -41,7 +42,8 @@ class Package:
     name: str
     version: str
     sha256: str
-    rust: str | None = None
+    #: Patterns of the folders that become a crate each.
+    rust: tuple[str, ...] = ()
     docs: str | None = None
 
     @property
@@ -49,24 +51,32 @@ class Package:
         return f"{self.name}-{self.version}"
 
 
+_QISKIT = (
+    ("2.6.1", "3e915793167541b4045665230421785485d4dfd845ce5050a41bc9aa4868a906"),
+    ("2.4.2", "b9844e28336fdbed0d53f8cf82a681d0365574dd68d04ef877d1619971462ad6"),
+    ("2.3.0", "e0a00c6681b8d04171c5cdb928837d992676f8aa4a07c390d446e54babaf6c1e"),
+    ("2.2.3", "ec597bf021fe5fa5e44600b142e6de00fc873207dfbd750d4e1cf19a1a905592"),
+    ("2.0.3", "fa016bc34619f9f58af06be79a6f2634eacc095f0a3e2e29cef9f00b451ca267"),
+)
 PACKAGES = (
+    *(Package("qiskit", version, digest, rust=("crates/*",)) for version, digest in _QISKIT),
     Package(
-        "qiskit",
-        "2.6.1",
-        "3e915793167541b4045665230421785485d4dfd845ce5050a41bc9aa4868a906",
-        rust="crates",
+        "rustworkx",
+        "0.16.0",
+        "9f0dcb83f38d5ca2c3a683eb9b6951c8aec3262fbfe5141946a7ee5ba37e0bb6",
+        rust=("rustworkx-core", "src"),
     ),
     Package(
-        "qiskit",
-        "2.3.0",
-        "e0a00c6681b8d04171c5cdb928837d992676f8aa4a07c390d446e54babaf6c1e",
-        rust="crates",
+        "tokenizers",
+        "0.13.3",
+        "2e546dbb68b623008a5442353137fbb0123d311a6d7ba52f2667c8862a75af2e",
+        rust=("tokenizers-lib", "src"),
     ),
     Package(
-        "qiskit",
-        "2.0.3",
-        "fa016bc34619f9f58af06be79a6f2634eacc095f0a3e2e29cef9f00b451ca267",
-        rust="crates",
+        "cryptography",
+        "42.0.8",
+        "8d09d05439ce7baa8e9e95b07ec5b6c886f548deb7e0f69ef25f64b3bce842f2",
+        rust=("src/rust",),
     ),
     Package(
         "openai-agents",
@@ -88,10 +98,9 @@ def lay_out(target: Path, cache: Path) -> Path:
         with tempfile.TemporaryDirectory() as name, tarfile.open(archive) as content:
             content.extractall(name, filter="data")
             (top,) = Path(name).iterdir()
-            if package.rust:
-                for crate in sorted((top / package.rust).iterdir()):
-                    if crate.is_dir():
-                        shutil.copytree(crate, target / "crates" / f"{package.label}-{crate.name}")
+            for crate in (found for pattern in package.rust for found in top.glob(pattern)):
+                if crate.is_dir():
+                    shutil.copytree(crate, target / "crates" / f"{package.label}-{crate.name}")
             if package.docs:
                 _pages(top / package.docs, target / "docs" / "src" / package.name)
     for crate in (SAMPLE_WORKSPACE / "crates").iterdir():

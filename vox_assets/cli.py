@@ -31,7 +31,7 @@ from vox_assets.resources.settings import (
     parse_size,
     search_path,
 )
-from vox_assets.rows import pair_id, turns
+from vox_assets.rows import CORPUS_TABLES, pair_id, turns
 
 if TYPE_CHECKING:
     from vox_assets.resources.models import Models
@@ -303,14 +303,7 @@ def _explain(options: argparse.Namespace) -> int:
     lake = Lake(load_settings().lake_uri)
     tables: dict[str, pl.DataFrame] = {}
     drops: dict[str, pl.DataFrame] = {}
-    for asset in (
-        "raw_rust_fns",
-        "doc_qa_pairs",
-        "synthetic_pairs",
-        "deduped_corpus",
-        "scored_corpus",
-        "training_mix",
-    ):
+    for asset in CORPUS_TABLES:
         # A build that stopped early still has a story to tell, but not one without sources.
         try:
             tables[asset] = lake.read(asset)

@@ -28,6 +28,10 @@ RESPONSE_MODES: tuple[ResponseMode, ...] = get_args(ResponseMode)
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
+#: Tables that rows are born in, and every table of rows, in the order in which they pass them.
+SOURCE_TABLES = ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
+CORPUS_TABLES = (*SOURCE_TABLES, "deduped_corpus", "scored_corpus", "training_mix")
+
 # 128 bits: no collision to fear at a hundred million rows, and short enough to type.
 PAIR_ID_HEX_DIGITS = 32
 

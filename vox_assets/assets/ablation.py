@@ -15,6 +15,7 @@ from vox_assets.engine.lake import Lake
 from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
+from vox_assets.rows import SOURCE_TABLES
 from vox_assets.training import ablation as arms_of
 from vox_assets.training.adapter import read_manifest
 from vox_assets.training.evaluate import evaluate_adapter
@@ -24,9 +25,6 @@ from vox_assets.training.report import forest, render_ablation
 from vox_assets.training.spec import write_json
 
 GROUP = "ablation"
-
-#: Where the raw corpus lies that a random sample is drawn from.
-SOURCES = ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
 
 
 class AblationOptions(dg.Config):
@@ -47,7 +45,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         code_version="1",
         pool=GPU_POOL,
         partitions_def=dg.StaticPartitionsDefinition(list(arms)),
-        deps=list(SOURCES),
+        deps=list(SOURCE_TABLES),
     )
     def ablation(
         context: dg.AssetExecutionContext,
@@ -66,7 +64,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         rows = training_mix
         if arm.name == arms_of.RANDOM:
             rows = arms_of.random_mix(
-                pl.concat([lake.read(name) for name in SOURCES]),
+                pl.concat([lake.read(name) for name in SOURCE_TABLES]),
                 training_mix,
                 policy.dedup,
                 policy.mix.context,

@@ -20,6 +20,7 @@ from vox_assets.extract import commits
 from vox_assets.profiles import Profile
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
+from vox_assets.rows import CORPUS_TABLES
 from vox_assets.training import gates
 from vox_assets.training.adapter import read_curve, read_manifest
 from vox_assets.training.adapter import record as put_on_record
@@ -48,16 +49,6 @@ GROUP = "adapter"
 
 #: Trainings never share a card: the instance's pool of this name has one place.
 GPU_POOL = "gpu"
-
-#: Tables whose versions a manifest records.
-RECORDED_TABLES = (
-    "raw_rust_fns",
-    "doc_qa_pairs",
-    "synthetic_pairs",
-    "deduped_corpus",
-    "scored_corpus",
-    "training_mix",
-)
 
 #: Checks that must hold before anything is trained, in the order of the graph.
 BLOCKING_CHECKS = (
@@ -129,7 +120,7 @@ def qlora_adapter(
         settings.adapters_dir,
         {
             "source_commit": commits(settings.source_roots),
-            "table_versions": {name: lake.version(name) for name in RECORDED_TABLES},
+            "table_versions": {name: lake.version(name) for name in CORPUS_TABLES},
         },
     )
     manifest = read_manifest(spec.adapter_dir)

@@ -13,6 +13,7 @@ from vox_assets.engine.files import write_text
 from vox_assets.engine.lake import Lake, TableMissingError
 from vox_assets.extract import commits
 from vox_assets.resources.settings import Settings
+from vox_assets.rows import SOURCE_TABLES
 from vox_assets.training.adapter import read_curve, read_manifest
 from vox_assets.training.promote import current
 from vox_assets.training.report import render_report
@@ -27,8 +28,7 @@ def write_report(settings: Settings, lake: Lake) -> Path:
     separation = lake.read_account("scored_corpus", "mutants")
     # Made anew: the table of this name may be of an earlier corpus when an adapter is evaluated.
     sources = {
-        name: lake.scan(name).select("pair_id", "source_path").collect()
-        for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
+        name: lake.scan(name).select("pair_id", "source_path").collect() for name in SOURCE_TABLES
     }
     ledger = build_ledger(
         sources,

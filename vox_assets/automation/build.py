@@ -13,6 +13,7 @@ from vox_assets.engine.lake import Lake, TableMissingError
 from vox_assets.engine.program import program
 from vox_assets.extract import commits
 from vox_assets.resources.settings import Settings, load_settings
+from vox_assets.rows import CORPUS_TABLES
 
 
 def build(job_name: str) -> int:
@@ -88,12 +89,7 @@ def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[s
 
 
 TABLES = (
-    "raw_rust_fns",
-    "doc_qa_pairs",
-    "synthetic_pairs",
-    "deduped_corpus",
-    "scored_corpus",
-    "training_mix",
+    *CORPUS_TABLES,
     "row_ledger",
     "qlora_adapter",
     "adapter_eval",

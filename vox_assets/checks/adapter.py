@@ -3,11 +3,11 @@
 import dagster as dg
 import polars as pl
 
-from vox_assets.assets.adapter import RECORDED_TABLES
 from vox_assets.checks.report import report
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.models import Models
 from vox_assets.resources.settings import Settings
+from vox_assets.rows import CORPUS_TABLES
 from vox_assets.training.adapter import check_loads, read_manifest, verify
 from vox_assets.training.spec import rows_digest
 from vox_assets.verdicts import Verdict
@@ -35,7 +35,7 @@ def provenance(
     directory = settings.adapters_dir / qlora_adapter["digest"].item()
     expected = {
         "rows_digest": rows_digest(training_mix),
-        "table_versions": {name: lake.version(name) for name in RECORDED_TABLES},
+        "table_versions": {name: lake.version(name) for name in CORPUS_TABLES},
     }
     return report(Verdict.none_of(verify(directory, expected), "faults", 1))
 

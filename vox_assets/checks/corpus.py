@@ -18,6 +18,7 @@ from vox_assets.curate.audit import (
 )
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.settings import Settings
+from vox_assets.rows import CORPUS_TABLES, SOURCE_TABLES
 from vox_assets.training import gates
 from vox_assets.verdicts import Verdict
 
@@ -30,9 +31,7 @@ def no_residual_duplicates(deduped_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
 
 @dg.asset_check(
     asset="deduped_corpus",
-    additional_ins={
-        name: dg.AssetIn(name) for name in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
-    },
+    additional_ins={name: dg.AssetIn(name) for name in SOURCE_TABLES},
 )
 def rows_accounted(
     lake: dg.ResourceParam[Lake],
@@ -52,20 +51,10 @@ def _ids(table: pl.LazyFrame) -> pl.Series:
     return table.select("pair_id").collect()["pair_id"]
 
 
-_CORPUS = (
-    "raw_rust_fns",
-    "doc_qa_pairs",
-    "synthetic_pairs",
-    "deduped_corpus",
-    "scored_corpus",
-    "training_mix",
-)
-
-
 @dg.asset_check(
     asset="row_ledger",
     name="rows_accounted",
-    additional_ins={name: dg.AssetIn(name) for name in _CORPUS},
+    additional_ins={name: dg.AssetIn(name) for name in CORPUS_TABLES},
 )
 def ledger_rows_accounted(
     lake: dg.ResourceParam[Lake],

@@ -10,6 +10,7 @@ from vox_assets.curate.answers import faults_by_answer
 from vox_assets.engine.lake import Lake
 from vox_assets.extract import RUST_FOLDER, audit
 from vox_assets.resources.settings import Settings
+from vox_assets.rows import SOURCE_TABLES
 from vox_assets.synthesize import audit as synthesis_audit
 from vox_assets.verdicts import Verdict
 from vox_assets.vox_syntax.frontend import FrontEnd
@@ -119,5 +120,5 @@ CHECKS = [
     vox_syntax,
     construct_coverage,
     template_drift,
-    *(_yield_floor(asset) for asset in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")),
+    *(_yield_floor(asset) for asset in SOURCE_TABLES),
 ]

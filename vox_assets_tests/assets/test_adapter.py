@@ -16,12 +16,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from vox_assets.assets.adapter import RECORDED_TABLES
 from vox_assets.cli import main
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets.resources.settings import Settings
-from vox_assets.rows import drops_to_frame, to_frame
+from vox_assets.rows import CORPUS_TABLES, drops_to_frame, to_frame
 from vox_assets.training import adapter, mix
 from vox_assets.training.qlora import CHECKPOINT_WHOLE, read_progress
 from vox_assets_tests.assets.conftest import build, settings_for, verdicts, write_profile
@@ -79,7 +78,7 @@ def workshop(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> 
     settings = Settings(**{**vars(settings), "base_model": str(base.path)})
     lake = Lake(settings.lake_uri)
     pairs = [make_pair(index, index % 60) for index in range(rows)]
-    for name in RECORDED_TABLES[:4]:
+    for name in CORPUS_TABLES[:4]:
         to_frame(pairs).write_delta(lake.uri(name), mode="overwrite")
     corpus = as_scored(pairs)
     corpus.write_delta(lake.uri("scored_corpus"), mode="overwrite")

@@ -18,7 +18,7 @@ from vox_assets.cli import main
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
 from vox_assets.resources.settings import Settings
-from vox_assets.rows import SCHEMA, pair_id
+from vox_assets.rows import SCHEMA, SOURCE_TABLES, pair_id
 from vox_assets_tests.assets.conftest import QUICK, build, settings_for, verdicts, write_profile
 
 
@@ -90,11 +90,7 @@ def test_the_mix_holds_the_trained_lane_alone_and_splits_by_source(built: Built)
 
 def test_every_row_has_a_fate_in_the_ledger(built: Built) -> None:
     ledger = built.lake.read("row_ledger")
-    produced = {
-        one
-        for asset in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
-        for one in built.lake.read(asset)["pair_id"]
-    }
+    produced = {one for asset in SOURCE_TABLES for one in built.lake.read(asset)["pair_id"]}
     assert sorted(ledger["pair_id"]) == sorted(produced)
     assert set(ledger["fate"]) <= {"trained", "evaluated", "dropped"}
     fates = ledger["fate"].value_counts()

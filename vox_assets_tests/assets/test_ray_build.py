@@ -15,18 +15,11 @@ import pytest
 
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
+from vox_assets.rows import CORPUS_TABLES
 from vox_assets_tests.assets.conftest import build, settings_for
 from vox_assets_tests.conftest import SAMPLE
 from vox_assets_tests.ray_cluster import Nodes, cluster
 
-TABLES = (
-    "raw_rust_fns",
-    "doc_qa_pairs",
-    "synthetic_pairs",
-    "deduped_corpus",
-    "scored_corpus",
-    "training_mix",
-)
 ACCOUNTS = (
     ("raw_rust_fns", "files"),
     ("raw_rust_fns", "drops"),
@@ -86,7 +79,7 @@ def test_the_sample_is_built_row_by_row_as_on_one_machine(
             assert build(there, "corpus", instance).success
         assert killed.is_set()
     one, other = Lake(here.lake_uri), Lake(there.lake_uri)
-    for table in TABLES:
+    for table in CORPUS_TABLES:
         assert one.read(table).equals(other.read(table)), table
     for asset, account in ACCOUNTS:
         left, right = one.read_account(asset, account), other.read_account(asset, account)

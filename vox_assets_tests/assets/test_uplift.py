@@ -14,11 +14,11 @@ import pytest
 from vox_assets.definitions import build_defs
 from vox_assets.engine.lake import Lake
 from vox_assets.resources.settings import Settings, load_settings
+from vox_assets.rows import SOURCE_TABLES
 from vox_assets_tests.assets.conftest import write_profile
 from vox_assets_tests.scripted_server import Act, Server, says, serve
 
 KEY = "vk-5d2f90c7a1e84b36"
-SOURCES = ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
 FEW = {
     "synthesis": {"programs": 30, "dialogues": 4, "repairs": 4},
     "uplift": {
@@ -54,7 +54,7 @@ class Built:
 
 def build_sources(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     defs = build_defs(resource_overrides={"settings": settings})
-    keys = [dg.AssetKey(name) for name in SOURCES]
+    keys = [dg.AssetKey(name) for name in SOURCE_TABLES]
     job = defs.resolve_job_def("corpus")
     return job.execute_in_process(instance=instance, asset_selection=keys)
 
@@ -102,7 +102,7 @@ def test_the_key_is_in_no_file_that_a_build_leaves(built: Built) -> None:
     assert any(path.name == "endpoint.sqlite" for path in files)
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
     lake = Lake(built.settings.lake_uri)
-    tables = [lake.read(name) for name in SOURCES]
+    tables = [lake.read(name) for name in SOURCE_TABLES]
     assert KEY not in "".join(table.write_json() for table in tables)
     assert KEY not in str(built.result.all_events)
 

@@ -23,21 +23,14 @@ from deltalake import DeltaTable
 from vox_assets.curate.audit import ledger_balances
 from vox_assets.engine.lake import Lake
 from vox_assets.engine.models import LocalModel
+from vox_assets.rows import CORPUS_TABLES
 from vox_assets_tests.assets.conftest import QUICK, write_profile
 
 pytestmark = pytest.mark.slow
 
 SEED = 7
 KILLS = 4
-TABLES = (
-    "raw_rust_fns",
-    "doc_qa_pairs",
-    "synthetic_pairs",
-    "deduped_corpus",
-    "scored_corpus",
-    "training_mix",
-    "row_ledger",
-)
+TABLES = (*CORPUS_TABLES, "row_ledger")
 
 
 @dataclass
