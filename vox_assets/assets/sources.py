@@ -141,8 +141,7 @@ def synthetic_pairs(
     # The built-in grammar has judged while rows were made; a compiler is asked once, in batches.
     asset = context.asset_key.to_user_string()
     sound, refused = drop_refused(pl.concat(every_row), front_end, asset, context.log.info)
-    rows, repeated, saved = trim_rows(sound, asset)
-    drops = pl.concat([*every_drop, refused, repeated])
+    rows, drops, saved = trim_rows(sound, pl.concat([*every_drop, refused]), asset)
     lake.write_account("synthetic_pairs", "drops", drops)
     lake.write_account("synthetic_pairs", "coverage", made.coverage)
     context.log.info(f"{rows.height:,} rows, {drops.height:,} dropped")
@@ -193,8 +192,7 @@ def _source_result(
     **told: str,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     asset = context.asset_key.to_user_string()
-    rows, repeated, saved = trim_rows(found.rows, asset)
-    drops = pl.concat([found.drops, repeated])
+    rows, drops, saved = trim_rows(found.rows, found.drops, asset)
     lake.write_account(asset, "files", found.files)
     lake.write_account(asset, "drops", drops)
     context.log.info(

@@ -52,11 +52,13 @@ def trim(text: str, language: str) -> tuple[str, Counter[str]]:
     return text, saved
 
 
-def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+def trim_rows(
+    rows: pl.DataFrame, drops: pl.DataFrame, stage: str
+) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
     """Trim every answer of a corpus table; ids follow the text.
 
-    Returns the table, a drop for each row that trimming made equal to an earlier one, and the
-    `tokens` that each rule saved.
+    Returns the table; `drops`, in which winners go by their new ids, and one more for each row
+    that trimming made equal to an earlier one; and the `tokens` that each rule saved.
     """
     saved: Counter[str] = Counter()
     parts = [rows.clear()]
@@ -67,7 +69,7 @@ def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFram
         parts.append(pl.DataFrame(records, schema=rows.schema))
     trimmed = pl.concat(parts)
     first = trimmed["pair_id"].is_first_distinct()
-    drops = [
+    repeated = [
         Drop(
             stage=stage,
             reason="equal to an earlier row once trimmed",
@@ -81,7 +83,9 @@ def trim_rows(rows: pl.DataFrame, stage: str) -> tuple[pl.DataFrame, pl.DataFram
         .select("pair_id", "source_path", "source_start_line", "source_symbol")
         .iter_rows()
     ]
-    return trimmed.filter(first), drops_to_frame(drops), saved
+    renamed = dict(zip(rows["pair_id"], trimmed["pair_id"], strict=True))
+    drops = drops.with_columns(pl.col("lost_to").replace(renamed))
+    return trimmed.filter(first), pl.concat([drops, drops_to_frame(repeated)]), saved
 
 
 def _trim_record(record: dict[str, Any], saved: Counter[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from vox_assets.curate.syntax import tree
 from vox_assets.curate.trim import tokens, trim, trim_rows
 from vox_assets.engine.models import LocalModel
-from vox_assets.rows import pair_id, to_frame
+from vox_assets.rows import Drop, drops_to_frame, pair_id, to_frame
 from vox_assets_tests.conftest import make_pair
 
 
@@ -136,8 +136,10 @@ def test_no_text_grows_or_breaks_the_trimmer(text: str) -> None:
 
 def test_ids_follow_the_text_and_rows_made_equal_are_accounted_for() -> None:
     long, short = make_pair("p", "fn f() {}\n\n"), make_pair("p", "fn f() {}")
-    rows, drops, saved = trim_rows(to_frame([long, short]), "raw_rust_fns")
+    beaten = drops_to_frame([Drop("extract_rust", "says the same", lost_to=long.pair_id)])
+    rows, drops, saved = trim_rows(to_frame([long, short]), beaten, "raw_rust_fns")
     assert rows["pair_id"].to_list() == [pair_id("vox_codegen", short.messages)]
     assert rows["response"].to_list() == ["fn f() {}"]
-    assert drops["lost_to"].to_list() == [short.pair_id]
+    assert drops["stage"].to_list() == ["extract_rust", "raw_rust_fns"]
+    assert drops["lost_to"].to_list() == [short.pair_id, short.pair_id]
     assert saved.total() > 0
