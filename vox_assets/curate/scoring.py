@@ -149,9 +149,11 @@ class LocalEvaluator:
         )
         good = pl.col("score") >= self.policy.threshold
         was_read = pl.col("perplexity").is_not_null()
-        readable = within_perplexity(
-            scored.filter(good & was_read), self.policy.perplexity_quantile
+        # Without the texts: the library copies what its stream is made from.
+        read = scored.select("pair_id", "lane", "language", "perplexity", "score").filter(
+            good & was_read
         )
+        readable = within_perplexity(read, self.policy.perplexity_quantile)
         reasons = self._reasons(measured, scores, contributions)
         easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
         too_hard = pl.format(
