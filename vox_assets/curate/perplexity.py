@@ -136,6 +136,8 @@ def within_perplexity(rows: pl.DataFrame, quantile: float) -> set[str]:
     """
     from datasets import IterableDataset
 
+    # The library pickles what a stream is made from: no texts may hang on it.
+    rows = rows.select("pair_id", "lane", "language", "perplexity")
     limits = {
         (lane, language): limit
         for lane, language, limit, count in rows.group_by("lane", "language")
@@ -148,7 +150,7 @@ def within_perplexity(rows: pl.DataFrame, quantile: float) -> set[str]:
     }
 
     def stream():  # type: ignore[no-untyped-def]
-        yield from rows.select("pair_id", "lane", "language", "perplexity").iter_rows(named=True)
+        yield from rows.iter_rows(named=True)
 
     kept = IterableDataset.from_generator(stream).filter(
         lambda row: row["perplexity"] <= limits.get((row["lane"], row["language"]), float("inf"))

@@ -149,7 +149,6 @@ class LocalEvaluator:
         )
         good = pl.col("score") >= self.policy.threshold
         was_read = pl.col("perplexity").is_not_null()
-        # Without the texts: the library copies what its stream is made from.
         read = scored.select("pair_id", "lane", "language", "perplexity", "score").filter(
             good & was_read
         )

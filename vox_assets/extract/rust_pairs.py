@@ -75,7 +75,7 @@ _NOT_AN_EXAMPLE = {"compile_fail", "should_panic"}
 
 
 #: A question, or the paragraphs of one.
-Form = TypeVar("Form", str, tuple[str, ...])
+_Form = TypeVar("_Form", str, tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -579,9 +579,8 @@ def _prose_problem(prose: str) -> str | None:
     if "```" in prose or "~~~" in prose or "{{#" in prose or "<!--" in prose:
         return "that is more than prose"
     # A pattern takes as long where nothing matches; a look for its words takes no time.
-    if "[" in prose and _BOX.search(prose):
-        return "that speaks of work to do"
-    if any(word in prose for word in _WORK_WORDS) and _WORK.search(prose):
+    has_box = "[" in prose and _BOX.search(prose)
+    if has_box or (any(word in prose for word in _WORK_WORDS) and _WORK.search(prose)):
         return "that speaks of work to do"
     return None
 
@@ -727,7 +726,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _choose(key: str, *forms: Form) -> Form:
+def _choose(key: str, *forms: _Form) -> _Form:
     """One of the forms, by content, so that a rebuild asks the same way again."""
     return forms[zlib.crc32(key.encode()) % len(forms)]
 
