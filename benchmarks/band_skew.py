@@ -38,7 +38,7 @@ from vox_assets.curate.similarity import (
     shingle,
 )
 from vox_assets.extract import extract_rust
-from vox_assets.resources.settings import SAMPLE_WORKSPACE
+from vox_assets.settings import SAMPLE_WORKSPACE
 
 ROWS = 100_000_000
 SEED = 20261122

@@ -22,12 +22,12 @@ import sources
 import timing
 import train
 
-from vox_assets.curate.syntax import vox_fault
-from vox_assets.engine.files import write_text
-from vox_assets.engine.progress import quiet_libraries
 from vox_assets.extract import extract_docs, extract_rust
-from vox_assets.resources.models import Models
-from vox_assets.resources.settings import SAMPLE_WORKSPACE, Settings, load_settings
+from vox_assets.pipeline.resources.model_set import Models
+from vox_assets.settings import SAMPLE_WORKSPACE, Settings, load_settings
+from vox_assets.store.files import write_text
+from vox_assets.store.progress import quiet_libraries
+from vox_assets.vox_syntax.parsers import vox_fault
 
 
 def rows_of(tree: Path, settings: Settings) -> pl.DataFrame:

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from timing import Result, compared, in_turn
 
+from vox_assets.compute.models import LocalModel
 from vox_assets.curate.similarity import (
     SHINGLE_TOKENS,
     TOKEN_PATTERN,
@@ -24,7 +25,6 @@ from vox_assets.curate.similarity import (
     near_pairs,
     shingle,
 )
-from vox_assets.engine.models import LocalModel
 
 ROWS = 16_000
 JACCARD = 0.8

@@ -25,7 +25,7 @@ parser = MarkdownIt("commonmark").enable("table")
 for path in sorted(pathlib.Path(sys.argv[1], "docs", "src").rglob("*.md")):
     parser.parse(path.read_text(encoding="utf-8", errors="replace"))
 """
-DEFINITIONS_LOAD = "import vox_assets.definitions as code; code.defs()"
+DEFINITIONS_LOAD = "import vox_assets.pipeline.wiring as code; code.defs()"
 
 
 def rust(tree: Path, scratch: Path) -> Result:

@@ -17,17 +17,17 @@ import numpy as np
 import polars as pl
 from timing import Result, compared, in_turn
 
+from vox_assets.compute.models import LocalModel
 from vox_assets.curate import features
 from vox_assets.curate.dedup import answers, deduplicate
 from vox_assets.curate.embedding import MAX_TOKENS, embed
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.scoring import Calibration, LocalEvaluator
-from vox_assets.curate.syntax import parses, vox_fault
-from vox_assets.engine.cache import VectorCache
-from vox_assets.engine.models import LocalModel
 from vox_assets.extract import extract_docs, extract_rust
 from vox_assets.profiles import Profile
-from vox_assets.resources.settings import SAMPLE_WORKSPACE
+from vox_assets.settings import SAMPLE_WORKSPACE
+from vox_assets.store.cache import VectorCache
+from vox_assets.vox_syntax.parsers import parses, vox_fault
 
 #: Rows that the embedder reads, and that the language model reads; both loops take half a minute.
 EMBEDDED_ROWS = 192

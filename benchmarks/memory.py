@@ -28,11 +28,11 @@ import dagster as dg
 import numpy as np
 
 from vox_assets.curate import embedding
-from vox_assets.definitions import build_defs
-from vox_assets.engine.cache import VectorCache
-from vox_assets.engine.files import write_text
-from vox_assets.resources.models import Models
-from vox_assets.resources.settings import Settings, load_settings
+from vox_assets.pipeline.resources.model_set import Models
+from vox_assets.pipeline.wiring import build_defs
+from vox_assets.settings import Settings, load_settings
+from vox_assets.store.cache import VectorCache
+from vox_assets.store.files import write_text
 
 BENCHMARKS = Path(__file__).parent
 COPIES = 10

@@ -34,13 +34,13 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.selector import InstigatorSelector
 from dagster._core.scheduler.instigation import TickData, TickStatus
 
-from vox_assets.automation import history
-from vox_assets.automation.alerts import alert_sensor
-from vox_assets.automation.fingerprint import sources
-from vox_assets.automation.retention import KEEP, forget_builds, old_builds
-from vox_assets.automation.sensors import SENSORS
-from vox_assets.engine.files import write_text
-from vox_assets.resources.settings import SAMPLE_WORKSPACE, Settings, load_settings
+from vox_assets.pipeline.automation import history
+from vox_assets.pipeline.automation.alerts import alert_sensor
+from vox_assets.pipeline.automation.fingerprint import sources
+from vox_assets.pipeline.automation.retention import KEEP, forget_builds, old_builds
+from vox_assets.pipeline.automation.sensors import SENSORS
+from vox_assets.settings import SAMPLE_WORKSPACE, Settings, load_settings
+from vox_assets.store.files import write_text
 
 DAYS = 30
 _SECONDS_IN_A_DAY = 86_400

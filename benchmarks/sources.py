@@ -23,8 +23,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from vox_assets.engine.files import file_sha256
-from vox_assets.resources.settings import SAMPLE_WORKSPACE
+from vox_assets.settings import SAMPLE_WORKSPACE
+from vox_assets.store.files import file_sha256
 
 #: One page in so many of the sample.
 SAMPLE_PAGES = 4

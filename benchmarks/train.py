@@ -30,12 +30,12 @@ import polars as pl
 from timing import RUNS, Result, compared
 
 from vox_assets import profiles
-from vox_assets.engine.files import write_text
-from vox_assets.engine.models import LocalModel, preferred_dtype
+from vox_assets.compute.models import LocalModel, preferred_dtype
 from vox_assets.extract import extract_rust
-from vox_assets.resources.settings import SAMPLE_WORKSPACE, load_settings
-from vox_assets.training.ranks import RankChoice
-from vox_assets.training.spec import LAUNCH_ENV, TrainingSpec, make_spec
+from vox_assets.settings import SAMPLE_WORKSPACE, load_settings
+from vox_assets.store.files import write_text
+from vox_assets.training.plan.ranks import RankChoice
+from vox_assets.training.plan.spec import LAUNCH_ENV, TrainingSpec, make_spec
 
 #: Hidden size, layers, intermediate size, heads, key-value heads, vocabulary. The large ones are
 #: those of Qwen2.5-1.5B and Qwen3-4B.
@@ -157,11 +157,11 @@ def train_rows(spec: TrainingSpec) -> Any:
 
 def ours(spec: TrainingSpec) -> dict[str, Any]:
     """Train with this program; its own progress lines give the speed."""
-    from vox_assets.training import adapter
-    from vox_assets.training.evaluate import load_model
-    from vox_assets.training.nll import score_rows, token_weighted
-    from vox_assets.training.preflight import load_tokenizer, preflight
-    from vox_assets.training.qlora import Interrupt, run
+    from vox_assets.compute.nll import score_rows, token_weighted
+    from vox_assets.compute.tokens import load_tokenizer, preflight
+    from vox_assets.training.adapter.manifest import manifest as adapter
+    from vox_assets.training.evaluation.run import load_model
+    from vox_assets.training.program.run import Interrupt, run
 
     facts = run(spec, Interrupt(), lambda line: print(line, file=sys.stderr))
     lines = [line for line in adapter.read_curve(spec.adapter_dir) if "loss" in line]
@@ -189,9 +189,9 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from vox_assets.training import adapter
-    from vox_assets.training.nll import evaluating
-    from vox_assets.training.qlora import peak_memory_bytes
+    from vox_assets.compute.nll import evaluating
+    from vox_assets.training.adapter.manifest import manifest as adapter
+    from vox_assets.training.program.run import peak_memory_bytes
 
     clock: list[float] = []
 

@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from vox_assets.engine.cache import ASIDE, BlobCache
-from vox_assets.engine.files import atomic_file, write_text
-from vox_assets.engine.lake import TableMissingError
-from vox_assets.engine.models import ModelError, dequantised_models
-from vox_assets.engine.ray_data import ClusterError
+from vox_assets.compute.models import ModelError, dequantised_models
+from vox_assets.compute.ray_data import ClusterError
+from vox_assets.contract.rows import CORPUS_TABLES, pair_id, turns
 from vox_assets.extract import SourceError
-from vox_assets.resources.settings import (
+from vox_assets.settings import (
     Settings,
     SettingsError,
     find_compiler,
@@ -31,10 +29,12 @@ from vox_assets.resources.settings import (
     parse_size,
     search_path,
 )
-from vox_assets.rows import CORPUS_TABLES, pair_id, turns
+from vox_assets.store.cache import ASIDE, BlobCache
+from vox_assets.store.files import atomic_file, write_text
+from vox_assets.store.lake import TableMissingError
 
 if TYPE_CHECKING:
-    from vox_assets.resources.models import Models
+    from vox_assets.pipeline.resources.model_set import Models
 
 ENDINGS = (".jsonl", ".parquet")
 
@@ -194,7 +194,7 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _extract(options: argparse.Namespace) -> int:
     from vox_assets.extract import extract_docs_of, extract_rust_of, source_roots
-    from vox_assets.resources.engine import engine
+    from vox_assets.pipeline.resources.engine import engine
 
     _check_ending(options.out)
     settings = load_settings()
@@ -202,7 +202,7 @@ def _extract(options: argparse.Namespace) -> int:
     if options.kind == "rust":
         found = extract_rust_of(roots, settings.profile, _log, engine(settings))
     else:
-        from vox_assets.resources.frontend import front_end
+        from vox_assets.pipeline.resources.frontend import front_end
         from vox_assets.vox_syntax.frontend import one_by_one
 
         check_vox = one_by_one(front_end(settings))
@@ -217,7 +217,7 @@ def _extract(options: argparse.Namespace) -> int:
 
 
 def _check_vox(options: argparse.Namespace) -> int:
-    from vox_assets.resources.frontend import compiler_or_grammar
+    from vox_assets.pipeline.resources.frontend import compiler_or_grammar
 
     front_end = compiler_or_grammar(find_compiler(), search_path())
     faults: dict[Path, str | None] = {}
@@ -242,7 +242,7 @@ def _check_vox(options: argparse.Namespace) -> int:
 def _dedup(options: argparse.Namespace) -> int:
     from vox_assets.curate.dedup import answers, deduplicate
     from vox_assets.curate.embedding import embed
-    from vox_assets.resources.engine import engine
+    from vox_assets.pipeline.resources.engine import engine
 
     for path in filter(None, (options.out, options.dropped)):
         _check_ending(path)
@@ -298,7 +298,7 @@ def _score(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     from vox_assets.curate.ledger import story
-    from vox_assets.engine.lake import Lake, TableMissingError
+    from vox_assets.store.lake import Lake, TableMissingError
 
     lake = Lake(load_settings().lake_uri)
     tables: dict[str, pl.DataFrame] = {}
@@ -333,8 +333,8 @@ def _promote(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from vox_assets.engine.lake import Lake
-    from vox_assets.training.adapter import verify, verify_tables
+    from vox_assets.store.lake import Lake
+    from vox_assets.training.adapter.manifest import verify, verify_tables
 
     settings = load_settings()
     root = settings.adapters_dir
@@ -404,7 +404,7 @@ def _megabytes(size: int) -> str:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from vox_assets.automation.build import build
+    from vox_assets.pipeline.build import build
 
     return build(options.job)
 
@@ -426,7 +426,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _models(settings: Settings) -> Models:
-    from vox_assets.resources.models import Models
+    from vox_assets.pipeline.resources.model_set import Models
 
     return Models(settings)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vox_assets.engine.models import LocalModel, resolve_base_model, resolve_embedding_model
-from vox_assets.rows import Pair, turns
+from vox_assets.compute.models import LocalModel, resolve_base_model, resolve_embedding_model
+from vox_assets.contract.rows import Pair, turns
 
 SAMPLE = Path("data/sample_workspace")
 

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from vox_assets.cli import main, read_table, write_table
-from vox_assets.engine.cache import BlobCache
-from vox_assets.engine.models import LocalModel
-from vox_assets.rows import SCHEMA
+from vox_assets.compute.models import LocalModel
+from vox_assets.contract.rows import SCHEMA
+from vox_assets.store.cache import BlobCache
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
 SAMPLE = Path("data/sample_workspace")

@@ -8,10 +8,10 @@ import sys
 import dagster as dg
 import pytest
 
-from vox_assets.assets.adapter import BLOCKING_CHECKS
-from vox_assets.automation.alerts import FRESH
-from vox_assets.definitions import build_defs
-from vox_assets.resources.settings import load_settings
+from vox_assets.pipeline.adapter import BLOCKING_CHECKS
+from vox_assets.pipeline.automation.alerts import FRESH
+from vox_assets.pipeline.wiring import build_defs
+from vox_assets.settings import load_settings
 
 CHECKS = {
     "raw_rust_fns": {"files_accounted", "library_code_only", "yield_floor"},
@@ -150,7 +150,7 @@ def test_a_part_can_be_built_alone(defs: dg.Definitions, job: str, assets: set[s
 
 def test_loading_imports_neither_torch_nor_transformers() -> None:
     program = (
-        "import sys; from vox_assets.definitions import build_defs; build_defs();"
+        "import sys; from vox_assets.pipeline.wiring import build_defs; build_defs();"
         "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'datasets',"
         " 'trl', 'peft', 'ray') if m in sys.modules])"
     )

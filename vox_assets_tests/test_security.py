@@ -10,8 +10,9 @@ import pytest
 
 import vox_assets
 from vox_assets import profiles
-from vox_assets.automation import fingerprint
-from vox_assets.extract import git_commit, mdbook
+from vox_assets.extract import git_commit
+from vox_assets.extract.docs import mdbook
+from vox_assets.pipeline.automation import fingerprint
 
 PACKAGE = Path(vox_assets.__file__).parent
 #: Calls that run what they read.

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from vox_assets.contract.verdict import Verdict
 from vox_assets.curate.dedup import residual_duplicates
 from vox_assets.curate.ledger import imbalance, unaccounted
 from vox_assets.curate.scoring import auc_per_kind
-from vox_assets.verdicts import Verdict
 
 # What may not be left after dedup, whatever threshold the profile dedups at.
 RESIDUAL_JACCARD = 0.85

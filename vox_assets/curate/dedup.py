@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.contract.rows import DROP_SCHEMA, embedding_column
 from vox_assets.curate.similarity import (
     Shingles,
     exact_pairs,
@@ -23,9 +25,7 @@ from vox_assets.curate.similarity import (
     semantic_pairs,
     shingle,
 )
-from vox_assets.engine.batches import HERE, Engine
 from vox_assets.profiles import Dedup
-from vox_assets.rows import DROP_SCHEMA, embedding_column
 
 # Who survives a duplicate: a person's text before a model's before a template's.
 ORIGIN_ORDER = {"human": 0, "model": 1, "synthetic": 2}

@@ -7,10 +7,10 @@ from functools import cache, partial
 
 import numpy as np
 
-from vox_assets.engine.batches import HERE, Engine
-from vox_assets.engine.cache import VectorCache, content_key
-from vox_assets.engine.models import LocalModel, at_hand, preferred_dtype
-from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.compute.models import LocalModel, at_hand, preferred_dtype
+from vox_assets.store.cache import VectorCache, content_key
+from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
 # Part of every key: change it when the same text is embedded in another way.
 LAYOUT = "embedding"

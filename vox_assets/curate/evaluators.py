@@ -12,7 +12,7 @@ from typing import Protocol
 import polars as pl
 
 from vox_assets.curate.secrets import HOLDS
-from vox_assets.engine.cache import content_key
+from vox_assets.store.cache import content_key
 
 RATED = "rated"
 #: What came back could not be read: the row is set aside and never given a default score.

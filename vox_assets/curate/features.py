@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from vox_assets.curate.similarity import TOKEN_PATTERN
-from vox_assets.curate.syntax import PARSED
+from vox_assets.vox_syntax.parsers import PARSED
 
 #: Name -> definition and range. The order is the order of the evaluator's weights.
 FEATURES: Mapping[str, str] = {

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import polars as pl
 from pydantic import BaseModel, ConfigDict, StrictBool
 
+from vox_assets.contract.rows import Message
 from vox_assets.curate.evaluators import QUARANTINED, RATED, RATINGS, UNRATED
 from vox_assets.curate.meter import dialogues
-from vox_assets.engine.endpoint import Endpoint, Question, Reply
-from vox_assets.engine.progress import Log, silent
+from vox_assets.endpoint.client import Endpoint, Question, Reply
 from vox_assets.profiles import Budget
-from vox_assets.rows import Message
+from vox_assets.store.progress import Log, silent
 
 #: Ten booleans and one sentence take some 150 tokens; models that think first need room.
 ANSWER_TOKENS = 600

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.compute.models import LocalModel
+from vox_assets.contract.rows import ROWS_AT_ONCE, Message, each_dialogue, embedding_matrix, turns
 from vox_assets.curate import features
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.perplexity import answer_nll
 from vox_assets.curate.similarity import neighbour_distance
-from vox_assets.engine.batches import HERE, Engine
-from vox_assets.engine.cache import VectorCache
-from vox_assets.engine.models import LocalModel
-from vox_assets.engine.progress import Log, silent
-from vox_assets.rows import ROWS_AT_ONCE, Message, each_dialogue, embedding_matrix, turns
+from vox_assets.store.cache import VectorCache
+from vox_assets.store.progress import Log, silent
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from itertools import chain
 import polars as pl
 
 from vox_assets.curate.features import PROSE
-from vox_assets.engine.cache import content_key
+from vox_assets.store.cache import content_key
 
 #: Kind -> what was done to the row.
 KINDS: Mapping[str, str] = {

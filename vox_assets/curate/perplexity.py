@@ -13,11 +13,11 @@ from itertools import islice
 import numpy as np
 import polars as pl
 
-from vox_assets.engine.batches import HERE, Engine
-from vox_assets.engine.cache import VectorCache, content_key
-from vox_assets.engine.models import LocalModel, at_hand, fastest_device, preferred_dtype
-from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
-from vox_assets.rows import Message
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.compute.models import LocalModel, at_hand, fastest_device, preferred_dtype
+from vox_assets.contract.rows import Message
+from vox_assets.store.cache import VectorCache, content_key
+from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
 # Part of every key: change it when the same tokens are read in another way.
 LAYOUT = "nll"

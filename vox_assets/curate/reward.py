@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vox_assets.curate.evaluators import RATED, RATINGS, UNRATED
-from vox_assets.curate.meter import dialogues
-from vox_assets.engine.batches import HERE, Engine
-from vox_assets.engine.cache import VectorCache, content_key
-from vox_assets.engine.models import (
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.compute.models import (
     LocalModel,
     ModelError,
     at_hand,
     fastest_device,
     preferred_dtype,
 )
-from vox_assets.engine.progress import Log, progress, quiet_libraries, silent
+from vox_assets.curate.evaluators import RATED, RATINGS, UNRATED
+from vox_assets.curate.meter import dialogues
+from vox_assets.store.cache import VectorCache, content_key
+from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
 # What is longer than most rewards were trained on is not read, rather than cut.
 MAX_TOKENS = 4096

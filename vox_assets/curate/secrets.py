@@ -14,7 +14,7 @@ from functools import cache
 
 import polars as pl
 
-from vox_assets.rows import each_dialogue
+from vox_assets.contract.rows import each_dialogue
 
 #: detect-secrets plugins that recognise a format, not a likelihood.
 _PLUGINS = (

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 import numpy as np
 import polars as pl
 
-from vox_assets.engine.batches import HERE, Engine, in_order
+from vox_assets.compute.batches import HERE, Engine, in_order
 
 # Identifiers, numbers and single signs: the tokens of code that survive reformatting.
 TOKEN_PATTERN = r"[A-Za-z_]\w*|\d+|\S"

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from vox_assets.contract.rows import ROWS_AT_ONCE, Drop, drops_to_frame, pair_id
 from vox_assets.curate.features import PROSE
-from vox_assets.curate.syntax import tree
-from vox_assets.rows import ROWS_AT_ONCE, Drop, drops_to_frame, pair_id
+from vox_assets.vox_syntax.parsers import tree
 
 _PREAMBLE = re.compile(
     r"\A(?:sure|certainly|of course|absolutely|great question|here(?:'s| is| are))\b[^\n]*"

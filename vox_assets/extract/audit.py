@@ -17,7 +17,7 @@ import tree_sitter
 import tree_sitter_rust
 import yaml
 
-from vox_assets.verdicts import Verdict
+from vox_assets.contract.verdict import Verdict
 
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
 _TEST_ATTRIBUTE = re.compile(

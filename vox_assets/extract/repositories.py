@@ -13,8 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from vox_assets.engine.batches import HERE, Engine
-from vox_assets.extract import mdbook
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.extract.docs import mdbook
 from vox_assets.extract.run import (
     DOCS_FOLDER,
     RUST_FOLDER,

@@ -13,11 +13,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
-from vox_assets.engine.batches import HERE, Engine, in_order
-from vox_assets.extract import crates, doc_pairs, markdown, mdbook, rust, rust_pairs, source_tree
+from vox_assets.compute.batches import HERE, Engine, in_order
+from vox_assets.contract.rows import Drop, Pair, drops_to_frame, to_frame
+from vox_assets.extract import source_tree
+from vox_assets.extract.docs import markdown, mdbook
+from vox_assets.extract.docs import rows as doc_pairs
+from vox_assets.extract.rust import crates
+from vox_assets.extract.rust import items as rust
+from vox_assets.extract.rust import rows as rust_pairs
 from vox_assets.extract.source_tree import Extraction, FileAccount, SourceFile, UnreadableError
 from vox_assets.profiles import Profile
-from vox_assets.rows import Drop, Pair, drops_to_frame, to_frame
 
 RUST_FOLDER = "crates"
 DOCS_FOLDER = "docs/src"

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vox_assets.rows import LANES, Lane, ResponseMode, SourceKind
+from vox_assets.contract.rows import LANES, Lane, ResponseMode, SourceKind
 
 PROFILE_DIR = Path(__file__).parent
 
@@ -69,7 +69,7 @@ class Yields(Policy):
 class Size(Policy):
     """How many distinct rows a lane needs before it may be trained."""
 
-    #: `style` accepts 400 rows, `domain` asks for 1,000: see SIZE_FLOORS in training.mix.
+    #: `style` accepts 400 rows, `domain` asks for 1,000: see SIZE_FLOORS in mix.size.
     tier: Literal["style", "domain"]
 
 

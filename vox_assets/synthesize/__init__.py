@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vox_assets import rows as schema
+from vox_assets.contract import rows as schema
+from vox_assets.contract.rows import Drop, Pair
 from vox_assets.profiles import Profile
-from vox_assets.rows import Drop, Pair
-from vox_assets.synthesize import coverage, lexicon, programs
-from vox_assets.synthesize import templates as template_files
-from vox_assets.synthesize.dialogues import make_dialogues
-from vox_assets.synthesize.live_code import Reader, expand_live_code
-from vox_assets.synthesize.programs import STAGE, Gate
-from vox_assets.synthesize.repairs import make_repairs
+from vox_assets.synthesize.vox import coverage, lexicon, programs
+from vox_assets.synthesize.vox import templates as template_files
+from vox_assets.synthesize.vox.dialogues import make_dialogues
+from vox_assets.synthesize.vox.live_code import Reader, expand_live_code
+from vox_assets.synthesize.vox.programs import STAGE, Gate
+from vox_assets.synthesize.vox.repairs import make_repairs
 
 __all__ = ["Synthesis", "synthesize"]
 

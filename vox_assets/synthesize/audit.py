@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 import polars as pl
 
-from vox_assets.rows import Message
-from vox_assets.synthesize.coverage import drifted, missing
-from vox_assets.synthesize.programs import NEAR_INSTRUCTION, without_code
-from vox_assets.synthesize.similarity import share_alike
-from vox_assets.verdicts import Verdict
+from vox_assets.contract.rows import Message
+from vox_assets.contract.verdict import Verdict
+from vox_assets.synthesize.alike import share_alike
+from vox_assets.synthesize.vox.coverage import drifted, missing
+from vox_assets.synthesize.vox.programs import NEAR_INSTRUCTION, without_code
 
 #: Largest share of requests that may resemble an earlier one: repairs of one construct share
 #: diagnostics, and live programs are few.

@@ -1,4 +1,4 @@
-"""From scored rows to a proven adapter: mix, rank policy, training program, evaluation, hand-off.
+"""The adapter: the training plan, the training program, its evaluation and its promotion.
 
 Nothing here imports Dagster, and importing this package loads no machine-learning library.
 """

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from vox_assets.training import adapter
-from vox_assets.training.spec import write_json
+from vox_assets.training.adapter import manifest as adapter
+from vox_assets.training.plan.spec import write_json
 
 PROMOTED = "promoted.json"
 

@@ -28,7 +28,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedToken
 from lark.lexer import PatternStr
 
-from vox_assets.engine.files import atomic_file
+from vox_assets.store.files import atomic_file
 from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice, describe
 from vox_assets.vox_syntax.lexer import (
     HALF_RESERVED,

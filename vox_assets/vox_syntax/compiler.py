@@ -30,8 +30,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from vox_assets.engine.cache import BlobCache, content_key
-from vox_assets.engine.progress import Log, progress, silent
+from vox_assets.store.cache import BlobCache, content_key
+from vox_assets.store.progress import Log, progress, silent
 from vox_assets.vox_syntax.diagnostics import VoxSyntaxError
 from vox_assets.vox_syntax.lexer import refuse_dropped
 

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Protocol
 
-from vox_assets.engine.progress import Log, silent
+from vox_assets.store.progress import Log, silent
 from vox_assets.vox_syntax.builtin import check
 
 REMEMBERED = 20_000

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vox_assets.contract.rows import Pair, to_frame, turns
 from vox_assets.curate.dedup import deduplicate, residual_duplicates
 from vox_assets.profiles import Dedup, load
-from vox_assets.rows import Pair, to_frame, turns
 from vox_assets_tests.conftest import make_pair
 
 POLICY = load("sample").dedup

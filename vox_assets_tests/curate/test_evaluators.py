@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from vox_assets.compute.models import LocalModel, ModelError, RemoteModel, resolve_reward_model
+from vox_assets.contract.rows import to_frame
 from vox_assets.curate.evaluators import (
     QUARANTINED,
     RATED,
@@ -19,11 +21,9 @@ from vox_assets.curate.evaluators import (
 )
 from vox_assets.curate.judge import ModelJudge, Rubric
 from vox_assets.curate.reward import RewardModel
-from vox_assets.engine.cache import BlobCache, VectorCache
-from vox_assets.engine.endpoint import Endpoint, Patience
-from vox_assets.engine.models import LocalModel, ModelError, RemoteModel, resolve_reward_model
+from vox_assets.endpoint.client import Endpoint, Patience
 from vox_assets.profiles import Budget
-from vox_assets.rows import to_frame
+from vox_assets.store.cache import BlobCache, VectorCache
 from vox_assets_tests.conftest import make_pair
 from vox_assets_tests.scripted_server import Act, errs, says, serve
 
@@ -200,7 +200,7 @@ def test_a_reward_is_that_of_the_model_itself(classifier: Path, tmp_path: Path) 
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from vox_assets.engine.models import preferred_dtype
+    from vox_assets.compute.models import preferred_dtype
 
     rows = table(1)
     tokenizer = AutoTokenizer.from_pretrained(classifier)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vox_assets.curate.calibrate import DIRECTION
 from vox_assets.curate.features import FEATURES, MODEL_FEATURES, freshness, guidance, measure
 from vox_assets.curate.mutants import KINDS, plant
-from vox_assets.curate.syntax import parses
+from vox_assets.vox_syntax.parsers import parses
 
 PROMPT = (
     "Write a Rust function `moving_average(values: &[f64], window: usize) -> Vec<f64>` for the "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from vox_assets.contract.rows import Drop, drops_to_frame, to_frame
+from vox_assets.contract.verdict import Verdict
 from vox_assets.curate.audit import ledger_balances, rows_balance, steps_balance
 from vox_assets.curate.ledger import build_ledger, funnel, reasons, story
-from vox_assets.rows import Drop, drops_to_frame, to_frame
-from vox_assets.verdicts import Verdict
 from vox_assets_tests.conftest import make_pair
 
 TRAINED, LOST, POOR, CUT = (make_pair(f"p{i}", f"fn f{i}() {{}}") for i in range(4))

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from vox_assets.compute.models import LocalModel
 from vox_assets.curate import embedding, perplexity
 from vox_assets.curate.meter import Meter
-from vox_assets.curate.syntax import parses
-from vox_assets.engine.cache import VectorCache
-from vox_assets.engine.models import LocalModel
 from vox_assets.extract import extract_docs, extract_rust
 from vox_assets.profiles import load
+from vox_assets.store.cache import VectorCache
+from vox_assets.vox_syntax.parsers import parses
 
 SAMPLE = Path("data/sample_workspace")
 MODULE = "crates/vox-graph/src/unionfind.rs"

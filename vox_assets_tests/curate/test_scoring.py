@@ -9,18 +9,18 @@ import numpy as np
 import polars as pl
 import pytest
 
+from vox_assets.compute.models import LocalModel, preferred_dtype
+from vox_assets.contract.rows import turns
 from vox_assets.curate.calibrate import DIRECTION, fit, fit_forms
 from vox_assets.curate.evaluators import RATINGS, Evaluator
 from vox_assets.curate.features import FEATURES
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perplexity
 from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc, auc_per_kind
-from vox_assets.curate.syntax import parses
-from vox_assets.engine.cache import VectorCache
-from vox_assets.engine.models import LocalModel, preferred_dtype
 from vox_assets.extract import extract_rust
 from vox_assets.profiles import load
-from vox_assets.rows import turns
+from vox_assets.store.cache import VectorCache
+from vox_assets.vox_syntax.parsers import parses
 
 SAMPLE = Path("data/sample_workspace")
 

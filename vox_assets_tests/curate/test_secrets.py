@@ -12,10 +12,10 @@ import pytest
 from vox_assets.curate.dedup import similar_rows
 from vox_assets.curate.secrets import findings, refuse_secrets
 from vox_assets.extract import extract_rust
+from vox_assets.mix.build import build_mix
 from vox_assets.profiles import load
-from vox_assets.training.export import TrainingChoice, export
-from vox_assets.training.mix import build_mix
-from vox_assets.training.ranks import choose_rank
+from vox_assets.publish.export import TrainingChoice, export
+from vox_assets.training.plan.ranks import choose_rank
 
 # Put together here, so that no scanner takes this file for a leak.
 PLANTED = {

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vox_assets.curate.syntax import tree
+from vox_assets.compute.models import LocalModel
+from vox_assets.contract.rows import Drop, drops_to_frame, pair_id, to_frame
 from vox_assets.curate.trim import tokens, trim, trim_rows
-from vox_assets.engine.models import LocalModel
-from vox_assets.rows import Drop, drops_to_frame, pair_id, to_frame
+from vox_assets.vox_syntax.parsers import tree
 from vox_assets_tests.conftest import make_pair
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from vox_assets.curate.syntax import vox_fault
+from vox_assets.contract.rows import Drop, drops_to_frame, to_frame
 from vox_assets.extract import audit
 from vox_assets.extract.source_tree import FILES_SCHEMA
-from vox_assets.rows import Drop, drops_to_frame, to_frame
+from vox_assets.vox_syntax.parsers import vox_fault
 from vox_assets_tests.conftest import make_pair
 
 

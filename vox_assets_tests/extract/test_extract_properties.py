@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_assets import profiles
-from vox_assets.extract import doc_pairs, extract_rust, markdown, mdbook, rust, rust_pairs
-from vox_assets.extract.crates import Crate
-from vox_assets.extract.rust_pairs import Place
+from vox_assets.extract import extract_rust
+from vox_assets.extract.docs import markdown, mdbook
+from vox_assets.extract.docs import rows as doc_pairs
+from vox_assets.extract.rust.crates import Crate
+from vox_assets.extract.rust.items import items as rust
+from vox_assets.extract.rust.items import rows as rust_pairs
+from vox_assets.extract.rust.rows import Place
 
 PROFILE = profiles.load("sample")
 

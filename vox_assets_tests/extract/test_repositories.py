@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vox_assets.curate.syntax import vox_fault
+from vox_assets.contract.rows import pair_id
 from vox_assets.extract import (
     Extraction,
     SourceError,
@@ -24,9 +24,9 @@ from vox_assets.extract import (
     reader_of,
     source_roots,
 )
-from vox_assets.extract.mdbook import IncludeError
+from vox_assets.extract.docs.mdbook import IncludeError
 from vox_assets.profiles import RESERVED_NAMES, Profile, Repository
-from vox_assets.rows import pair_id
+from vox_assets.vox_syntax.parsers import vox_fault
 
 CLOCK = """//! Turning instants into what a person reads on a wall clock, whatever the zone.
 

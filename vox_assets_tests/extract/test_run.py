@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vox_assets import rows
+from vox_assets.contract import rows
 from vox_assets.extract import (
     FILES_SCHEMA,
     Extraction,

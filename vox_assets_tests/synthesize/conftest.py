@@ -8,11 +8,12 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from vox_assets import profiles, rows
+from vox_assets import profiles
+from vox_assets.contract import rows
+from vox_assets.contract.rows import Pair, turns
 from vox_assets.extract import source_reader
 from vox_assets.profiles import Profile, Synthesis
-from vox_assets.rows import Pair, turns
-from vox_assets.synthesize.programs import Gate
+from vox_assets.synthesize.vox.programs import Gate
 from vox_assets.vox_syntax import check
 
 # Proofs on a whole real tree exist only where somebody names one.

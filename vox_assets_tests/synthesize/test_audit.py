@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from vox_assets.curate.syntax import vox_fault
-from vox_assets.rows import Pair, to_frame, turns
+from vox_assets.contract.rows import Pair, to_frame, turns
 from vox_assets.synthesize import audit
-from vox_assets.synthesize.coverage import table
+from vox_assets.synthesize.vox.coverage import table
+from vox_assets.vox_syntax.parsers import vox_fault
 from vox_assets_tests.conftest import make_pair
 
 GOOD = "fn double(n: int) to int {\n    return n * 2\n}"

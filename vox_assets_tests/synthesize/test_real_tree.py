@@ -15,9 +15,10 @@ import polars as pl
 import pytest
 
 from vox_assets import profiles
-from vox_assets.curate.syntax import vox_fault
 from vox_assets.extract import Extraction, extract_docs, extract_rust, source_reader
-from vox_assets.synthesize import Synthesis, audit, coverage, synthesize
+from vox_assets.synthesize import Synthesis, audit, synthesize
+from vox_assets.synthesize.vox import coverage
+from vox_assets.vox_syntax.parsers import vox_fault
 
 pytestmark = pytest.mark.slow
 

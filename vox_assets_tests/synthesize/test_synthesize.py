@@ -7,17 +7,11 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from vox_assets import rows
+from vox_assets.contract import rows
 from vox_assets.profiles import Profile
-from vox_assets.synthesize import (
-    Synthesis,
-    coverage,
-    lexicon,
-    programs,
-    synthesize,
-    templates,
-)
-from vox_assets.synthesize.programs import Gate
+from vox_assets.synthesize import Synthesis, synthesize
+from vox_assets.synthesize.vox import coverage, lexicon, programs, templates
+from vox_assets.synthesize.vox.programs import Gate
 from vox_assets.vox_syntax import CONSTRUCTS
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from vox_assets import rows
-from vox_assets.engine.models import LocalModel
+from vox_assets.compute.models import LocalModel
+from vox_assets.contract import rows
+from vox_assets.mix import build as mix
 from vox_assets.profiles import Profile, load
-from vox_assets.training import mix, ranks
-from vox_assets.training.spec import TrainingSpec, make_spec
+from vox_assets.training.plan import ranks
+from vox_assets.training.plan.spec import TrainingSpec, make_spec
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
@@ -117,7 +118,7 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
 
 def judged(*ratios: float) -> dict[str, Any]:
     """An evaluation as a manifest holds it: one row of its own source per adapter-to-base ratio."""
-    from vox_assets.training import evaluate
+    from vox_assets.training.evaluation import run as evaluate
 
     scores = [
         evaluate.RowScore(str(i), f"f{i}", "vox", 10, 20.0, 20.0 * ratio)
@@ -267,7 +268,7 @@ def trained(
     profile: Profile,
 ) -> Iterator[TrainingSpec]:
     """One finished training, for everything that only reads an adapter."""
-    from vox_assets.training.qlora import Interrupt, run
+    from vox_assets.training.program.run import Interrupt, run
 
     made = written_spec(tmp_path_factory.mktemp("trained"), tiny_base, mixed, profile)
     run(made, Interrupt(), lambda line: None)

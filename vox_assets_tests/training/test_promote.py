@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from vox_assets.training import adapter, promote
-from vox_assets.training.spec import TrainingSpec
+from vox_assets.training import promote
+from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.plan.spec import TrainingSpec
 
 from .conftest import judged
 

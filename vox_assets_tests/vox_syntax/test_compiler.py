@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vox_assets.engine.cache import BlobCache
+from vox_assets.store.cache import BlobCache
 from vox_assets.vox_syntax import compiler
 from vox_assets.vox_syntax.compiler import Compiler
 from vox_assets_tests.vox_syntax.vox_on_disk import asked, install

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from vox_assets.engine.cache import BlobCache
-from vox_assets.resources.settings import load_settings
+from vox_assets.settings import load_settings
+from vox_assets.store.cache import BlobCache
 from vox_assets.vox_syntax.compiler import Compiler
 from vox_assets.vox_syntax.frontend import BuiltInGrammar, FrontEnd
 from vox_assets_tests.vox_syntax.test_syntax_external import SYNTAX, files

@@ -1,1 +1,0 @@
-"""What happens without a click: jobs, the nightly schedule, source sensors, alerts, retention."""

@@ -1,1 +1,0 @@
-"""The asset checks: each calls one pure predicate and reports its verdict."""

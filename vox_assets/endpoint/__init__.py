@@ -1,0 +1,1 @@
+"""Questions to an OpenAI-compatible endpoint, within a budget and with retries."""

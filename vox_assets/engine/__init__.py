@@ -1,1 +1,0 @@
-"""Where heavy steps run and what they may reuse: local models, the content cache, progress."""

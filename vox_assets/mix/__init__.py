@@ -1,0 +1,1 @@
+"""Which rows are trained and which are held out, and the gates that prove the choice."""

@@ -1,0 +1,279 @@
+"""The adapter: trained by a program of its own, then judged against its base."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from dagster._core.errors import DagsterPipesExecutionError
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from vox_assets.compute.tokens import load_tokenizer, preflight
+from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.extract import commits
+from vox_assets.mix import gates
+from vox_assets.pipeline.corpus import mix_policy
+from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
+from vox_assets.pipeline.resources.model_set import Models
+from vox_assets.profiles import Profile
+from vox_assets.publish.corpus_report import write_report
+from vox_assets.publish.pages import loss_curve
+from vox_assets.settings import Settings
+from vox_assets.store.files import atomic_file
+from vox_assets.store.lake import Lake
+from vox_assets.training.adapter.evaluation_table import (
+    ANSWER_HEADER,
+    LOSS_HEADER,
+    answer_lines,
+    loss_lines,
+)
+from vox_assets.training.adapter.manifest import read_curve, read_manifest
+from vox_assets.training.adapter.manifest import record as put_on_record
+from vox_assets.training.evaluation.run import evaluate_adapter
+from vox_assets.training.evaluation.run import record as record_evaluation
+from vox_assets.training.plan.ranks import RankChoice, choose_rank, response_tokens
+from vox_assets.training.plan.spec import (
+    LAUNCH_ENV,
+    TrainingRefusedError,
+    TrainingSpec,
+    launch_command,
+    make_spec,
+    rows_digest,
+)
+from vox_assets.training.promote import consider
+from vox_assets.vox_syntax.parsers import parses
+
+GROUP = "adapter"
+
+#: Trainings never share a card: the instance's pool of this name has one place.
+GPU_POOL = "gpu"
+
+#: Checks that must hold before anything is trained, in the order of the graph.
+BLOCKING_CHECKS = (
+    dg.AssetCheckKey(dg.AssetKey("scored_corpus"), "minimum_size"),
+    *(dg.AssetCheckKey(dg.AssetKey("training_mix"), name) for name in gates.GATES),
+)
+_VERDICTS = {
+    AssetCheckExecutionRecordStatus.SUCCEEDED,
+    AssetCheckExecutionRecordStatus.FAILED,
+}
+
+
+class TrainingOptions(dg.Config):
+    """What one run may decide for itself."""
+
+    #: Instead of the policy table's; the manifest records what was asked for.
+    rank: int | None = None
+    alpha: int | None = None
+    learning_rate: float | None = None
+    epochs: float | None = None
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"pytorch", "huggingface"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+    freshness_policy=FRESHNESS,
+)
+def qlora_adapter(
+    context: dg.AssetExecutionContext,
+    config: TrainingOptions,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
+    pipes: dg.ResourceParam[dg.PipesSubprocessClient],
+    training_mix: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """A QLoRA adapter of the base model, trained on the mix when every gate lets it through."""
+    profile = mix_policy(settings, lake)
+    # Asked here as well, because a blocking check protects only the runs that include it.
+    refused = [*failed_checks(context.instance), *gates.refusals(training_mix, profile)]
+    if refused:
+        raise dg.Failure(
+            description="; ".join(refused), metadata={"refused": refused}, allow_retries=False
+        )
+    tokenizer = load_tokenizer(models.base.path)
+    dialogues = training_mix.select("pair_id", "messages").iter_rows()
+    try:
+        preflight(dialogues, tokenizer, profile.mix.context)
+        rank = choose_rank(
+            training_mix.filter(split="train").height,
+            response_tokens(training_mix, tokenizer),
+            profile.ranks,
+            config.model_dump(),
+        )
+    except (TrainingRefusedError, ValueError) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    context.log.info(f"rank {rank.rank}: {rank.reason}")
+
+    spec, reported = launch(
+        context,
+        pipes,
+        models,
+        profile,
+        training_mix,
+        rank,
+        settings.adapters_dir,
+        {
+            "source_commit": commits(settings.source_roots),
+            "table_versions": {name: lake.version(name) for name in CORPUS_TABLES},
+        },
+    )
+    manifest = read_manifest(spec.adapter_dir)
+    if manifest["provenance"] != spec.provenance:
+        # The same rows from newer tables: the adapter stands, and is of today's corpus.
+        put_on_record(spec.adapter_dir, "provenance", spec.provenance)
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "digest": spec.digest,
+        "rank": rank.rank,
+        "reason": rank.reason,
+    }
+    return dg.MaterializeResult(
+        value=pl.DataFrame(
+            [{**facts, "directory": str(spec.adapter_dir), "rows_digest": spec.rows_digest}]
+        ),
+        metadata={
+            **reported,
+            **facts,
+            "adapter": dg.MetadataValue.path(str(spec.adapter_dir)),
+            "loss_curve": picture(loss_curve(read_curve(spec.adapter_dir))),
+            "files": table(
+                pl.DataFrame(
+                    [
+                        {"file": name, "sha256": sha}
+                        for name, sha in sorted(manifest["files"].items())
+                    ]
+                )
+            ),
+        },
+        data_version=dg.DataVersion(spec.digest),
+    )
+
+
+def failed_checks(instance: dg.DagsterInstance) -> list[str]:
+    """Blocking checks of the corpus whose last verdict was a failure, one line each.
+
+    The gates look at the mix that is there. When the corpus before it was refused, that is the mix
+    of an older corpus, which would pass them.
+    """
+    refused = []
+    for key in BLOCKING_CHECKS:
+        history = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=1, status=_VERDICTS
+        )
+        if history and history[0].status == AssetCheckExecutionRecordStatus.FAILED:
+            name, run_id = key.to_user_string(), history[0].run_id
+            refused.append(f"{name} failed in run {run_id}: mend the corpus and build it again")
+    return refused
+
+
+def launch(
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    models: Models,
+    profile: Profile,
+    mix_rows: pl.DataFrame,
+    rank: RankChoice,
+    output_root: Path,
+    provenance: Mapping[str, Any],
+) -> tuple[TrainingSpec, Mapping[str, Any]]:
+    """Run the training program to its end: what was trained, and what the program told.
+
+    Raises dg.Failure when it ends early.
+    """
+    mix_path = output_root / ".work" / f"mix-{rows_digest(mix_rows)}.parquet"
+    with atomic_file(mix_path) as work:
+        mix_rows.write_parquet(work)
+    spec = make_spec(
+        profile, mix_rows, mix_path, models.base, rank, output_root, provenance=dict(provenance)
+    )
+    spec_path = spec.write(output_root / ".work" / f"spec-{spec.digest}.json")
+    cards = _cards()
+    try:
+        done = pipes.run(
+            command=launch_command(spec_path, processes=max(1, cards), cpu=not cards),
+            env=dict(LAUNCH_ENV),
+            context=context.op_execution_context,
+        )
+    except DagsterPipesExecutionError as error:
+        raise dg.Failure(
+            description=f"training of {spec.digest} ended early; its last lines in the log say "
+            f"why. No adapter was written, and a rerun continues at its last checkpoint",
+            allow_retries=False,
+        ) from error
+    # Both are in the adapter's manifest by now, and would pile up night after night.
+    mix_path.unlink(missing_ok=True)
+    spec_path.unlink(missing_ok=True)
+    return spec, done.get_materialize_result().metadata or {}
+
+
+def _cards() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"pytorch", "huggingface"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+)
+def adapter_eval(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
+    qlora_adapter: pl.DataFrame,
+    training_mix: pl.DataFrame,
+    scored_corpus: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Base against adapter on held-out rows; promotion when every verdict holds."""
+    digest = qlora_adapter["digest"].item()
+    directory = settings.adapters_dir / digest
+    trained_lanes = training_mix["lane"].unique().to_list()
+    evaluation = evaluate_adapter(
+        directory,
+        models.base.path,
+        training_mix,
+        settings.profile.evaluation,
+        parses,
+        other_lanes=scored_corpus.filter(pl.col("kept") & ~pl.col("lane").is_in(trained_lanes)),
+        seed=settings.profile.training.seed,
+        say=context.log.info,
+    )
+    record_evaluation(directory, evaluation)
+    decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)
+    context.log.info(decision.reason)
+    held_out, told = evaluation.held_out, evaluation.to_json()
+    # Once more, now with this training and its evaluation.
+    report = write_report(settings, lake)
+    return dg.MaterializeResult(
+        value=evaluation.row_table(),
+        metadata={
+            "digest": digest,
+            "promoted": decision.promoted,
+            "decision": decision.reason,
+            "base_perplexity": round(math.exp(held_out.base_nll), 3),
+            "adapter_perplexity": round(math.exp(held_out.adapter_nll), 3),
+            "perplexity_change": held_out.perplexity_change.value,
+            "verdicts": table(
+                pl.DataFrame(
+                    [
+                        {"verdict": name, "holds": verdict.passed, "figures": verdict.summary}
+                        for name, verdict in evaluation.verdicts.items()
+                    ]
+                )
+            ),
+            "losses": table(pl.DataFrame(loss_lines(told), schema=LOSS_HEADER, orient="row")),
+            "answers": table(pl.DataFrame(answer_lines(told), schema=ANSWER_HEADER, orient="row")),
+            "overfitting": str(evaluation.trend),
+            "report": dg.MetadataValue.path(str(report)),
+        },
+    )

@@ -1,0 +1,66 @@
+"""The nightly rebuild."""
+
+import time
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from vox_assets.extract import SourceError, commits
+from vox_assets.pipeline.automation import fingerprint, history
+from vox_assets.pipeline.automation.jobs import rebuild
+from vox_assets.profiles import ProfileError
+from vox_assets.settings import Settings
+from vox_assets.store.program import program
+
+# After the day's last merge and before the first one, in the zone of the settings.
+NIGHTLY = "0 2 * * *"
+# Once a week also what has not changed is built: it proves that the machine still can, and the
+# freshness policies hold a day more than that against us.
+REBUILD_ANYWAY_AFTER_DAYS = 7
+_SECONDS_IN_A_DAY = 86_400
+
+
+def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
+    """Everything at 02:00, training included, unless nothing has changed."""
+
+    @dg.schedule(
+        name="nightly",
+        job=rebuild,
+        cron_schedule=NIGHTLY,
+        execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Everything, every night; skipped when nothing has changed.",
+    )
+    def nightly(
+        context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.RunRequest | dg.SkipReason:
+        try:
+            found = fingerprint.sources(settings)
+        except (SourceError, ProfileError):
+            # The run says what is missing, and the alert about it reaches a person.
+            return dg.RunRequest()
+        digests = {name: one.digest for name, one in found.items()}
+        digests["program"] = program()
+        unchanged = _unchanged_since(context.instance, digests)
+        if unchanged is not None:
+            return unchanged
+        commit = commits(settings.source_roots)
+        return dg.RunRequest(tags=history.build_tags(history.EVERYTHING, digests, commit))
+
+    return nightly
+
+
+def _unchanged_since(instance: dg.DagsterInstance, digests: dict[str, str]) -> dg.SkipReason | None:
+    """Why nothing needs to be built; null when something does."""
+    if not all(history.is_built(instance, name, digest) for name, digest in digests.items()):
+        return None
+    ended = {
+        record.dagster_run.run_id: record.end_time or 0.0
+        for record in (history.last_build(instance, name) for name in digests)
+        if record is not None
+    }
+    run_id, when = max(ended.items(), key=lambda item: item[1])
+    if time.time() - when >= REBUILD_ANYWAY_AFTER_DAYS * _SECONDS_IN_A_DAY:
+        return None
+    date = datetime.fromtimestamp(when, UTC).isoformat(" ", "minutes")
+    return dg.SkipReason(f"nothing has changed since run {run_id[:8]}, which ended at {date}")

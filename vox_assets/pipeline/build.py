@@ -1,0 +1,112 @@
+"""One job from the command line, and the table that says what was built and where to look."""
+
+from __future__ import annotations
+
+import sys
+
+import dagster as dg
+import polars as pl
+
+from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.extract import commits
+from vox_assets.pipeline.automation import fingerprint, history
+from vox_assets.pipeline.metadata import NO_COMMIT
+from vox_assets.settings import Settings, load_settings
+from vox_assets.store.lake import Lake, TableMissingError
+from vox_assets.store.program import program
+
+
+def build(job_name: str) -> int:
+    """Materialise a job of the code location in this process, on the instance of DAGSTER_HOME.
+
+    Returns 0 when the run succeeded, so that a failed blocking check gives 1.
+    """
+    settings = load_settings()
+    # `execute_in_process` would keep every table of the run in memory to its end.
+    job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
+    with dg.DagsterInstance.get() as instance:
+        result = dg.execute_job(
+            job,
+            instance=instance,
+            tags=_tags(settings, job_name),
+            # Dagster tells of every event at debug level; the story is told at info.
+            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
+        )
+        checks = _checks(result)
+        for line in summary(settings, checks):
+            print(line)
+        for event in result.get_step_failure_events():
+            print(f"FAILED {event.step_key}: {_said(event)}", file=sys.stderr)
+    return 0 if result.success else 1
+
+
+def named_job(name: str) -> dg.JobDefinition:
+    """A job of the code location by its name."""
+    from vox_assets.pipeline.wiring import build_defs
+
+    return build_defs().resolve_job_def(name)
+
+
+def _tags(settings: Settings, job_name: str) -> dict[str, str]:
+    """The tags by which sensors and schedule know that everything is built already."""
+    commit = commits(settings.source_roots)
+    if job_name != "rebuild":
+        return {history.COMMIT_TAG: commit or NO_COMMIT}
+    digests = {name: found.digest for name, found in fingerprint.sources(settings).items()}
+    digests["program"] = program()
+    return history.build_tags(history.EVERYTHING, digests, commit)
+
+
+def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:
+    """What was built, how the checks went, and where to look: lines of a table."""
+    lake = Lake(settings.lake_uri)
+    lines = ["", f"{'asset':<18}{'version':>8}{'rows':>9}  lanes"]
+    for asset in TABLES:
+        try:
+            table, version = lake.scan(asset), lake.version(asset)
+        except TableMissingError:
+            lines.append(f"{asset:<18}{'-':>8}{'-':>9}  not built")
+            continue
+        height, lanes = table.select(pl.len()).collect().item(), ""
+        if "lane" in table.collect_schema():
+            counts = table.group_by("lane").len().sort("lane").collect().rows()
+            lanes = ", ".join(f"{lane} {count:,}" for lane, count in counts)
+        lines.append(f"{asset:<18}{version:>8}{height:>9,}  {lanes}")
+    lines += ["", f"{'check':<48}{'verdict':<9}"]
+    for check in sorted(checks, key=lambda c: (c.passed, c.asset_check_key.to_user_string())):
+        verdict = "passed" if check.passed else check.severity.value.lower()
+        name = check.asset_check_key.to_user_string()
+        lines.append(f"{name:<48}{verdict:<9}{check.description or ''}")
+    lines += [
+        "",
+        f"tables    {settings.lake_uri}",
+        f"adapters  {settings.adapters_dir}",
+        f"exports   {settings.exports_dir}",
+        f"report    {settings.reports_dir / 'corpus.html'}",
+        "UI        make dev, then http://127.0.0.1:3000",
+    ]
+    return lines
+
+
+TABLES = (
+    *CORPUS_TABLES,
+    "row_ledger",
+    "qlora_adapter",
+    "adapter_eval",
+)
+
+
+def _checks(result: dg.JobExecutionResult) -> list[dg.AssetCheckEvaluation]:
+    return [
+        event.asset_check_evaluation_data
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+
+
+def _said(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    # Only what the error says itself: its class and the path of the stack say nothing to a user.
+    return " ".join(error.message.split()).split(": ", 1)[-1] if error else "no message"

@@ -1,0 +1,240 @@
+"""Curation: one copy of each row, its score, and the rows that are trained."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import polars as pl
+
+from vox_assets.compute.batches import Engine
+from vox_assets.compute.tokens import load_tokenizer, token_counter
+from vox_assets.contract.rows import drops_to_frame, each_dialogue
+from vox_assets.curate.audit import costliest, survival
+from vox_assets.curate.dedup import answers, deduplicate, similar_rows
+from vox_assets.curate.embedding import embed
+from vox_assets.curate.evaluators import second_opinions
+from vox_assets.curate.features import FEATURES
+from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
+from vox_assets.curate.secrets import refuse_secrets
+from vox_assets.mix.build import build_mix, copied_files
+from vox_assets.pipeline.metadata import (
+    FRESHNESS,
+    OWNERS,
+    corpus_metadata,
+    drop_metadata,
+    lineage,
+    table,
+)
+from vox_assets.pipeline.resources.model_set import Models
+from vox_assets.profiles import Profile
+from vox_assets.publish.pages import evaluator_figures
+from vox_assets.settings import Settings
+from vox_assets.store.lake import Lake
+
+GROUP = "corpus"
+
+
+class MixOptions(dg.Config):
+    """What one run may decide for itself."""
+
+    #: Lanes to train instead of the profile's; the adapter's name tells them.
+    lanes: list[str] | None = None
+
+
+def mix_policy(settings: Settings, lake: Lake) -> Profile:
+    """The profile with the lanes that the training mix in the lake was asked to hold."""
+    lanes = lake.read_account("training_mix", "lanes")["lane"].to_list()
+    return settings.profile.with_lanes(lanes)
+
+
+# Mutants of each kind that the evaluator is tested on: an AUC of 0.9 is then known to +-0.03.
+MUTANTS_PER_KIND = 40
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"polars", "deltalake", "sentencetransformers"},
+    owners=OWNERS,
+    code_version="1",
+)
+def deduped_corpus(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
+    engine: dg.ResourceParam[Engine],
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One copy of each row: equal, near and semantic duplicates lose to the better source."""
+    sources = {
+        "raw_rust_fns": raw_rust_fns,
+        "doc_qa_pairs": doc_qa_pairs,
+        "synthetic_pairs": synthetic_pairs,
+    }
+    rows = (
+        pl.concat(sources.values()).unique("pair_id", keep="first", maintain_order=True).collect()
+    )
+    vectors = embed(answers(rows), models.embedder, models.store, context.log.info, engine)
+    result = deduplicate(rows, vectors, settings.profile.dedup, engine)
+    lake.write_account("deduped_corpus", "drops", result.drops)
+    context.log.info(f"{rows.height:,} rows in, {result.survivors.height:,} distinct")
+    return dg.MaterializeResult(
+        value=result.survivors,
+        metadata={
+            **corpus_metadata(result.survivors),
+            **drop_metadata(result.drops),
+            **lineage(
+                result.survivors.columns,
+                {name: table.collect_schema().names() for name, table in sources.items()},
+                ("response",),
+            ),
+            "rows_in": rows.height,
+            "largest_cluster": max(result.survivors["cluster_size"].to_list(), default=0),
+            "embedding_model": models.embedder.fingerprint,
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"polars", "deltalake", "huggingface"},
+    owners=OWNERS,
+    code_version="1",
+)
+def scored_corpus(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
+    deduped_corpus: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Every survivor with its features, its score from 1 to 10, and why it was not kept."""
+    evaluator = LocalEvaluator(
+        meter=models.meter(context.log.info),
+        calibration=Calibration.load(),
+        policy=settings.profile.scoring,
+    )
+    scored = evaluator.score(deduped_corpus)
+    count = token_counter(load_tokenizer(models.base.path))
+    scored = refuse_secrets(scored).with_columns(
+        pl.Series("tokens", [count(dialogue) for dialogue in each_dialogue(scored)], pl.Int64)
+    )
+    scored, opinions = second_opinions(
+        scored,
+        models.second_opinions(context.log.info),
+        settings.profile.judge.rows,
+        settings.profile.scoring.threshold,
+    )
+    mutants = evaluator.separation(scored, MUTANTS_PER_KIND, settings.profile.training.seed)
+    lake.write_account("scored_corpus", "mutants", mutants)
+    separation = auc_per_kind(mutants)
+    weights = {name: form.weight for name, form in evaluator.calibration.forms.items()}
+    kept = scored.select("lane", "kept").filter("kept")["lane"].value_counts().sort("lane")
+    dropped = scored.select(pl.col("drop_reason").alias("reason")).filter(~scored["kept"])
+    context.log.info(f"{scored.height:,} rows scored, {kept['count'].sum():,} kept")
+    return dg.MaterializeResult(
+        value=scored,
+        metadata={
+            **corpus_metadata(scored),
+            **drop_metadata(dropped),
+            **lineage(
+                scored.columns, {"deduped_corpus": deduped_corpus.columns}, ("prompt", "response")
+            ),
+            **{f"kept/{lane}": count for lane, count in kept.iter_rows()},
+            "before_and_after": table(survival(scored)),
+            "costliest_features": table(costliest(scored)),
+            "read_by_the_model": int(scored["perplexity"].is_not_null().sum()),
+            "mutant_auc": {kind: round(value, 4) for kind, value in separation.items()},
+            "calibration": evaluator.calibration.version,
+            "weights": table(_by_feature(weights)),
+            "evaluator_plot": dg.MetadataValue.md(
+                "\n\n".join(
+                    f"![{figure.caption}]({figure.source})"
+                    for figure in evaluator_figures(separation, weights)
+                )
+            ),
+            "base_model": models.base.fingerprint,
+            **{
+                f"{name}/{figure}": value
+                for name, figures in opinions.items()
+                for figure, value in figures.items()
+            },
+        },
+    )
+
+
+def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
+    """One line per feature, its weight in each language's form beside it."""
+    return pl.DataFrame(
+        {
+            "feature": list(FEATURES),
+            **{
+                language: [round(form[name], 3) for name in FEATURES]
+                for language, form in weights.items()
+            },
+        }
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"polars", "deltalake"},
+    owners=OWNERS,
+    code_version="1",
+    freshness_policy=FRESHNESS,
+)
+def training_mix(
+    context: dg.AssetExecutionContext,
+    config: MixOptions,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
+    scored_corpus: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """The rows that are trained and evaluated: lane policy, caps, token budget, split by source."""
+    lanes = config.lanes or list(settings.profile.mix.lanes)
+    policy = settings.profile.with_lanes(lanes)
+    if policy.mix.lanes != settings.profile.mix.lanes:
+        context.log.warning(f"this run asks for {', '.join(lanes)}: such an adapter never serves")
+    mix = build_mix(
+        scored_corpus,
+        policy,
+        count_tokens=token_counter(load_tokenizer(models.base.path)),
+        similar_pairs=similar_rows,
+        copies=copied_between_repositories(lake, scored_corpus, policy),
+    )
+    drops = drops_to_frame(mix.drops)
+    lake.write_account("training_mix", "drops", drops)
+    lake.write_account("training_mix", "lanes", pl.DataFrame({"lane": lanes}))
+    counts = dict(mix.rows.group_by("split").len().rows())
+    tokens = dict(mix.rows.group_by("split").agg(pl.col("tokens").sum()).rows())
+    context.log.info(
+        f"{counts.get('train', 0):,} rows to train on ({tokens.get('train', 0):,} tokens), "
+        f"{counts.get('eval', 0):,} held out"
+    )
+    return dg.MaterializeResult(
+        value=mix.rows,
+        metadata={
+            **corpus_metadata(mix.rows),
+            **drop_metadata(drops),
+            **lineage(
+                mix.rows.columns,
+                {"scored_corpus": scored_corpus.columns},
+                ("source_path", "parents"),
+            ),
+            **{f"rows/{split}": count for split, count in sorted(counts.items())},
+            **{f"tokens/{split}": count for split, count in sorted(tokens.items())},
+        },
+    )
+
+
+def copied_between_repositories(
+    lake: Lake, scored: pl.DataFrame, profile: Profile
+) -> list[tuple[str, str]]:
+    """Files that one repository has from another; there are none where no repository is named."""
+    if not profile.repositories:
+        return []
+    assets = ("raw_rust_fns", "doc_qa_pairs", "deduped_corpus")
+    drops = pl.concat([lake.read_account(asset, "drops") for asset in assets])
+    return copied_files(scored, drops, profile)

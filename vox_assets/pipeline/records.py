@@ -1,0 +1,115 @@
+"""What a build leaves for people and trainers: the ledger, the exports and the report."""
+
+import dagster as dg
+import polars as pl
+
+from vox_assets.compute.tokens import load_tokenizer
+from vox_assets.curate.ledger import build_ledger, fates_by_repository, funnel
+from vox_assets.extract import commits
+from vox_assets.pipeline.metadata import OWNERS, lineage, pictures, table
+from vox_assets.pipeline.resources.model_set import Models
+from vox_assets.publish.corpus_report import write_report
+from vox_assets.publish.export import TrainingChoice, export
+from vox_assets.settings import Settings
+from vox_assets.store.lake import Lake
+from vox_assets.training.plan.ranks import choose_rank, response_tokens
+
+GROUP = "records"
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"polars", "deltalake"},
+    owners=OWNERS,
+    code_version="1",
+)
+def row_ledger(
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
+    scored_corpus: pl.LazyFrame,
+    training_mix: pl.LazyFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One line per pair that any source gave: where it ended, why, and which row it lost to."""
+    sources = {
+        name: rows.select("pair_id", "source_path").collect()
+        for name, rows in (
+            ("raw_rust_fns", raw_rust_fns),
+            ("doc_qa_pairs", doc_qa_pairs),
+            ("synthetic_pairs", synthetic_pairs),
+        )
+    }
+    ledger = build_ledger(
+        sources,
+        lake.read_account("deduped_corpus", "drops"),
+        scored_corpus.select("pair_id", "kept", "drop_reason").collect(),
+        lake.read_account("training_mix", "drops"),
+        training_mix.select("pair_id", "split").collect(),
+    )
+    fates = (
+        ledger.group_by("source_asset", "fate", "stage")
+        .len("rows")
+        .sort("source_asset", "fate", "stage")
+    )
+    told = (
+        {"repositories": table(fates_by_repository(ledger, sources, settings.profile))}
+        if settings.profile.repositories
+        else {}
+    )
+    born = dict.fromkeys(sources, ("pair_id",))
+    ends = {"scored_corpus": (), "training_mix": ()}
+    return dg.MaterializeResult(
+        value=ledger,
+        metadata={
+            "fates": table(fates),
+            **told,
+            **lineage(ledger.columns, {**born, **ends}, ("pair_id",)),
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"huggingface", "json"},
+    owners=OWNERS,
+    code_version="1",
+)
+def corpus_card(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    models: dg.ResourceParam[Models],
+    scored_corpus: pl.LazyFrame,
+    training_mix: pl.DataFrame,
+    row_ledger: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """The Hugging Face dataset, the Vox training contract, and a report with plots."""
+    profile = settings.profile
+    rank = choose_rank(
+        training_mix.filter(split="train").height,
+        response_tokens(training_mix, load_tokenizer(models.base.path)),
+        profile.ranks,
+    )
+    export(
+        scored_corpus,
+        training_mix,
+        settings.exports_dir,
+        name=f"{profile.name} corpus",
+        license_id=profile.license,
+        choice=TrainingChoice(models.base.name, profile.mix.context, rank),
+        source_commit=commits(settings.source_roots),
+    )
+    path = write_report(settings, lake)
+    context.log.info(f"exports in {settings.exports_dir}, report at {path}")
+    steps = funnel(row_ledger)
+    return dg.MaterializeResult(
+        value=steps,
+        metadata={
+            "funnel": table(steps),
+            "plots": pictures(path.read_text(encoding="utf-8")),
+            "report": dg.MetadataValue.path(str(path)),
+            "exports": dg.MetadataValue.path(str(settings.exports_dir)),
+        },
+    )

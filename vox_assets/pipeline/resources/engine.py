@@ -1,0 +1,12 @@
+"""Where the heavy steps of a deployment run: on this machine, or on the cluster of the settings."""
+
+from __future__ import annotations
+
+from vox_assets.compute.batches import HERE, Engine
+from vox_assets.compute.ray_data import RayData
+from vox_assets.settings import Settings
+
+
+def engine(settings: Settings) -> Engine:
+    """The cluster that is named, which is joined when the first batch goes there; else HERE."""
+    return HERE if settings.ray_address is None else RayData(settings.ray_address)

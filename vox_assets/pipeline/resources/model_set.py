@@ -1,0 +1,73 @@
+"""The models of a deployment, resolved when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from vox_assets.compute.models import (
+    LocalModel,
+    resolve_base_model,
+    resolve_embedding_model,
+    resolve_reward_model,
+)
+from vox_assets.curate.evaluators import Evaluator
+from vox_assets.curate.judge import ModelJudge
+from vox_assets.curate.meter import Meter
+from vox_assets.curate.reward import RewardModel
+from vox_assets.endpoint.client import Endpoint
+from vox_assets.pipeline.resources.engine import engine
+from vox_assets.settings import Settings
+from vox_assets.store.cache import BlobCache, VectorCache
+from vox_assets.store.progress import Log
+from vox_assets.vox_syntax.parsers import parses
+
+
+@dataclass(frozen=True)
+class Models:
+    """The base model, the embedder, the endpoint, and the caches of what they gave."""
+
+    settings: Settings
+
+    @cached_property
+    def base(self) -> LocalModel:
+        return resolve_base_model(self.settings.base_model, self.settings.cache_dir)
+
+    @cached_property
+    def embedder(self) -> LocalModel:
+        return resolve_embedding_model(self.settings.embedding_model)
+
+    @cached_property
+    def store(self) -> VectorCache:
+        return VectorCache(self.settings.cache_dir / "vectors.sqlite", self.settings.cache_limit)
+
+    @cached_property
+    def endpoint(self) -> Endpoint | None:
+        """The language model that writes and judges; None where none is configured."""
+        remote = self.settings.language_model
+        if remote is None:
+            return None
+        answers = BlobCache(self.settings.cache_dir / "endpoint.sqlite", self.settings.cache_limit)
+        return Endpoint(remote, answers, engine=engine(self.settings))
+
+    def second_opinions(self, log: Log) -> list[Evaluator]:
+        """The evaluators that are configured besides the local one."""
+        found: list[Evaluator] = []
+        if self.endpoint is not None:
+            found.append(ModelJudge(self.endpoint, self.settings.profile.judge.budget, log))
+        if self.settings.reward_model is not None:
+            model = resolve_reward_model(self.settings.reward_model)
+            found.append(RewardModel(model, self.store, log, engine(self.settings)))
+        return found
+
+    def meter(self, log: Log) -> Meter:
+        """What measures features, writing its progress to `log`."""
+        return Meter(
+            base_model=self.base,
+            embedding_model=self.embedder,
+            store=self.store,
+            parses=parses,
+            model_tokens=self.settings.profile.scoring.model_tokens,
+            log=log,
+            engine=engine(self.settings),
+        )

@@ -1,0 +1,73 @@
+"""The code location: wiring, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+
+def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Everything that Dagster runs. Tests and deployments replace resources by name.
+
+    Raises SettingsError when a setting holds a value that it may not have.
+    """
+    from vox_assets.pipeline import (
+        ablation,
+        adapter,
+        adapter_checks,
+        corpus,
+        corpus_checks,
+        records,
+        source_checks,
+        sources,
+    )
+    from vox_assets.pipeline.automation import alerts, jobs, retention, schedules, sensors
+    from vox_assets.pipeline.resources.build_lock import lake_io_manager
+    from vox_assets.pipeline.resources.engine import engine
+    from vox_assets.pipeline.resources.frontend import front_end
+    from vox_assets.pipeline.resources.model_set import Models
+    from vox_assets.pipeline.resources.notifier import Notifier
+    from vox_assets.settings import load_settings
+    from vox_assets.store.lake import Lake
+
+    overrides = dict(resource_overrides or {})
+    settings = overrides.pop("settings", None) or load_settings()
+    resources = {
+        "settings": settings,
+        "lake": Lake(settings.lake_uri),
+        "models": Models(settings),
+        "engine": engine(settings),
+        "front_end": front_end(settings),
+        "notifier": Notifier(settings.alert_urls),
+        "io_manager": lake_io_manager(settings),
+        "pipes": dg.PipesSubprocessClient(),
+        **overrides,
+    }
+    return dg.Definitions(
+        assets=[
+            sources.crates,
+            sources.docs,
+            *dg.load_assets_from_modules([sources, corpus, adapter, records]),
+            ablation.ablation_asset(settings.profile),
+        ],
+        asset_checks=[*source_checks.CHECKS, *corpus_checks.CHECKS, *adapter_checks.CHECKS],
+        jobs=jobs.JOBS,
+        schedules=[schedules.nightly_schedule(settings.timezone)],
+        sensors=[
+            *sensors.SENSORS,
+            *alerts.alert_sensors(settings.alert_urls),
+            retention.old_builds,
+        ],
+        resources=resources,
+        # One process for a run: the models are loaded once, and training, which may run out of
+        # memory, is a process of its own in any case.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster` and `dg` load."""
+    return build_defs()

@@ -1,0 +1,279 @@
+"""The settings, read once from the environment into one typed object.
+
+Nothing else in the package reads `os.environ`. An invalid value is refused here, in one line
+that names the variable and what it accepts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vox_assets import profiles
+from vox_assets.compute.models import RemoteModel
+from vox_assets.extract import SourceError, SourceRoot, source_roots
+from vox_assets.store.cache import DEFAULT_LIMIT
+
+#: The bundled workspace, as it lies in a checkout.
+SAMPLE_WORKSPACE = Path("data/sample_workspace")
+
+VARIABLES = (
+    "VOX_SOURCE_DIR",
+    "VOX_DATA_DIR",
+    "VOX_CACHE_LIMIT",
+    "VOX_LAKE_URL",
+    "VOX_PROFILE",
+    "VOX_BASE_MODEL",
+    "VOX_EMBEDDING_MODEL",
+    "VOX_FRONTEND",
+    "VOX_REWARD_MODEL",
+    "VOX_LLM_BASE_URL",
+    "VOX_LLM_MODEL",
+    "VOX_LLM_API_KEY",
+    "VOX_ALERT_URLS",
+    "VOX_UI_URL",
+    "VOX_TIMEZONE",
+    "RAY_ADDRESS",
+)
+
+
+#: The value of VOX_FRONTEND that leaves a `vox` on the path alone.
+BUILT_IN = "builtin"
+# What delta-rs and polars both write to; credentials come from the environment, as their own
+# documentation has it.
+LAKE_SCHEMES = ("s3", "gs", "az", "abfss")
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
+
+
+class SettingsError(ValueError):
+    """A setting with a value that it may not have."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and which policy holds. Paths are absolute."""
+
+    source_dir: Path
+    data_dir: Path
+    profile: profiles.Profile
+    #: The name or path that `profile` was loaded from.
+    profile_reference: str = "sample"
+    #: The most that each cache may take on disk, in bytes.
+    cache_limit: int = DEFAULT_LIMIT
+    #: An object store's URL, where the tables are not below `data_dir`.
+    lake_url: str | None = None
+    base_model: str | None = None
+    embedding_model: str | None = None
+    #: The compiler that judges Vox code; None for the built-in grammar.
+    compiler: Path | None = None
+    #: Where the compiler finds what it starts.
+    search_path: str = os.defpath
+    reward_model: str | None = None
+    #: None where no endpoint is configured: then no language model is asked for rows.
+    language_model: RemoteModel | None = None
+    alert_urls: tuple[str, ...] = ()
+    ui_url: str = "http://127.0.0.1:3000"
+    timezone: str = "UTC"
+    #: The Ray cluster that heavy steps run on; None for this machine.
+    ray_address: str | None = None
+
+    @property
+    def lake_uri(self) -> str:
+        return self.lake_url or str(self.data_dir / "lake")
+
+    @property
+    def source_roots(self) -> tuple[SourceRoot, ...]:
+        """What the sources are read from. Raises SourceError when a root has gone since."""
+        return source_roots(self.profile, self.source_dir)
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.data_dir / "cache"
+
+    @property
+    def adapters_dir(self) -> Path:
+        return self.data_dir / "adapters"
+
+    @property
+    def exports_dir(self) -> Path:
+        return self.data_dir / "exports"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.data_dir / "reports"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Raises SettingsError."""
+    env = os.environ if environment is None else environment
+    values = {name: env.get(name, "").strip() or None for name in VARIABLES}
+
+    source = Path(values["VOX_SOURCE_DIR"] or SAMPLE_WORKSPACE).resolve()
+    if not source.is_dir():
+        raise SettingsError(
+            f"VOX_SOURCE_DIR: {source} is not a directory: "
+            f"expected a root that holds crates/ and docs/src/"
+        )
+    data = Path(values["VOX_DATA_DIR"] or "data").resolve()
+    if data.exists() and not data.is_dir():
+        raise SettingsError(f"VOX_DATA_DIR: {data} is a file: expected a directory to write to")
+    bundled = source == SAMPLE_WORKSPACE.resolve()
+    reference = values["VOX_PROFILE"] or ("sample" if bundled else "vox")
+    try:
+        profile = profiles.load(reference)
+        source_roots(profile, source)
+    except (profiles.ProfileError, SourceError) as error:
+        raise SettingsError(f"VOX_PROFILE: {error}") from error
+    return Settings(
+        source_dir=source,
+        data_dir=data,
+        profile=profile,
+        profile_reference=reference,
+        cache_limit=_cache_limit(values["VOX_CACHE_LIMIT"]),
+        lake_url=_lake_url(values["VOX_LAKE_URL"]),
+        base_model=values["VOX_BASE_MODEL"],
+        embedding_model=values["VOX_EMBEDDING_MODEL"],
+        compiler=find_compiler(env),
+        search_path=search_path(env),
+        reward_model=values["VOX_REWARD_MODEL"],
+        language_model=_language_model(
+            values["VOX_LLM_BASE_URL"], values["VOX_LLM_MODEL"], values["VOX_LLM_API_KEY"]
+        ),
+        alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
+        ui_url=values["VOX_UI_URL"] or Settings.ui_url,
+        timezone=_timezone(values["VOX_TIMEZONE"]),
+        ray_address=_ray_address(values["RAY_ADDRESS"]),
+    )
+
+
+def search_path(environment: Mapping[str, str] | None = None) -> str:
+    """The folders in which programs are looked for, as in `PATH`."""
+    env = os.environ if environment is None else environment
+    return env.get("PATH", os.defpath)
+
+
+def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The `vox` that judges Vox code, or None for the built-in grammar. Raises SettingsError."""
+    env = os.environ if environment is None else environment
+    value = env.get("VOX_FRONTEND", "").strip()
+    if value == BUILT_IN:
+        return None
+    found = shutil.which(value or "vox", path=search_path(env))
+    if value and found is None:
+        fault = "is not executable" if Path(value).exists() else "is no such program"
+        raise SettingsError(
+            f"VOX_FRONTEND: {value} {fault}: expected the path of a vox compiler, its name on the "
+            f"path, or {BUILT_IN!r} for the built-in grammar"
+        )
+    return Path(found).absolute() if found else None
+
+
+def _language_model(base_url: str | None, name: str | None, key: str | None) -> RemoteModel | None:
+    if base_url is None:
+        return None
+    expected = "expected the address of an OpenAI-compatible API such as https://host:8000/v1"
+    try:
+        parts = urlsplit(base_url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    # The value may hold a password, so no message repeats it.
+    if not sound or any(sign.isspace() for sign in base_url):
+        raise SettingsError(f"VOX_LLM_BASE_URL: is no http or https address: {expected}")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SettingsError(
+            f"VOX_LLM_BASE_URL: holds a user, a query or a fragment: {expected}, "
+            f"and the key in VOX_LLM_API_KEY"
+        )
+    if name is None:
+        raise SettingsError(
+            "VOX_LLM_MODEL: is not set, but VOX_LLM_BASE_URL is: "
+            "expected the name of a model that the endpoint serves"
+        )
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise SettingsError(
+            "VOX_LLM_API_KEY: holds blanks or signs that no HTTP header carries: "
+            "expected the key alone"
+        )
+    return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
+
+
+def _cache_limit(value: str | None) -> int:
+    if value is None:
+        return Settings.cache_limit
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise SettingsError(f"VOX_CACHE_LIMIT: {error}") from error
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a number with or without kB, MB, GB or TB. Raises ValueError with what is."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size: expected bytes, or a number such as 500MB or 2.5GB")
+    number, unit = match.groups()
+    return int(float(number) * 1000 ** " kmgt".index(unit.lower() or " "))
+
+
+def _lake_url(value: str | None) -> str | None:
+    parts = urlsplit(value or "")
+    if value is not None and (parts.scheme not in LAKE_SCHEMES or not parts.netloc):
+        # Neither the whole URL nor its user part is repeated: some people put keys there.
+        raise SettingsError(
+            f"VOX_LAKE_URL: scheme {parts.scheme!r}: expected an object store such as "
+            f"s3://bucket/prefix ({', '.join(LAKE_SCHEMES)}); unset it for VOX_DATA_DIR/lake"
+        )
+    return value.rstrip("/") if value else None
+
+
+def _alert_urls(value: str | None) -> tuple[str, ...]:
+    urls = tuple(part for part in (value or "").replace(",", " ").split() if part)
+    for position, url in enumerate(urls, start=1):
+        # The URL itself may hold a token, so the message tells its place and not its text.
+        if not urlsplit(url).scheme:
+            raise SettingsError(
+                f"VOX_ALERT_URLS: entry {position} has no scheme: "
+                f"expected Apprise URLs such as json://host/path, separated by blanks"
+            )
+    return urls
+
+
+def _timezone(value: str | None) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if value is None:
+        return Settings.timezone
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError(
+            f"VOX_TIMEZONE: {value!r} is unknown: expected an IANA name such as Europe/Berlin"
+        ) from None
+    return value
+
+
+def _ray_address(value: str | None) -> str | None:
+    if value is None or value == "auto":
+        return value
+    try:
+        parts = urlsplit(f"//{value}")
+        sound = bool(parts.hostname and parts.port) and value == parts.netloc
+    except ValueError:
+        sound = False
+    if not sound or "@" in value or " " in value:
+        raise SettingsError(
+            f"RAY_ADDRESS: {value!r} is no address of a Ray cluster: expected auto or host:port, "
+            f"from a machine that is part of it (Ray Data does not run over ray://); "
+            f"unset it to work on this machine alone"
+        )
+    if find_spec("ray") is None:
+        raise SettingsError("RAY_ADDRESS: Ray is not installed: expected the extra vox-assets[ray]")
+    return value

@@ -1,0 +1,1 @@
+"""What is written to disk: atomic files, locks, Delta tables and content caches."""

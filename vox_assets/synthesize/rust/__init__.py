@@ -1,0 +1,1 @@
+"""Dialogues and unit-test tasks from live Rust rows."""

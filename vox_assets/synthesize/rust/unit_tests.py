@@ -1,0 +1,107 @@
+"""The unit tests that a Rust file holds for its own items.
+
+Extraction leaves test code out of its rows; a dialogue that ends in a test takes the real one from
+here. Which test suits which dialogue is decided in `dialogues`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import tree_sitter
+from tree_sitter import Node
+
+from vox_assets.extract.rust.items import LANGUAGE
+
+_CALLED = re.compile(r"(?:\b(?P<owner>[A-Z]\w*)::|(?P<dot>\.)|(?<![\w.:]))(?P<name>[a-z_]\w*)\s*\(")
+_ASSERTION = re.compile(r"^\s*(assert(?:_eq|_ne)?!\(.*\));$", re.MULTILINE)
+_DEFINED = re.compile(r"\bfn (\w+)")
+_KEYWORDS = frozenset({"if", "match", "while", "for", "return", "in", "fn", "move", "loop"})
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTest:
+    """One `#[test]` function that uses nothing else of its test module. Lines are 1-based."""
+
+    name: str
+    #: Its attributes and its text, not indented.
+    text: str
+    start_line: int
+    end_line: int
+    #: Methods that it calls on some value, of those that the file itself defines.
+    methods: frozenset[str]
+    #: Associated functions that it calls, as (type, name).
+    associated: frozenset[tuple[str, str]]
+    #: Plain functions that it calls.
+    functions: frozenset[str]
+
+    @property
+    def assertions(self) -> list[str]:
+        """The assertions that stand on a line of their own."""
+        return _ASSERTION.findall(self.text)
+
+
+def unit_tests(source: str) -> list[UnitTest]:
+    """The tests of a file in source order, without those that need a helper of their module."""
+    root = tree_sitter.Parser(LANGUAGE).parse(source.encode()).root_node
+    defined = frozenset(_DEFINED.findall(source))
+    found = []
+    for module in _modules(root):
+        items = list(_items(module))
+        tests = [(node, above) for node, above in items if "#[test]" in above]
+        helpers = {
+            _text(name)
+            for node, above in items
+            if "#[test]" not in above and (name := node.child_by_field_name("name"))
+        }
+        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(helpers)))})\b")
+        for node, above in tests:
+            text = _text(node)
+            if not (helpers and words.search(text)) and not node.has_error:
+                found.append(_unit_test(node, above, defined))
+    return sorted(found, key=lambda test: test.start_line)
+
+
+def _modules(root: Node) -> Iterator[Node]:
+    """The bodies of all modules of the file that are not empty."""
+    pending = [root]
+    while pending:
+        for child in pending.pop().named_children:
+            if child.type == "mod_item" and (body := child.child_by_field_name("body")):
+                yield body
+                pending.append(body)
+
+
+def _items(body: Node) -> Iterator[tuple[Node, list[str]]]:
+    """Each item of a module with the attributes above it."""
+    above: list[str] = []
+    for node in body.named_children:
+        if node.type == "attribute_item":
+            above.append(_text(node))
+        elif node.type not in ("line_comment", "block_comment"):
+            yield node, above
+            above = []
+
+
+def _unit_test(node: Node, attributes: list[str], defined: frozenset[str]) -> UnitTest:
+    indent = " " * node.start_point.column
+    lines = [line.removeprefix(indent) for line in _text(node).split("\n")]
+    text = "\n".join([*attributes, *lines])
+    name = node.child_by_field_name("name")
+    calls = [one for one in _CALLED.finditer(text) if one["name"] not in _KEYWORDS]
+    return UnitTest(
+        name=_text(name) if name else "",
+        text=text,
+        start_line=node.start_point.row + 1 - len(attributes),
+        end_line=node.end_point.row + 1,
+        methods=frozenset(one["name"] for one in calls if one["dot"]) & defined,
+        associated=frozenset((one["owner"], one["name"]) for one in calls if one["owner"]),
+        functions=frozenset(one["name"] for one in calls if not one["dot"] and not one["owner"])
+        - {_text(name) if name else ""},
+    )
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode()

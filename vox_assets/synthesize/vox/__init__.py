@@ -1,0 +1,1 @@
+"""Vox programs, repairs, dialogues and tasks from templates and from live code."""

@@ -1,0 +1,217 @@
+"""Dialogues of two to five turns in which every answer is new and follows from the one before.
+
+Vox dialogues are scripts in `templates/dialogues/`: a script is a variant whose body alternates
+between what is asked and, between `~~~` lines, the answer. Rust dialogues come from
+`rust_dialogues`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from vox_assets.contract.rows import Drop, Pair, turns
+from vox_assets.profiles import Profile
+from vox_assets.synthesize.rust.dialogues import rust_dialogues
+from vox_assets.synthesize.vox import templates
+from vox_assets.synthesize.vox.lexicon import Domain
+from vox_assets.synthesize.vox.programs import (
+    NEAR_INSTRUCTION,
+    NEAR_PROGRAM,
+    STAGE,
+    Gate,
+    Pool,
+    difficulty,
+)
+from vox_assets.synthesize.vox.templates import TEMPLATE_DIR, TemplateError, Variant, tidy
+
+TASK_FAMILY = "dialogue"
+SCRIPT_DIR = TEMPLATE_DIR / "dialogues"
+
+#: Largest share of the dialogues that may be Rust: the corpus has plenty of Rust, but no other
+#: Rust of more than one turn.
+RUST_SHARE = 1 / 3
+#: Fewer turns are no dialogue.
+MIN_TURNS = 2
+#: Wordings tried for one dialogue.
+WORDINGS = 16
+
+_CODE_MARK = re.compile(r"^~~~$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A script in a domain: what is asked in each turn, in several ways, and the answers."""
+
+    script: Variant
+    domain: Domain
+    asks: tuple[tuple[str, ...], ...]
+    facts: tuple[tuple[str, ...], ...]
+    answers: tuple[str, ...]
+
+    @property
+    def symbol(self) -> str:
+        return f"dialogues/{self.script.construct}::{self.script.name}::{self.domain.name}"
+
+
+def render(script: Variant, domain: Domain, rng: random.Random) -> Talk:
+    """The script in the domain; raises TemplateError where a turn has no question or answer."""
+    text = templates.render_text(script, domain, rng)
+    parts = _CODE_MARK.split(text)
+    if len(parts) % 2 or len(parts) < 4:
+        raise TemplateError(f"{script.source_path}: {script.name}: a turn without an answer")
+    asked = [templates.alternatives(part, rng).strip().splitlines() for part in parts[::2]]
+    asks = [tuple(line[5:] for line in lines if line.startswith("ask: ")) for lines in asked]
+    if not all(asks):
+        raise TemplateError(f"{script.source_path}: {script.name}: a turn without ask:")
+    return Talk(
+        script=script,
+        domain=domain,
+        asks=tuple(asks),
+        facts=tuple(tuple(line[2:] for line in lines if line.startswith("- ")) for lines in asked),
+        answers=tuple(tidy(part) for part in parts[1::2]),
+    )
+
+
+def _question(asks: Sequence[str], facts: Sequence[str], rng: random.Random) -> str:
+    """One turn of the user: a way to ask, and the facts as bullets or as sentences."""
+    ask = rng.choice(asks)
+    if not facts:
+        return ask
+    if rng.random() < 0.5:
+        mark = rng.choice("-*")
+        return "\n".join([ask, *(f"{mark} {fact}" for fact in facts)])
+    sentences = (fact if fact.startswith("`") else fact[:1].upper() + fact[1:] for fact in facts)
+    return " ".join([ask, *(f"{sentence}." for sentence in sentences)])
+
+
+def _worded(talk: Talk, pool: Pool, rng: random.Random) -> list[str] | None:
+    """What the user says in each turn, unlike the other dialogues of the script, or None.
+
+    A dialogue may end early: its length is drawn too.
+    """
+    kept = pool.instructions[f"dialogues/{talk.script.construct}/{talk.script.name}"]
+    whole = list(zip(talk.asks, talk.facts, strict=True))
+    lengths = rng.sample(range(MIN_TURNS, len(whole) + 1), k=len(whole) + 1 - MIN_TURNS)
+    for attempt in range(WORDINGS):
+        length = lengths[attempt % len(lengths)]
+        questions = [_question(asks, facts, rng) for asks, facts in whole[:length]]
+        said = "\n".join(questions)
+        if questions[-1] in pool.last_questions:
+            continue
+        if kept.nearest(said, NEAR_INSTRUCTION) < NEAR_INSTRUCTION:
+            kept.add(said)
+            pool.last_questions.add(questions[-1])
+            return questions
+    return None
+
+
+def vox_dialogues(
+    scripts: Sequence[Variant],
+    domains: Sequence[Domain],
+    profile: Profile,
+    pool: Pool,
+    check_vox: Gate,
+    amount: int,
+) -> tuple[list[Pair], list[Drop]]:
+    """Up to `amount` dialogues; every script is used once before any is used again."""
+    seed = profile.synthesis.seed
+    pairs: list[Pair] = []
+    drops: list[Drop] = []
+    for script, domain in _laps(scripts, domains, seed):
+        if len(pairs) >= amount:
+            break
+        rng = random.Random(f"{seed}:{script.construct}:{script.name}:{domain.name}")
+        talk = render(script, domain, rng)
+        reason = _refusal(talk, pool, check_vox)
+        questions = None if reason else _worded(talk, pool, rng)
+        if questions is None:
+            drops.append(_drop(talk, reason or "no wording differs enough from its script's"))
+            continue
+        pool.programs.add(talk.symbol, "\n\n".join(talk.answers[: len(questions)]))
+        pairs.append(_vox_pair(talk, questions, profile))
+    return pairs, drops
+
+
+def _laps(
+    scripts: Sequence[Variant], domains: Sequence[Domain], seed: int
+) -> Iterator[tuple[Variant, Domain]]:
+    rng = random.Random(f"{seed}:dialogues")
+    routes = [rng.sample(domains, k=len(domains)) for _ in scripts]
+    for lap in range(len(domains)):
+        for script, route in zip(scripts, routes, strict=True):
+            yield script, route[lap]
+
+
+def _refusal(talk: Talk, pool: Pool, check_vox: Gate) -> str | None:
+    if len(set(talk.answers)) < len(talk.answers):
+        return "an answer repeats an earlier one"
+    for answer in talk.answers:
+        message = check_vox(answer)
+        if message is not None:
+            return f"refused by the syntax gate: {message}"
+    _, similarity = pool.programs.nearest("\n\n".join(talk.answers))
+    return "near-duplicate of an earlier dialogue" if similarity >= NEAR_PROGRAM else None
+
+
+def _drop(talk: Talk, reason: str) -> Drop:
+    return Drop(
+        stage=STAGE,
+        reason=reason,
+        source_path=talk.script.source_path,
+        line=talk.script.start_line,
+        item=talk.symbol,
+    )
+
+
+def _vox_pair(talk: Talk, questions: Sequence[str], profile: Profile) -> Pair:
+    script = talk.script
+    answers = talk.answers[: len(questions)]
+    said = [text for turn in zip(questions, answers, strict=True) for text in turn]
+    return Pair(
+        messages=turns(*said),
+        lane=profile.lane_for("synthetic", "code_only", script.source_path),
+        response_mode="code_only",
+        task_family=TASK_FAMILY,
+        language="vox",
+        origin="synthetic",
+        category=script.construct,
+        difficulty=difficulty(script.level, *answers),
+        source_kind="synthetic",
+        source_path=script.source_path,
+        source_start_line=script.start_line,
+        source_end_line=script.end_line,
+        source_symbol=talk.symbol,
+    )
+
+
+def scripts() -> tuple[Variant, ...]:
+    """Every dialogue script; their source path names the folder too."""
+    return tuple(
+        variant
+        for path in sorted(SCRIPT_DIR.glob("*.vox.j2"))
+        for variant in templates.split(
+            path.read_text(encoding="utf-8"),
+            path.name.removesuffix(".vox.j2"),
+            f"{templates.SOURCE_PREFIX}dialogues/{path.name}",
+        )
+    )
+
+
+def make_dialogues(
+    rust_rows: pl.DataFrame,
+    domains: Sequence[Domain],
+    profile: Profile,
+    pool: Pool,
+    check_vox: Gate,
+    read_source: Callable[[str], str],
+) -> tuple[list[Pair], list[Drop]]:
+    """As many dialogues as the profile asks for, Rust ones up to their share."""
+    wanted = profile.synthesis.dialogues
+    rust, rust_drops = rust_dialogues(rust_rows, profile, int(wanted * RUST_SHARE), read_source)
+    vox, vox_drops = vox_dialogues(scripts(), domains, profile, pool, check_vox, wanted - len(rust))
+    return [*rust, *vox], [*rust_drops, *vox_drops]

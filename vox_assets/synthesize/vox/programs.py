@@ -1,0 +1,183 @@
+"""Programs from templates: which variants are rendered in which domains, and which are kept.
+
+The stream visits every variant once before any a second time, so that a small corpus covers as
+many constructs as a large one. A candidate is refused when its program or its instruction is too
+close to one that was kept.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from vox_assets.contract.rows import Drop, Pair, turns
+from vox_assets.profiles import Profile
+from vox_assets.synthesize.alike import Instructions, Programs
+from vox_assets.synthesize.vox import instructions, templates
+from vox_assets.synthesize.vox.lexicon import Domain
+from vox_assets.synthesize.vox.templates import Rendered, Variant
+
+STAGE = "synthesize"
+TASK_FAMILY = "write_construct"
+
+#: The measure of near-duplicate removal; closer candidates would only die there.
+NEAR_PROGRAM = 0.8
+#: Self-Instruct keeps an instruction below this ROUGE-L to all others.
+NEAR_INSTRUCTION = 0.7
+#: Wordings tried for one program: each style with two draws of its phrases.
+WORDINGS = 2 * len(instructions.STYLES)
+
+Gate = Callable[[str], str | None]
+
+_FENCE = re.compile(r"```.*?```", re.DOTALL)
+
+
+@dataclass
+class Pool:
+    """What was kept so far, against which candidates are measured."""
+
+    programs: Programs = field(default_factory=Programs)
+    instructions: dict[str, Instructions] = field(default_factory=lambda: defaultdict(Instructions))
+    #: The last questions of dialogues: they stand alone as a row's prompt.
+    last_questions: set[str] = field(default_factory=set)
+
+    def wording(self, told: Rendered, first_style: int, rng: random.Random) -> str | None:
+        """A wording that is unlike the others of its construct, or None."""
+        kept = self.instructions[told.variant.construct]
+        for attempt in range(WORDINGS):
+            text = instructions.word(told, first_style + attempt, rng)
+            if kept.nearest(text, NEAR_INSTRUCTION) < NEAR_INSTRUCTION:
+                return text
+        return None
+
+    def least_alike(self, group: str, texts: Iterable[str]) -> str:
+        """The one of some wordings that is least like what the group was asked so far.
+
+        Quoted code does not count: what it holds is not how something is asked.
+        """
+        kept = self.instructions[group]
+        best = min(texts, key=lambda text: kept.nearest(without_code(text), 0))
+        kept.add(without_code(best))
+        return best
+
+
+def without_code(text: str) -> str:
+    """A request without the code that it quotes."""
+    return _FENCE.sub("", text)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A rendered variant and the instruction that asks for it."""
+
+    told: Rendered
+    instruction: str
+
+    @property
+    def symbol(self) -> str:
+        return symbol(self.told)
+
+
+def symbol(told: Rendered) -> str:
+    """`construct::variant::domain`, the name of a program within its template file."""
+    return f"{told.variant.construct}::{told.variant.name}::{told.domain.name}"
+
+
+def candidates(
+    variants: Sequence[Variant], domains: Sequence[Domain], seed: int
+) -> Iterator[tuple[int, Rendered]]:
+    """Every variant in every domain once, with a number that grows by one."""
+    rng = random.Random(f"{seed}:order")
+    routes = {}
+    for variant in variants:
+        route = list(domains)
+        rng.shuffle(route)
+        routes[variant.source_path, variant.name] = route
+    order = list(variants)
+    number = 0
+    for lap in range(len(domains)):
+        rng.shuffle(order)
+        for variant in order:
+            domain = routes[variant.source_path, variant.name][lap]
+            own = random.Random(f"{seed}:{variant.construct}:{variant.name}:{domain.name}")
+            yield number, templates.render(variant, domain, own)
+            number += 1
+
+
+def admit(
+    number: int, told: Rendered, pool: Pool, seed: int, check_vox: Gate
+) -> tuple[Program | None, Drop | None]:
+    """The candidate as a program, or why not."""
+
+    def refused(reason: str, lost_to: str | None = None, similarity: float | None = None) -> Drop:
+        return Drop(
+            stage=STAGE,
+            reason=reason,
+            source_path=told.variant.source_path,
+            line=told.variant.start_line,
+            item=symbol(told),
+            lost_to=lost_to,
+            similarity=similarity,
+        )
+
+    nearest, similarity = pool.programs.nearest(told.source)
+    if similarity >= NEAR_PROGRAM:
+        return None, refused("near-duplicate of an earlier program", nearest, similarity)
+    rng = random.Random(f"{seed}:words:{symbol(told)}")
+    text = pool.wording(told, number, rng)
+    if text is None:
+        return None, refused("no wording differs enough from those of its construct")
+    message = check_vox(told.source)
+    if message is not None:
+        return None, refused(f"refused by the syntax gate: {message}")
+    pool.programs.add(symbol(told), told.source)
+    pool.instructions[told.variant.construct].add(text)
+    return Program(told, text), None
+
+
+def take(
+    stream: Iterator[tuple[int, Rendered]], amount: int, pool: Pool, seed: int, check_vox: Gate
+) -> tuple[list[Program], list[Drop]]:
+    """The next `amount` programs that the pool admits; fewer when the stream ends."""
+    kept: list[Program] = []
+    drops: list[Drop] = []
+    while len(kept) < amount:
+        try:
+            number, told = next(stream)
+        except StopIteration:
+            break
+        program, drop = admit(number, told, pool, seed, check_vox)
+        if program:
+            kept.append(program)
+        if drop:
+            drops.append(drop)
+    return kept, drops
+
+
+def difficulty(level: int, *sources: str) -> int:
+    """1-10: mostly the size that the template aims at, then how much code it really is."""
+    lines = sum(source.count("\n") + 1 for source in sources)
+    return min(10, 2 * level + lines // 16)
+
+
+def pair(program: Program, profile: Profile) -> Pair:
+    """The row that teaches the program."""
+    variant = program.told.variant
+    return Pair(
+        messages=turns(program.instruction, program.told.source),
+        lane=profile.lane_for("synthetic", "code_only", variant.source_path),
+        response_mode="code_only",
+        task_family=TASK_FAMILY,
+        language="vox",
+        origin="synthetic",
+        category=variant.construct,
+        difficulty=difficulty(variant.level, program.told.source),
+        source_kind="synthetic",
+        source_path=variant.source_path,
+        source_start_line=variant.start_line,
+        source_end_line=variant.end_line,
+        source_symbol=program.symbol,
+    )

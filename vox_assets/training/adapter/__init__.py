@@ -1,0 +1,1 @@
+"""An adapter directory: its manifest, model card, Modelfile and verification."""

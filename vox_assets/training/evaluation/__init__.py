@@ -1,0 +1,1 @@
+"""Base against adapter: losses, answers, statistics, verdicts and ablation arms."""

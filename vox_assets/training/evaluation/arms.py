@@ -1,0 +1,186 @@
+"""What curation and rank are worth: the same training with one thing changed, on the same test.
+
+An arm is one training. All arms see as many tokens, from the same seed, and are judged on the same
+held-out rows, so that what differs between them is what the arm is named for. Arms are never
+promoted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from vox_assets.contract.rows import Message
+from vox_assets.mix.build import EVAL, MIX_SCHEMA, TRAIN, given_away, split_leakage
+from vox_assets.profiles import Dedup, Profile
+from vox_assets.training.evaluation.run import Evaluation, RowScore, compare_scores
+from vox_assets.training.plan.ranks import RankChoice
+
+CURATED, RANDOM = "curated", "random"
+#: More passes than any step budget: the steps alone end an arm, so that all see as many tokens.
+EPOCHS_UNBOUNDED = 1e6
+#: The same for the clock: a slower arm must not end earlier.
+SECONDS_UNBOUNDED = 7 * 24 * 3600
+
+TABLE_HEADER = (
+    *("arm", "rows", "tokens seen", "rank", "held-out loss", "ratio to base [95 %]"),
+    *("ratio to curated [95 %]", "end and parse [95 %]"),
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training of the ablation: which rows, and what of the rank policy it replaces."""
+
+    name: str
+    why: str
+    rank: Mapping[str, Any]
+
+
+def arms(profile: Profile) -> dict[str, Arm]:
+    """The arms of a profile by name: curated, random, and one per tier of its rank table."""
+    found = {
+        CURATED: Arm(CURATED, "the training mix, trained by the rank policy", {}),
+        RANDOM: Arm(RANDOM, "a random sample of the raw rows of the same lanes", {}),
+    }
+    for tier in profile.ranks:
+        changes = tier.model_dump(include={"rank", "alpha", "learning_rate"})
+        name = f"rank_{tier.rank}"
+        found[name] = Arm(name, f"the training mix at rank {tier.rank}", changes)
+    return found
+
+
+def arm_profile(profile: Profile, steps: int | None) -> Profile:
+    """The profile with a budget of steps alone, and no early stopping."""
+    budget = {"max_seconds": SECONDS_UNBOUNDED, "patience": steps or profile.training.max_steps}
+    if steps is not None:
+        budget |= {"max_steps": steps, "eval_every_steps": max(1, steps // 2)}
+    return profile.model_copy(update={"training": profile.training.model_copy(update=budget)})
+
+
+def arm_rank(chosen: RankChoice, arm: Arm) -> RankChoice:
+    """The policy's choice with what the arm replaces, and no bound on passes."""
+    return RankChoice(
+        **asdict(chosen) | dict(arm.rank) | {"epochs": EPOCHS_UNBOUNDED, "reason": arm.why}
+    )
+
+
+def random_mix(
+    raw: pl.DataFrame,
+    mix_rows: pl.DataFrame,
+    dedup: Dedup,
+    context: int,
+    seed: int,
+    count_tokens: Callable[[list[Message]], int],
+    similar_pairs: Callable[[pl.DataFrame, float], list[tuple[str, str, float]]],
+) -> pl.DataFrame:
+    """A mix of as many training tokens as `mix_rows`, drawn from `raw`, with its held-out rows.
+
+    `raw` are rows of the source tables, before dedup and scoring. Rows of other lanes, rows over
+    `context` tokens, and rows that give a held-out row away (by file, parent, text or shape) take
+    no part: the sample is as blind to the test as the mix is. Raises ValueError when raw rows are
+    too few to draw as many tokens.
+    """
+    held_out = mix_rows.filter(pl.col("split") == EVAL)
+    wanted = int(mix_rows.filter(pl.col("split") == TRAIN)["tokens"].sum())
+    family = set(held_out["pair_id"].to_list()) | _parents(held_out)
+    rows = raw.unique("pair_id", keep="first", maintain_order=True).filter(
+        pl.col("lane").is_in(mix_rows["lane"].unique().to_list())
+        & ~pl.col("source_path").is_in(held_out["source_path"].unique().to_list())
+        & ~pl.col("pair_id").is_in(list(family))
+        & (pl.col("parents").list.set_intersection(list(family)).list.len().fill_null(0) == 0)
+    )
+    keys = [hashlib.sha256(f"{seed}:{one}".encode()).hexdigest() for one in rows["pair_id"]]
+    rows = rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
+    tokens = pl.Series("tokens", [count_tokens(m) for m in rows["messages"]], dtype=pl.Int64)
+    rows = rows.with_columns(tokens).filter(pl.col("tokens") <= context)
+    rows = rows.with_columns(
+        # Only rows of the corpus are embedded: what a raw row means is not compared.
+        pl.lit(None, dtype=pl.List(pl.Float32)).alias("embedding"),
+        pl.lit(None, dtype=pl.Float64).alias("score"),
+        pl.lit(TRAIN).alias("split"),
+        pl.lit(1.0, dtype=pl.Float64).alias("weight"),
+    ).select([pl.col(name).cast(dtype) for name, dtype in MIX_SCHEMA.items()])
+
+    giving = given_away(held_out, rows, similar_pairs, dedup)
+    rows = rows.filter(~pl.col("pair_id").is_in(list(giving)))
+    found = int(rows["tokens"].sum())
+    if found < wanted:
+        raise ValueError(f"raw rows hold {found} tokens: expected {wanted}, as many as the mix")
+    sample = rows.filter(pl.col("tokens").cum_sum() <= wanted)
+    drawn = pl.concat([sample, held_out.select(MIX_SCHEMA.keys())])
+    leaks = split_leakage(drawn, similar_pairs, dedup)
+    if leaks:
+        raise ValueError(f"random sample gives the test away: {leaks[0]}")
+    return drawn
+
+
+def _parents(rows: pl.DataFrame) -> set[str]:
+    return {parent for parents in rows["parents"].to_list() for parent in parents or ()}
+
+
+# Results ------------------------------------------------------------------------------------
+
+
+def result(
+    arm: Arm, mix_rows: pl.DataFrame, manifest: Mapping[str, Any], told: Evaluation
+) -> dict[str, Any]:
+    """What is kept of an arm, as plain JSON values."""
+    return {
+        "arm": arm.name,
+        "why": arm.why,
+        "rows": int((mix_rows["split"] == TRAIN).sum()),
+        "rank": manifest["rank"]["rank"],
+        "tokens": manifest["training"]["tokens"],
+        "steps": manifest["training"]["steps"],
+        "seed": manifest["config"]["training"]["seed"],
+        "evaluation": told.to_json(),
+    }
+
+
+def comparable(results: Sequence[Mapping[str, Any]], eval_digest: str) -> list[Mapping[str, Any]]:
+    """Results on the held-out rows named, curated first: others are of another corpus."""
+    same = [one for one in results if one["evaluation"]["eval_digest"] == eval_digest]
+    return sorted(same, key=lambda one: (one["arm"] != CURATED, one["arm"] != RANDOM, one["arm"]))
+
+
+def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[str, ...]]:
+    """One line per arm, with paired bootstrap intervals over sources."""
+    curated = next((one for one in results if one["arm"] == CURATED), None)
+    lines: list[tuple[str, ...]] = []
+    for one in results:
+        told = one["evaluation"]
+        held_out, parsed = told["held_out"], told["adapter_writes"]["intervals"]["parse_rate"]
+        against = "" if curated is None or one is curated else str(_against(curated, one, seed))
+        lines.append(
+            (
+                one["arm"],
+                f"{one['rows']:,}",
+                f"{one['tokens']:,}",
+                f"{one['rank']}",
+                f"{held_out['adapter_nll']:.3f}",
+                _interval(held_out["ratio"]),
+                against,
+                f"{parsed['value']:.0%} [{parsed['low']:.0%}, {parsed['high']:.0%}] "
+                f"of {told['adapter_writes']['count']}",
+            )
+        )
+    return lines
+
+
+def _against(curated: Mapping[str, Any], other: Mapping[str, Any], seed: int) -> Any:
+    """The other arm's loss over the curated arm's, row by row."""
+    mine = {row["pair_id"]: row for row in curated["evaluation"]["rows"]}
+    scores = [
+        RowScore(**row | {"base_nll": mine[row["pair_id"]]["adapter_nll"]})
+        for row in other["evaluation"]["rows"]
+    ]
+    return compare_scores(scores, seed).ratio
+
+
+def _interval(told: Mapping[str, float]) -> str:
+    return f"{told['value']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"

@@ -1,0 +1,1 @@
+"""What will be trained: the specification and the rank policy."""

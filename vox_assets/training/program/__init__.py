@@ -1,0 +1,1 @@
+"""The program that trains one adapter, in a process of its own."""

@@ -1,0 +1,90 @@
+"""Which Vox answers of a table a front end accepts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import polars as pl
+
+from vox_assets.contract.rows import Drop, Message, drops_to_frame
+from vox_assets.store.progress import Log, silent
+from vox_assets.vox_syntax.frontend import FrontEnd
+
+_FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class AnswerFault(NamedTuple):
+    """An answer that a front end refuses: `row` counts the rows of the table from 0."""
+
+    row: int
+    answer: str
+    fault: str
+
+
+def answer_faults(rows: pl.DataFrame, front_end: FrontEnd, log: Log = silent) -> list[AnswerFault]:
+    """What `front_end` refuses of the Vox answers of `rows`, in their order.
+
+    An answer may build on the code before it in its dialogue: it is good by itself, or together
+    with as much of what the user showed in fences and what was answered before as it needs. The
+    fault of one that never is, is that of the answer by itself.
+    """
+    answers = [
+        (row, chain)
+        for row, (language, messages) in enumerate(rows.select("language", "messages").iter_rows())
+        if language == "vox"
+        for chain in _chains(messages)
+    ]
+    faults: dict[int, str] = {}
+    pending = list(range(len(answers)))
+    depth = 0
+    while pending:
+        programs = ["\n\n".join(answers[number][1][-depth - 1 :]) for number in pending]
+        verdicts = front_end.check(programs, log=log)
+        refused = []
+        for number, fault in zip(pending, verdicts, strict=True):
+            if fault is None:
+                faults.pop(number, None)
+            else:
+                faults.setdefault(number, fault)
+                refused.append(number)
+        depth += 1
+        pending = [number for number in refused if len(answers[number][1]) > depth]
+    return [
+        AnswerFault(answers[number][0], answers[number][1][-1], faults[number])
+        for number in sorted(faults)
+    ]
+
+
+def faults_by_answer(rows: pl.DataFrame, front_end: FrontEnd) -> dict[str, str]:
+    """The faults of `answer_faults` by the answer's text."""
+    return {answer: fault for _, answer, fault in answer_faults(rows, front_end)}
+
+
+def _chains(messages: list[Message]) -> Iterator[list[str]]:
+    """For every answer the code of its dialogue up to and with it, in order."""
+    code: list[str] = []
+    for turn in messages:
+        if turn["role"] == "user":
+            code += _FENCE.findall(turn["content"])
+        else:
+            code.append(turn["content"])
+            yield list(code)
+
+
+def drop_refused(
+    rows: pl.DataFrame, front_end: FrontEnd, stage: str, log: Log = silent
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows whose Vox answers `front_end` accepts, and the others as drops with the fault."""
+    faults: dict[int, str] = {}
+    for row, _, fault in answer_faults(rows, front_end, log):
+        faults.setdefault(row, fault)
+    places = rows.select("source_path", "source_start_line", "source_symbol")
+    drops = []
+    for row, fault in faults.items():
+        path, line, symbol = places.row(row)
+        reason = f"refused by {front_end.name}: {fault}"
+        drops.append(Drop(stage, reason, path, line, symbol))
+    kept = pl.Series([row not in faults for row in range(rows.height)], dtype=pl.Boolean)
+    return rows.filter(kept), drops_to_frame(drops)

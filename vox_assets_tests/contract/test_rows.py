@@ -1,0 +1,70 @@
+"""A row is named by what it teaches, and tables hold what rows say."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vox_assets.contract.rows import (
+    SCHEMA,
+    Drop,
+    drops_to_frame,
+    keep_first,
+    pair_id,
+    to_frame,
+    turns,
+)
+from vox_assets_tests.conftest import make_pair
+
+
+def test_an_id_depends_on_lane_and_messages_alone() -> None:
+    here = make_pair("Write f.", "fn f() {}", source_path="crates/a/src/lib.rs")
+    moved = make_pair("Write f.", "fn f() {}", source_path="crates/b/src/lib.rs", difficulty=9)
+    assert here.pair_id == moved.pair_id
+    assert here.pair_id != make_pair("Write f.", "fn f() {}", lane="vox_tooling").pair_id
+    assert here.pair_id != make_pair("Write g.", "fn f() {}").pair_id
+
+
+@given(st.lists(st.text(), min_size=2, max_size=2), st.lists(st.text(), min_size=2, max_size=2))
+def test_different_dialogues_have_different_ids(left: list[str], right: list[str]) -> None:
+    same = pair_id("vox_codegen", turns(*left)) == pair_id("vox_codegen", turns(*right))
+    assert same == (left == right)
+
+
+def test_a_dialogue_ends_with_an_answer() -> None:
+    with pytest.raises(ValueError, match="ends with an answer"):
+        turns("a question", "an answer", "another question")
+
+
+def test_a_table_has_the_contract_columns_and_the_last_turns() -> None:
+    pair = make_pair("", "", messages=turns("type", "type A", "fn", "fn f"), parents=("p",))
+    table = to_frame([pair])
+    assert table.schema == pl.Schema(SCHEMA)
+    row = table.row(0, named=True)
+    assert (row["prompt"], row["response"]) == ("fn", "fn f")
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"] * 2
+    assert row["parents"] == ["p"]
+
+
+def test_an_empty_table_still_has_its_columns() -> None:
+    assert to_frame([]).schema == pl.Schema(SCHEMA)
+    assert drops_to_frame([]).height == 0
+
+
+def test_a_repeated_row_becomes_a_drop_that_names_the_first() -> None:
+    first, second = make_pair("a", "b"), make_pair("a", "b", source_path="elsewhere.rs")
+    kept, drops = keep_first([first, second], "raw_rust_fns")
+    assert kept == [first]
+    assert drops == [
+        Drop(
+            stage="raw_rust_fns",
+            reason="repeats an earlier row word for word",
+            source_path="elsewhere.rs",
+            line=1,
+            item="vox_sample::item",
+            lost_to=first.pair_id,
+            similarity=1.0,
+        )
+    ]

@@ -1,0 +1,183 @@
+"""Sections, blocks and fences where Markdown has them, and nowhere else."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vox_assets.extract.docs import markdown
+from vox_assets.extract.docs.markdown import Fence, Section
+
+
+def _sections(text: str) -> list[Section]:
+    return markdown.sections(textwrap.dedent(text).lstrip("\n"))
+
+
+def _fences(text: str) -> list[Fence]:
+    return [fence for section in _sections(text) for fence in section.fences]
+
+
+def test_headings_only_where_markdown_sees_them() -> None:
+    found = _sections(
+        """
+        Before.
+
+        # One
+
+        ```sh
+        # not a heading
+        ```
+
+        Two
+        ---
+
+            # code
+
+        ### Three `x` [y](z.md)
+
+        > # quoted
+
+        # One
+        """
+    )
+    assert [(s.level, s.path) for s in found] == [
+        (0, ()),
+        (1, ("One",)),
+        (2, ("One", "Two")),
+        (3, ("One", "Two", "Three `x` y")),
+        (1, ("One",)),
+    ]
+    assert [(s.start_line, s.end_line) for s in found] == [
+        (1, 2),
+        (3, 8),
+        (9, 13),
+        (14, 17),
+        (18, 18),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "content"),
+    [
+        ("```vox\na\n```", "vox", "a\n"),
+        ("~~~~ vox title=x\na\n~~~\nb\n~~~~", "vox", "a\n~~~\nb\n"),
+        ("``````vox,ignore\n```\n``````", "vox", "```\n"),
+        ("- item\n\n  ```vox {.c}\n  a\n    b\n  ```", "vox", "a\n  b\n"),
+        ("> > ```{.vox}\n> > a\n> > ```", "vox", "a\n"),
+        ("1. a\n   - b\n     ~~~VOX\n     c\n     ~~~", "vox", "c\n"),
+        ("```\na\n```", "", "a\n"),
+        ("```vox\nnever closed", "vox", "never closed"),
+    ],
+)
+def test_fences_of_every_kind(text: str, language: str, content: str) -> None:
+    (fence,) = _fences(text)
+    assert (fence.language, fence.content) == (language, content)
+
+
+def test_a_fence_knows_its_lines_and_what_leads_to_it() -> None:
+    (fence,) = _fences("# H\n\nfar\n\nnear\n\n- item\n\n  ```vox\n  a\n  ```\n")
+    assert (fence.start_line, fence.end_line) == (9, 11)
+    assert fence.before == ("far", "near", "item")
+
+
+def test_text_is_written_back_without_links_and_html() -> None:
+    (section,) = _sections(
+        """
+        See [the `map`](../map.md "t"), [ref][r] and ![chart](c.png), <b>now</b> &amp; *then*.
+        <!-- not this -->
+
+        1. one
+           two
+
+           three
+           - deep
+        2. [last](x)
+
+        > quoted
+        > on
+
+        | a | b |
+        |---|:-:|
+        | `x|y` | [l](k) |
+
+        ***
+
+        [r]: elsewhere.md
+        """
+    )
+    assert [block.kind for block in section.blocks] == ["paragraph", "list", "quote", "table"]
+    paragraph, items, quote, table = (block.text for block in section.blocks)
+    assert paragraph == "See the `map`, ref and chart, now & *then*."
+    assert items == "1. one two\n\n   three\n   - deep\n2. last"
+    assert quote == "> quoted on"
+    assert table.startswith("| a | b |\n| --- | --- |\n|")
+    assert section.blocks[0].linked == len("the `map`") + len("ref")
+
+
+def test_lines_that_start_in_bold_stay_lines() -> None:
+    (section,) = _sections("**What**: a\nmore\n**Why**: b\n")
+    assert section.blocks[0].text == "**What**: a more\n**Why**: b"
+
+
+def test_boxes_and_code_are_counted() -> None:
+    (section,) = _sections("- [ ] a\n- [x] b\n\n  ```\n  c\n  ```\n")
+    (block,) = section.blocks
+    assert (block.boxes, block.holds_code) == (2, True)
+
+
+def test_an_included_page_is_taken_apart_on_the_line_that_includes_it() -> None:
+    found = markdown.sections("# A\n\n{{x}}\n", expand=lambda _: "text\n\n## B\n\nmore")
+    assert [(s.path, s.start_line) for s in found] == [((), 1), (("A",), 1), (("A", "B"), 3)]
+
+
+def test_split_code() -> None:
+    prose, fences = markdown.split_code("a\n\n```\nb\n```\n\nc\n\n    d\n\n- e\n\n  f")
+    assert prose == "a\n\nc\n\n- e\n\n  f"
+    assert [fence.content for fence in fences] == ["b\n", "d\n"]
+    assert [fence.start_line for fence in fences] == [3, 9]
+
+
+def test_carriage_returns_end_lines() -> None:
+    assert [s.path for s in markdown.sections("# A\rtext\r\n# B\r")] == [(), ("A",), ("B",)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">" * 20_000 + " x",
+        "- " * 20_000,
+        "[" * 20_000,
+        "**a" * 6_000,
+        "```\n" * 5_001,
+        "a|" * 2_000 + "\n" + "-|" * 2_000,
+        "# a\n" * 3_000,
+        "<!--" * 5_000,
+        "\0",
+        "".join("  " * i + "- a\n" for i in range(200)),
+    ],
+)
+def test_hostile_pages_end(text: str) -> None:
+    markdown.sections(text)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab 1.`\n\t!]>#-:/é\u00a0", max_size=24))
+def test_text_without_marks_reads_as_the_parser_reads_it(text: str) -> None:
+    renderer = markdown._Renderer({})
+    # A lone `&` is no mark either, but only the parser knows that.
+    assert renderer.inline(f"x{text}x&") == f"{renderer.inline(f'x{text}x')}&"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["# A", "  # B #", "## C", "text", "", "    # d", "E\n===", "# `f` x"])
+    )
+)
+def test_the_title_is_the_first_heading_of_the_first_level(lines: list[str]) -> None:
+    page = "\n".join(lines)
+    first = [section.path[0] for section in markdown.sections(page) if section.level == 1][:1]
+    assert [markdown.title(page)] == (first or [""])

@@ -1,0 +1,168 @@
+"""Front matter that opts pages out, and includes that never leave the source root."""
+
+from __future__ import annotations
+
+import pytest
+
+from vox_assets.extract.docs import mdbook
+from vox_assets.extract.docs.mdbook import IncludeError, Includes, includable, why
+
+
+def test_front_matter_is_read_and_lines_are_counted() -> None:
+    page = mdbook.read_page(
+        '---\ntitle: "Tides  and\n  moons"\nlast_updated: 2026-03-04\nstatus: current\n---\n# A'
+    )
+    assert page.front_matter.title == "Tides and moons"
+    assert page.front_matter.last_updated == "2026-03-04"
+    assert page.front_matter.opted_out is None
+    assert (page.body, page.first_line) == ("# A", 7)
+
+
+def test_a_page_without_front_matter_is_eligible() -> None:
+    page = mdbook.read_page("# A\n\n---\ntraining_eligible: false\n---\n")
+    assert page.front_matter.opted_out is None
+    assert page.first_line == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "training_eligible: false",
+        "training_eligible: 'no'",
+        "training_eligible: maybe",
+        "training_eligible:",
+        "training_eligible: 0",
+        "status: deprecated",
+        "status: Legacy",
+        "status: superseded\ntraining_eligible: true",
+        "title: [unclosed",
+        "title: a: b",
+        "a: 1\na: 2",
+        "training_eligible: false\ntraining_eligible: true",
+        "- a list",
+        "just words",
+        "!!python/object/apply:os.system [x]",
+        "<<: *nowhere",
+        "? [a]\n: b",
+        "[" * 10_000,
+        "a: \x01",
+    ],
+)
+def test_pages_that_opt_out(head: str) -> None:
+    assert mdbook.read_page(f"---\n{head}\n---\n# A").front_matter.opted_out is not None
+
+
+@pytest.mark.parametrize(
+    "head", ["", "# only a comment", "status: research", "training_eligible: yes", "title: 3"]
+)
+def test_pages_that_do_not(head: str) -> None:
+    assert mdbook.read_page(f"---\n{head}\n---\n# A").front_matter.opted_out is None
+
+
+def test_front_matter_that_never_ends_opts_out() -> None:
+    assert mdbook.read_page("---\ntitle: a\n\n# A").front_matter.opted_out is not None
+    assert mdbook.read_page("---\n" + "a\n" * 20_000 + "---\n").front_matter.opted_out is not None
+
+
+@pytest.mark.parametrize("value", ["soon", "2026-13-01x", "12", "[2026]"])
+def test_dates_that_are_none(value: str) -> None:
+    page = mdbook.read_page(f"---\nlast_updated: '{value}'\n---\n")
+    assert page.front_matter.last_updated is None
+
+
+ANCHORED = "zero\n// ANCHOR: a\none\n// ANCHOR: b\ntwo\n// ANCHOR_END: a\nthree\n// ANCHOR_END: b\n"
+
+
+@pytest.mark.parametrize(
+    ("selector", "lines"),
+    [
+        ("", "zero\none\ntwo\nthree"),
+        ("a", "one\ntwo"),
+        ("b", "two\nthree"),
+        ("1", "zero"),
+        ("3:5", "one\ntwo"),
+        (":3", "zero\none"),
+        ("5:", "two\nthree"),
+        ("3:99", "one\ntwo\nthree"),
+    ],
+)
+def test_selectors(selector: str, lines: str) -> None:
+    assert mdbook.select(ANCHORED, selector) == lines
+
+
+@pytest.mark.parametrize("selector", ["c", "99", "2", "5:3", "1:x", "99:"])
+def test_selectors_of_nothing(selector: str) -> None:
+    with pytest.raises(IncludeError):
+        mdbook.select(ANCHORED, selector)
+
+
+FILES = {
+    "examples/a.vox": ANCHORED,
+    "docs/src/part.md": "part {{#include deep/more.md}}",
+    "docs/src/deep/more.md": "more {{#include ../end.md}}",
+    "docs/src/end.md": "end",
+    "docs/src/self.md": "x {{#include self.md}} {{#include self.md}}",
+}
+
+
+def _read(path: str) -> str:
+    if path not in FILES:
+        raise IncludeError("no such file")
+    return FILES[path]
+
+
+def _includes() -> Includes:
+    return Includes("docs/src/page.md", _read)
+
+
+def test_includes_are_resolved_where_they_stand() -> None:
+    text = "<{{#include ../../examples/a.vox:a}}|{{ #rustdoc_include ../../examples/a.vox:1 }}>"
+    assert _includes().expand(text) == "<one\ntwo|zero>"
+    assert _includes().expand("{{#include part.md}}") == "part more end"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "missing.md",
+        "../../../outside.md",
+        "/etc/passwd",
+        "../../examples/a.vox:nowhere",
+        "self.md",
+        "..",
+    ],
+)
+def test_includes_that_do_not_resolve_stay_with_a_reason(target: str) -> None:
+    includes = _includes()
+    text = includes.expand(f"{{{{#include {target}}}}}")
+    reason = why(text, includes.failures)
+    assert reason is not None
+    assert reason.startswith("include ")
+
+
+def test_all_that_includes_lead_to_can_be_read_beforehand() -> None:
+    text = (
+        "{{#include part.md}} {{#include self.md}} {{#include missing.md}} {{#include ../../../x}}"
+    )
+    found = includable("docs/src/page.md", text, _read)
+    refused = found.pop("docs/src/missing.md")
+    assert isinstance(refused, IncludeError)
+    assert str(refused) == "no such file"
+    assert found == {path: FILES[path] for path in FILES if path.startswith("docs/")}
+
+
+@pytest.mark.parametrize("text", [r"\{{#include a}}", "{{#include}}", "{{#title x}}", "{{#if a}}"])
+def test_other_directives_are_noticed(text: str) -> None:
+    includes = _includes()
+    assert why(includes.expand(text), includes.failures) is not None
+    assert why("{{ plain braces }}", includes.failures) is None
+
+
+@pytest.mark.parametrize("blanks", [0, mdbook.MAX_QUICK_YAML_CHARS])
+def test_front_matter_says_the_same_whichever_loader_reads_it(blanks: int) -> None:
+    def opted_out(head: str) -> str | None:
+        return mdbook.read_page(f"---\n{head}{' ' * blanks}\n---\n").front_matter.opted_out
+
+    assert opted_out("title: A") is None
+    assert opted_out("training_eligible: false") == "training_eligible: false"
+    assert opted_out("title: A\ntitle: B") == "its front matter is not YAML: title is given twice"

@@ -1,0 +1,399 @@
+"""Which Rust items become rows, and that questions and answers stand alone."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from vox_assets.contract.rows import Drop, Pair
+from vox_assets.extract.docs import markdown
+from vox_assets.extract.rust.crates import Crate
+from vox_assets.extract.rust.items import items as rust
+from vox_assets.extract.rust.items import rows as rust_pairs
+from vox_assets.extract.rust.rows import Place
+from vox_assets.profiles import Profile
+
+PATH = "crates/sea-map/src/tiles.rs"
+
+
+def _pairs(
+    source: str, profile: Profile, crate: str = "sea-map", purpose: str = ""
+) -> tuple[list[Pair], list[Drop]]:
+    file = rust.parse(textwrap.dedent(source).strip("\n"))
+    place = Place(PATH, "sea_map::tiles", Crate("crates/sea-map", crate), purpose)
+    declared = rust_pairs.index_declarations({PATH: file}, {PATH: "crates/sea-map"})
+    return rust_pairs.pairs(file, place, declared, profile)
+
+
+def _only(source: str, profile: Profile, family: str) -> Pair:
+    found = [pair for pair in _pairs(source, profile)[0] if pair.task_family == family]
+    assert len(found) == 1
+    return found[0]
+
+
+def _reasons(source: str, profile: Profile) -> list[str]:
+    return [drop.reason for drop in _pairs(source, profile)[1]]
+
+
+def test_a_documented_method_is_asked_from_its_words_and_answered_in_its_impl(
+    profile: Profile,
+) -> None:
+    source = """
+        pub struct Grid<T> {
+            cells: Vec<T>,
+            width: usize,
+        }
+
+        impl<T> Grid<T>
+        where
+            T: Clone,
+        {
+            /// Returns the cell at a column and a row, or nothing outside the grid.
+            ///
+            /// # Panics
+            ///
+            /// Never: see [`Grid::width`](Self::width).
+            #[must_use]
+            pub fn cell(&self, column: usize, row: usize) -> Option<&T> {
+                // Rows lie one after another.
+                self.cells.get(row * self.width + column)
+            }
+        }
+    """
+    pair = _only(source, profile, "implement_from_doc")
+    assert pair.response == textwrap.dedent(
+        """
+        impl<T> Grid<T>
+        where
+            T: Clone,
+        {
+            #[must_use]
+            pub fn cell(&self, column: usize, row: usize) -> Option<&T> {
+                // Rows lie one after another.
+                self.cells.get(row * self.width + column)
+            }
+        }"""
+    ).lstrip("\n")
+    assert "Returns the cell at a column and a row, or nothing outside the grid." in pair.prompt
+    assert "Never: see `Grid::width`." in pair.prompt
+    assert "cells: Vec<T>" in pair.prompt
+    assert "`sea_map::tiles` (crate `sea-map`)" in pair.prompt
+    assert pair.source_symbol == "sea_map::tiles::Grid::cell"
+    assert (pair.source_start_line, pair.source_end_line) == (10, 19)
+    assert pair.documented
+    assert pair.lane == "vox_codegen"
+    assert not rust.has_errors(pair.response)
+
+
+def test_an_undocumented_function_is_completed_from_its_signature(profile: Profile) -> None:
+    source = """
+        struct Tide { height: f64 }
+        impl From<Tide> for f64 {
+            fn from(tide: Tide) -> Self {
+                let metres = tide.height;
+                assert!(metres > 0.0);
+                metres
+            }
+        }
+    """
+    pair = _only(source, profile, "complete_signature")
+    assert "struct Tide { height: f64 }" in pair.prompt
+    assert (
+        "impl From<Tide> for f64 {\n    fn from(tide: Tide) -> Self {\n        todo!()"
+        in pair.prompt
+    )
+    assert pair.response.startswith("impl From<Tide> for f64 {\n    fn from(tide: Tide) -> Self {")
+    assert not pair.documented
+
+
+def test_remarks_above_an_undocumented_function_reach_the_question(profile: Profile) -> None:
+    body = "{\n    let a = 1;\n    let b = 2;\n    a + b\n}"
+    remark = "// Adds what the harbour master counted by hand.\n"
+    pair = _only(f"{remark}fn add() -> u8 {body}", profile, "complete_signature")
+    assert "counted by hand" in pair.prompt
+    ruler = "// ------------------ helpers ------------------------\n"
+    assert (
+        "helpers"
+        not in _only(f"{ruler}fn add() -> u8 {body}", profile, "complete_signature").prompt
+    )
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_no_question_is_a_bare_name(profile: Profile, index: int) -> None:
+    source = f"fn name_{index}(a: u8) -> u8 {{\n    let b = a;\n    let c = b;\n    c\n}}"
+    prompt = _only(source, profile, "complete_signature").prompt
+    assert f"fn name_{index}(a: u8) -> u8" in prompt
+    assert not prompt.startswith("Implement the")
+
+
+USES = """
+    const LEEWAY: f64 = 0.5;
+    mod inner { static DEPTHS: [u8; 2] = [1, 2]; }
+    #[cfg(test)]
+    const TESTED: u8 = 3;
+    fn log(angle: f64) { print(angle) }
+    /// How far a boat drifts in an hour.
+    fn drift(wind: f64) -> f64 { wind * 0.1 }
+    struct Boat;
+    impl Boat {
+        /// Steers the boat against the wind. Twice.
+        fn steer(&mut self, angle: f64) { self.turn(angle) }
+        fn turn(&mut self, angle: f64) { self.turn(-angle) }
+        fn sail(&mut self, wind: f64) {
+            let angle = drift(wind) * LEEWAY + inner::DEPTHS[0] + TESTED;
+            self.steer(angle);
+            tiles::log(angle);
+            elsewhere::drift(angle);
+        }
+    }
+"""
+
+
+def test_what_an_answer_calls_is_shown_to_who_writes_it(profile: Profile) -> None:
+    prompts = [pair.prompt for pair in _pairs(USES, profile)[0]]
+    (prompt,) = (prompt for prompt in prompts if "fn sail" in prompt)
+    assert "/// How far a boat drifts in an hour.\nfn drift(wind: f64) -> f64;" in prompt
+    steer = "    /// Steers the boat against the wind.\n    fn steer(&mut self, angle: f64);"
+    assert f"impl Boat {{\n{steer}\n}}" in prompt
+    assert prompt.count("fn drift") == 1
+    assert "fn log(angle: f64);" in prompt
+    assert "const LEEWAY: f64 = 0.5;" in prompt
+    assert "static DEPTHS: [u8; 2] = [1, 2];" in prompt
+    assert "TESTED" not in prompt
+    assert "fn turn" not in prompt
+    assert prompt.index("struct Boat;") < prompt.index("fn drift")
+
+
+def test_what_documentation_refers_to_is_shown(profile: Profile) -> None:
+    source = """
+        /// Measures how deep the water is, in metres.
+        fn depth(at: u8) -> f64 { lead(at) }
+        /// Like [`depth`], but nothing where the lead finds no ground.
+        fn depth_opt(at: u8) -> Option<f64> { None }
+    """
+    prompts = [pair.prompt for pair in _pairs(source, profile)[0]]
+    (prompt,) = (prompt for prompt in prompts if "Like `depth`" in prompt)
+    assert "fn depth(at: u8) -> f64;" in prompt
+
+
+def test_a_function_is_not_shown_to_itself(profile: Profile) -> None:
+    source = "/// Counts down to zero and then says so.\nfn count(n: u8) -> u8 { count(n - 1) }"
+    assert "declared already" not in _only(source, profile, "implement_from_doc").prompt
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_a_question_gives_no_answer_away(profile: Profile, index: int) -> None:
+    source = f"/// What the tide table of year {index} maps to.\ntype Tides{index} = Vec<Secret>;"
+    pair = _only(source, profile, "define_type")
+    assert "Secret" not in pair.prompt
+    assert "Secret" in pair.response
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_attributes_are_in_the_question_and_the_answer(profile: Profile, index: int) -> None:
+    source = f"""
+        /// Says hello to every harbour of the coast.
+        #[tauri::command]
+        fn hello_{index}() -> u8 {{ {index} }}
+        /// What the harbour master is called by day.
+        #[derive(Debug)]
+        struct Name{index} {{ name: String }}
+    """
+    for pair in _pairs(source, profile)[0]:
+        mark = "#[derive(Debug)]" if "Name" in pair.response else "#[tauri::command]"
+        assert mark in pair.prompt
+        assert pair.response.startswith(mark)
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_fences_of_a_question_stand_on_lines_of_their_own(profile: Profile, index: int) -> None:
+    source = f"""
+        struct Boat;
+        impl Boat {{
+            /// Sails {index} miles to the north and comes back by night.
+            #[must_use]
+            fn sail(&self, boat: &Boat) -> u8 {{ {index} }}
+            fn rest(&self) -> u8 {{
+                let hours = {index};
+                let more = hours;
+                more
+            }}
+        }}
+    """
+    for pair in _pairs(source, profile)[0]:
+        lines = [line for line in pair.prompt.split("\n") if "```" in line]
+        assert lines == ["```rust", "```"] * (len(lines) // 2)
+
+
+def test_questions_come_in_several_forms_and_do_not_change(profile: Profile) -> None:
+    source = "\n".join(
+        f"/// Counts the boats of harbour {i} that are at sea.\nfn count_{i}() -> u8 {{ {i} }}"
+        for i in range(40)
+    )
+    first = [pair.prompt for pair in _pairs(source, profile)[0]]
+    assert first == [pair.prompt for pair in _pairs(source, profile)[0]]
+    assert len({" ".join(prompt.split()[:3]) for prompt in first}) >= 4
+
+
+def test_types_are_defined_from_their_documentation(profile: Profile) -> None:
+    source = """
+        /// What the harbour master writes down about a boat.
+        #[derive(Debug)]
+        pub struct Entry {
+            /// Painted on the bow.
+            pub name: String,
+        }
+        enum Plain { A }
+    """
+    pair = _only(source, profile, "define_type")
+    assert "`name`" in pair.prompt
+    assert pair.response.startswith("#[derive(Debug)]\npub struct Entry {")
+    assert "/// Painted on the bow." in pair.response
+    assert "an enum without documentation" in _reasons(source, profile)
+
+
+EXPLAINED = """
+    /// Finds the shortest route between two harbours, keeping clear of shallow water.
+    /// Ties go to the route with fewer turns.
+    ///
+    /// ```
+    /// # use sea_map::route;
+    /// let legs = route("a", "b");
+    /// assert_eq!(legs.len(), 2)
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails where no route exists.
+    pub fn route(from: &str, to: &str) -> Vec<String> { search(from, to) }
+"""
+
+
+def test_prose_and_examples_go_apart(profile: Profile) -> None:
+    prose = _only(EXPLAINED, profile, "explain_api")
+    assert prose.lane == "vox_docs_qa"
+    assert prose.response_mode == "prose_only"
+    assert prose.response == (
+        "Finds the shortest route between two harbours, keeping clear of shallow water. "
+        "Ties go to the route with fewer turns.\n\nErrors:\n\nFails where no route exists."
+    )
+    use = _only(EXPLAINED, profile, "use_api")
+    assert use.response == 'let legs = route("a", "b");\nassert_eq!(legs.len(), 2)'
+    assert not rust.has_errors(use.response)
+    implement = _only(EXPLAINED, profile, "implement_from_doc")
+    assert "assert_eq" not in implement.prompt
+
+
+@pytest.mark.parametrize(
+    ("info", "code"),
+    [
+        ("", "let a = 1;\nuse(a);"),
+        ("rust,no_run", "let a = 1;\nuse(a);"),
+        ("edition2021", "let a = 1;\nuse(a);"),
+        ("ignore-windows", "let a = 1;\nuse(a);"),
+        ("text", None),
+        ("compile_fail", None),
+        ("bash", None),
+    ],
+)
+def test_rustdoc_examples(info: str, code: str | None) -> None:
+    content = "# fn main() {\nlet a = 1;\n#\nuse(a);\n# }\n"
+    assert rust_pairs.example_code(markdown.Fence(info, content, 1, 6)) == code
+
+
+def test_escaped_hashes_and_attributes_are_not_hidden() -> None:
+    fence = markdown.Fence("", "## not hidden\n#[derive(Debug)]\nstruct A;\n", 1, 3)
+    assert rust_pairs.example_code(fence) == "# not hidden\n#[derive(Debug)]\nstruct A;"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("fn a() -> u8 { 1 }", "fewer than 3 lines and no documentation to speak of"),
+        ("/// Does nothing at all, whatever the weather.\nfn a() {}", "an empty body"),
+        (
+            "fn a() {\n let a = 1;\n let b = 2;\n todo!()\n}",
+            "unfinished: todo! or unimplemented! in its body",
+        ),
+        ("fn a() {\n" + " b();\n" * 151 + "}", "longer than 150 lines"),
+        (
+            "fn a() {\n" + ' b("' + "x" * 7000 + '");\n' + "c();\n" * 3 + "}",
+            "longer than 7,000 characters",
+        ),
+        ("fn main() {\n a();\n b();\n c();\n}", "a main function that nothing describes"),
+        ("trait T { fn a(&self); }", "declared without a body"),
+        ("struct S;", "a struct without documentation"),
+        ('fn a() {\n b(r#"\n```\n"#);\n c();\n d();\n}', "holds the marks of a Markdown fence"),
+        ("#[test]\nfn a() {}", "test code"),
+        (
+            'fn a() -> u8 {\n b();\n say("what nobody can know who was not told");\n c()\n}',
+            "mostly text in literals that nothing describes",
+        ),
+        ("/// Short.\ntype A = u8;", "documentation too short to define it from"),
+    ],
+)
+def test_items_not_worth_learning_are_accounted_for(
+    profile: Profile, source: str, reason: str
+) -> None:
+    pairs, drops = _pairs(source, profile)
+    assert [pair for pair in pairs if pair.response_mode == "code_only"] == []
+    assert reason in [drop.reason for drop in drops]
+    assert all(drop.stage == "extract_rust" and drop.source_path == PATH for drop in drops)
+
+
+def test_items_are_moved_to_the_margin_unless_a_literal_forbids_it(profile: Profile) -> None:
+    source = """
+        mod inner {
+            /// Writes a greeting for the harbour, in two lines.
+            fn plain() {
+                print();
+            }
+            /// Writes a greeting for the harbour, as it was typed.
+            fn typed() {
+                print("a
+            b");
+            }
+        }
+    """
+    plain, typed = (p.response for p in _pairs(source, profile)[0])
+    assert plain == "fn plain() {\n    print();\n}"
+    assert 'print("a\n    b");' in typed
+    assert not rust.has_errors(typed)
+
+
+def test_lanes_follow_the_profile(profile: Profile) -> None:
+    source = "/// Hears what the harbour master says.\nfn hear() -> u8 { 1 }"
+    assert _pairs(source, profile, crate="vox-speech")[0][0].lane == "vox_speech"
+    assert _pairs(source, profile, crate="vox-mcp-tools")[0][0].lane == "vox_tooling"
+
+
+def test_module_documentation_explains_the_module(profile: Profile) -> None:
+    source = """
+        //! # Tiles
+        //!
+        //! Tiles are the squares that a sea map is cut into, so that a phone at sea holds
+        //! only what lies ahead of it.
+        //!
+        //! ```
+        //! let tile = sea_map::tiles::first();
+        //! ```
+        fn a() {}
+    """
+    pair = _only(source, profile, "explain_api")
+    assert pair.source_symbol == "sea_map::tiles"
+    assert (pair.source_start_line, pair.source_end_line) == (1, 8)
+    assert pair.response.startswith("Tiles are the squares that a sea map is cut into, so that")
+    assert "\n" not in pair.response
+    assert _only(source, profile, "use_api").response == "let tile = sea_map::tiles::first();"
+
+
+def test_difficulty_rises_with_length_branches_and_generics() -> None:
+    def measure(source: str) -> int:
+        return rust_pairs.difficulty(rust.parse(source).items[0])
+
+    simple = measure("fn a() -> u8 { 1 }")
+    generic = measure("fn a<'x, T: Ord>(b: &'x T) -> u8 { 1 }")
+    long = measure("async fn a() {\n" + "if b { c() }\n" * 90 + "}")
+    assert simple == 1
+    assert simple < generic < long <= 10

@@ -1,0 +1,335 @@
+"""The mix loses no row, splits by source, keeps its caps and refuses what is too small."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vox_assets.contract.rows import turns
+from vox_assets.mix import build as mix
+from vox_assets.profiles import Profile, load
+
+from .conftest import as_scored, count_words, make_pair, shaped, similar_pairs
+
+
+def build(scored: pl.DataFrame, profile: Profile, **options: object) -> mix.Mix:
+    return mix.build_mix(scored, profile, count_words, similar_pairs, **options)  # type: ignore
+
+
+@pytest.mark.parametrize(
+    ("rows", "tier", "passed", "words"),
+    [
+        (119, "style", False, "overfitting is certain"),
+        (120, "style", False, "too few even for a style"),
+        (399, "style", False, "1 more"),
+        (400, "style", True, "400 rows"),
+        (999, "domain", False, "enough for tier 'style' alone"),
+        (1000, "domain", True, "1000 rows"),
+    ],
+)
+def test_size_floors(rows: int, tier: str, passed: bool, words: str) -> None:
+    verdict = mix.size_verdict({"vox_codegen": rows}, ["vox_codegen"], tier)
+    assert verdict.passed is passed
+    assert words in verdict.reason
+    assert "vox_codegen" in verdict.reason and f"{tier!r}" in verdict.reason
+
+
+def test_a_refusal_names_every_short_lane_and_counts_an_absent_one_as_none() -> None:
+    verdict = mix.size_verdict({"vox_codegen": 500}, ["vox_codegen", "vox_speech"], "style")
+    assert verdict.reason.startswith("minimum_size: lane vox_speech has 0 distinct rows")
+    assert "vox_codegen" not in verdict.reason
+
+
+def test_rows_by_lane_counts_what_trains(mixed: pl.DataFrame, scored: pl.DataFrame) -> None:
+    trained = mixed.filter(pl.col("split") == "train")
+    assert mix.rows_by_lane(mixed) == {"vox_codegen": len(trained)}
+    assert mix.rows_by_lane(scored) == {"vox_codegen": 60}
+
+
+def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Profile) -> None:
+    built = build(scored, profile)
+    assert built.rows.schema == pl.Schema(mix.MIX_SCHEMA)
+    assert len(built.eval) >= 4
+    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert mix.lane_policy_violations(built.rows, profile) == []
+    shuffled = build(scored.sample(fraction=1.0, shuffle=True, seed=3), profile)
+    assert shuffled.rows.equals(built.rows)
+
+
+def test_new_files_leave_the_split_of_old_ones(scored: pl.DataFrame, profile: Profile) -> None:
+    grown = shaped(profile, mix={"eval_rows": 12, "eval_share": 0.2})
+    before = build(scored, grown).eval["source_path"].unique()
+    more = as_scored([make_pair(index, 30 + index % 3) for index in range(60, 66)])
+    after = build(pl.concat([scored, more]), grown).eval["source_path"].unique()
+    assert len(set(before) & set(after)) >= len(set(before)) - 1
+
+
+def test_an_edited_row_leaves_the_split_as_it_was(profile: Profile) -> None:
+    pairs = [make_pair(index, index % 30) for index in range(60)]
+    before = build(as_scored(pairs), profile).eval["source_path"].unique().sort()
+    edited = [
+        make_pair(
+            index, index % 30, messages=turns(f"Edited {index}.", pair.response + f"\n// {index}")
+        )
+        for index, pair in enumerate(pairs)
+    ]
+    after = build(as_scored(edited), profile).eval["source_path"].unique().sort()
+    assert before.to_list() == after.to_list()
+
+
+def test_parents_in_other_files_and_lanes_stay_on_one_side(profile: Profile) -> None:
+    parents = [make_pair(index, index, lane="vox_docs_qa") for index in range(40)]
+    children = [
+        make_pair(100 + index, 100 + index, parents=(parents[index // 2 * 2].pair_id,))
+        for index in range(40)
+    ]
+    built = build(as_scored(parents + children), profile)
+    side = dict(built.rows.select("pair_id", "split").iter_rows())
+    both = [
+        (side[children[i].pair_id], side[children[i + 1].pair_id])
+        for i in range(0, 40, 2)
+        if children[i].pair_id in side and children[i + 1].pair_id in side
+    ]
+    assert both and all(left == right for left, right in both)
+    assert "eval" in side.values()
+
+
+def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None:
+    pairs = [make_pair(index, index % 20) for index in range(60)]
+    # Answers of other files again: word for word, and with other names.
+    for index in range(60, 80):
+        original = pairs[index - 59].response
+        changed = original.replace(f"x{index - 59}", f"y{index}") if index % 2 else original
+        asked = turns(f"Once more {index}.", changed)
+        pairs.append(make_pair(index, index % 20, messages=asked))
+    built = build(as_scored(pairs), profile)
+    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    lost = [drop for drop in built.drops if drop.lost_to is not None]
+    assert lost and all("a training row" in drop.reason for drop in lost)
+
+
+def test_split_leakage_finds_what_it_looks_for(mixed: pl.DataFrame, profile: Profile) -> None:
+    train, held_out = (mixed.filter(pl.col("split") == side) for side in ("train", "eval"))
+    victim = train.head(1).with_columns(pl.lit("eval").alias("split"))
+    found = mix.split_leakage(pl.concat([train, held_out, victim]), similar_pairs, profile.dedup)
+    text = "\n".join(found)
+    for reason in ("is a training row", "is trained", "word for word"):
+        assert reason in text
+    child = held_out.head(1).with_columns(
+        pl.lit([train["pair_id"][0]], dtype=pl.List(pl.String)).alias("parents")
+    )
+    found = mix.split_leakage(pl.concat([train, child]), similar_pairs, profile.dedup)
+    assert "shares a parent" in found[0]
+
+
+def test_a_held_out_row_of_one_meaning_with_a_training_row_is_a_leak(
+    mixed: pl.DataFrame, profile: Profile
+) -> None:
+    """Prose by its embedding alone; code only where its tokens agree too."""
+    alike = mixed.with_columns(
+        pl.Series("embedding", [[1.0, 0.0]] * len(mixed), dtype=pl.List(pl.Float32))
+    )
+    assert mix.split_leakage(alike, similar_pairs, profile.dedup) == []
+    prose = alike.with_columns(response_mode=pl.lit("prose_only"))
+    assert "means the same (1.00)" in mix.split_leakage(prose, similar_pairs, profile.dedup)[0]
+
+
+def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
+    capped = shaped(
+        profile,
+        mix={"language_caps": {"rust": 0.5}, "category_cap": 0.3, "task_family_cap": 0.4},
+    )
+    pairs = [make_pair(index, 1 if index < 60 else 2 * (index % 6)) for index in range(90)]
+    train = build(as_scored(pairs), capped).train
+    for column, share in (("category", 0.3), ("task_family", 0.4)):
+        assert max(Counter(train[column].to_list()).values()) <= share * len(train)
+    assert Counter(train["language"].to_list())["rust"] <= 0.5 * len(train)
+
+
+def test_a_cap_that_nothing_can_meet_becomes_an_even_share(profile: Profile) -> None:
+    pairs = [make_pair(index, index % 12, category="one") for index in range(40)]
+    built = build(as_scored(pairs), shaped(profile, mix={"category_cap": 0.3}))
+    assert len(built.train) + len(built.eval) == 40
+
+
+def test_the_token_budget_keeps_the_best_of_every_category(
+    scored: pl.DataFrame, profile: Profile
+) -> None:
+    tight = shaped(profile, mix={"token_budget": 700})
+    built = build(scored, tight)
+    assert 0 < built.train["tokens"].sum() <= 700
+    assert built.train["category"].n_unique() == scored["category"].n_unique()
+    assert any("token budget" in drop.reason for drop in built.drops)
+
+
+def test_lanes_and_length_are_refused_by_reason(profile: Profile) -> None:
+    pairs = [make_pair(index, index % 12) for index in range(40)]
+    pairs += [
+        make_pair(50, 3, lane="vox_docs_qa", response_mode="prose_only", language="markdown"),
+        make_pair(51, 3, messages=turns("Long.", "word " * 400)),
+    ]
+    built = build(as_scored(pairs), profile)
+    reasons = {drop.pair_id: drop.reason for drop in built.drops}
+    assert "lane vox_docs_qa is not trained" in reasons[pairs[40].pair_id]
+    assert "longer than the context of 256" in reasons[pairs[41].pair_id]
+    both = build(as_scored(pairs), profile, lanes=("vox_codegen", "vox_docs_qa"))
+    assert pairs[40].pair_id not in {d.pair_id for d in both.drops if "lane" in d.reason}
+
+
+def test_lane_policy_names_prose_and_fences(mixed: pl.DataFrame, profile: Profile) -> None:
+    first = pl.int_range(pl.len()) == 0
+    fenced = mixed.with_columns(
+        pl.when(first).then(pl.lit("Here:\n```vox\nx\n```")).otherwise("response").alias("response")
+    )
+    prose = mixed.with_columns(
+        pl.when(first).then(pl.lit("prose_only")).otherwise("response_mode").alias("response_mode")
+    )
+    stranger = mixed.with_columns(
+        pl.when(first).then(pl.lit("vox_speech")).otherwise("lane").alias("lane")
+    )
+    for rows, words in ((fenced, "a fence"), (prose, "prose_only"), (stranger, "not trained")):
+        (fault,) = mix.lane_policy_violations(rows, profile)
+        assert words in fault and fault.startswith(mixed["pair_id"][0])
+    # A fence inside a Rust doc comment belongs to the code.
+    documented = mixed.with_columns(pl.lit("/// ```\n/// x\n/// ```\nfn f() {}").alias("response"))
+    assert mix.lane_policy_violations(documented, profile) == []
+
+
+def test_semantic_duplicates_leave_the_held_out_side(profile: Profile) -> None:
+    pairs = [
+        make_pair(index, index, response_mode="prose_only", lane="vox_docs_qa")
+        for index in range(40)
+    ]
+    scored = as_scored(pairs).with_columns(
+        pl.Series("embedding", [[1.0, 0.0]] * 40, dtype=pl.List(pl.Float32))
+    )
+    built = build(scored, profile, lanes=("vox_docs_qa",))
+    assert len(built.eval) == 0
+    assert any("means the same" in drop.reason for drop in built.drops)
+
+
+def test_watched_rows_are_whole_sources(mixed: pl.DataFrame) -> None:
+    watched = mix.watch_ids(mixed)
+    held_out = mixed.filter(pl.col("split") == "eval")
+    inside = held_out.filter(pl.col("pair_id").is_in(list(watched)))
+    outside = held_out.filter(~pl.col("pair_id").is_in(list(watched)))
+    assert 0 < len(inside) < len(held_out)
+    assert not set(inside["source_path"]) & set(outside["source_path"])
+
+
+def test_over_context_and_human_share(mixed: pl.DataFrame) -> None:
+    longest = int(mixed["tokens"].max())  # type: ignore[arg-type]
+    assert mix.over_context(mixed, longest) == []
+    assert len(mix.over_context(mixed, longest - 1)) >= 1
+    train = mixed.filter(pl.col("split") == "train")
+    assert mix.human_share(mixed) == (train["origin"] == "human").sum() / len(train)
+    assert mix.human_share(mixed.clear()) == 0.0
+
+
+def test_no_rows_make_an_empty_mix(scored: pl.DataFrame, profile: Profile) -> None:
+    built = build(scored.with_columns(pl.lit(False).alias("kept")), profile)
+    assert built.rows.is_empty() and built.drops == []
+
+
+def test_a_pair_id_twice_is_an_error(scored: pl.DataFrame, profile: Profile) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        build(pl.concat([scored, scored.head(1)]), profile)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    places=st.lists(
+        st.tuples(st.integers(0, 9), st.sampled_from(["vox_codegen", "vox_docs_qa"])),
+        min_size=1,
+        max_size=40,
+    ),
+    links=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=6),
+    budget=st.integers(20, 4000),
+    cap=st.floats(0.1, 1.0),
+    share=st.floats(0.05, 0.45),
+)
+def test_every_kept_row_is_in_the_mix_or_dropped(
+    places: list[tuple[int, str]],
+    links: list[tuple[int, int]],
+    budget: int,
+    cap: float,
+    share: float,
+) -> None:
+    profile = shaped(
+        load("sample"),
+        mix={"token_budget": budget, "category_cap": cap, "eval_share": share, "context": 256},
+    )
+    pairs = [make_pair(index, file, lane=lane) for index, (file, lane) in enumerate(places)]
+    for child, parent in links:
+        if child < len(pairs) and parent < len(pairs) and child != parent:
+            file, lane = places[child]
+            pairs[child] = make_pair(child, file, lane=lane, parents=(pairs[parent].pair_id,))
+    scored = as_scored(pairs)
+    built = build(scored, profile)
+    out = built.rows["pair_id"].to_list()
+    dropped = [drop.pair_id for drop in built.drops]
+    assert sorted(out + dropped) == sorted(scored["pair_id"].to_list())
+    assert {drop.stage for drop in built.drops} <= {"training_mix"}
+    assert all(drop.reason and drop.source_path for drop in built.drops)
+    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert built.train["tokens"].sum() <= budget
+
+
+def token_shares(rows: pl.DataFrame, column: str) -> dict[str, float]:
+    """Expected share of the drawn tokens, by value."""
+    mass = rows.group_by(column).agg((pl.col("weight") * pl.col("tokens")).sum().alias("mass"))
+    return {value: share / mass["mass"].sum() for value, share in mass.iter_rows()}
+
+
+def test_weights_bring_long_rows_under_their_cap(profile: Profile) -> None:
+    capped = shaped(profile, mix={"language_caps": {"rust": 0.5}})
+    pairs = [
+        make_pair(
+            index,
+            index % 30,
+            messages=turns(f"Say {index}.", f"word{index} " * (60 if index % 2 else 15)),
+        )
+        for index in range(60)
+    ]
+    train = build(as_scored(pairs), capped).train
+    plain = train.with_columns(pl.lit(1.0).alias("weight"))
+    assert token_shares(plain, "language")["rust"] > 0.6
+    assert token_shares(train, "language")["rust"] == pytest.approx(0.5, abs=1e-3)
+    assert train["weight"].mean() == pytest.approx(1.0, abs=1e-3)
+    assert train["pair_id"].n_unique() == len(train)
+
+
+def test_people_have_written_at_least_their_floor(profile: Profile) -> None:
+    floored = shaped(profile, mix={"human_share_floor": 0.4})
+    pairs = [
+        make_pair(index, index % 30, origin="human" if index < 24 else "synthetic")
+        for index in range(90)
+    ]
+    built = build(as_scored(pairs), floored)
+    assert mix.human_share(built.rows) >= 0.4
+    assert token_shares(_with_author(built.train), "author")["human"] >= 0.4 - 1e-3
+    assert any("people are to have written 40%" in drop.reason for drop in built.drops)
+    # Without any such row the floor cannot be met by leaving others out: the check tells.
+    machines = [make_pair(index, index % 30, origin="synthetic") for index in range(60)]
+    assert len(build(as_scored(machines), floored).train) > 40
+
+
+def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
+    human = pl.when(pl.col("origin") == "human").then(pl.lit("human")).otherwise(pl.lit("other"))
+    return rows.with_columns(human.alias("author"))
+
+
+def test_a_draw_shows_every_row_once_and_heavy_rows_early() -> None:
+    weights = np.array([4.0] * 50 + [1.0] * 150)
+    order = mix.draw_order(weights, seed=1, epoch=0)
+    assert sorted(order) == list(range(200))
+    # Of the first quarter, as many are heavy as odds of four to one give: 4*50 / (4*50 + 150).
+    heavy = [sum(mix.draw_order(weights, 1, epoch)[:50] < 50) for epoch in range(40)]
+    assert 22 < sum(heavy) / len(heavy) < 30
+    assert list(mix.draw_order(weights, 1, 0)) == list(order)
+    assert list(mix.draw_order(weights, 1, 1)) != list(order)

@@ -1,0 +1,74 @@
+"""A mix that breaks a gate is refused by the gate's name, and never by showing what is secret."""
+
+from __future__ import annotations
+
+import random
+
+import polars as pl
+import pytest
+
+from vox_assets.contract.rows import to_frame
+from vox_assets.mix import gates
+from vox_assets.profiles import Profile, load
+from vox_assets_tests.conftest import make_pair
+
+PROFILE: Profile = load("sample")
+#: Statements of ten shapes: sixteen drawn from them make a body that no other row has, under
+#: whatever names.
+SHAPES = (
+    "let angle = basin(cedar, delta) + 1;",
+    "if ember > fjord { return grove; }",
+    "for heron in inlet.iter() { jetty(heron); }",
+    "while knoll < ledge { knoll += marsh; }",
+    "match notch { Some(oasis) => oasis, None => return };",
+    "let (plain, quarry) = ridge(&strand);",
+    "tundra.upland[vale] = wharf * 2;",
+    "assert!(atoll && !bluff || cliff);",
+    "loop { if dune() { break; } }",
+    "let estuary: Vec<u8> = vec![1, 2, 3];",
+)
+
+
+def mix(count: int = 450, **changes: object) -> pl.DataFrame:
+    """A mix that passes every gate, the first row changed as asked."""
+    pairs = []
+    for n in range(count):
+        body = "\n".join(f"    {line}" for line in random.Random(n).choices(SHAPES, k=16))
+        fields = {
+            "prompt": f"Write `item_{n}`.",
+            "response": f"fn item_{n}() {{\n{body}\n}}",
+            "source_path": f"crates/c{n}/src/lib.rs",
+            **(changes if n == 0 else {}),
+        }
+        pairs.append(make_pair(fields.pop("prompt"), fields.pop("response"), **fields))
+    side = pl.when(pl.int_range(pl.len()) % 10 == 9).then(pl.lit("eval")).otherwise(pl.lit("train"))
+    return to_frame(pairs).with_columns(
+        score=pl.lit(9.0), split=side, tokens=pl.lit(80, dtype=pl.Int64)
+    )
+
+
+def test_a_sound_mix_passes_every_gate() -> None:
+    assert gates.refusals(mix(), PROFILE) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "rows"),
+    [
+        ("minimum_size", mix(300)),
+        ("lane_policy", mix(lane="vox_docs_qa")),
+        ("lane_policy", mix(response_mode="prose_only", language="markdown")),
+        ("no_secrets", mix(response='let t = "ghp_' + 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";')),
+        ("fits_context", mix().with_columns(tokens=pl.lit(5000))),
+        ("no_split_leakage", mix().with_columns(source_path=pl.lit("crates/a/src/lib.rs"))),
+    ],
+)
+def test_a_broken_gate_refuses_by_its_name(gate: str, rows: pl.DataFrame) -> None:
+    refused = gates.refusals(rows, PROFILE)
+    assert [line.split(":")[0] for line in refused] == [gate]
+    assert "ghp_" not in refused[0]
+
+
+def test_the_human_share_is_that_of_the_training_side() -> None:
+    assert gates.human_share(mix(), PROFILE).figures["share"] == 1.0
+    made = mix().with_columns(origin=pl.lit("synthetic"))
+    assert not gates.human_share(made, PROFILE).passed

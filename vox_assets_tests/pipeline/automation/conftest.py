@@ -1,0 +1,40 @@
+"""An instance for ticks: the embedded one, and in the slow tests PostgreSQL as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from vox_assets_tests.postgres import postgres
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def instance_config(with_postgres: bool) -> str:
+    """The `dagster.yaml` that `make instance` writes."""
+    added = (REPOSITORY / "deploy" / "postgres.yaml").read_text() if with_postgres else ""
+    return (REPOSITORY / "dagster.yaml").read_text() + added
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def storage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dg.DagsterInstance]:
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            patch.setenv("DAGSTER_POSTGRES_URL", stack.enter_context(postgres()))
+        home = tmp_path_factory.mktemp("home")
+        (home / "dagster.yaml").write_text(instance_config(request.param == "postgres"))
+        yield stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+
+
+@pytest.fixture
+def instance(storage: dg.DagsterInstance) -> dg.DagsterInstance:
+    """The storage, empty."""
+    storage.wipe()
+    return storage

@@ -1,0 +1,293 @@
+"""What a channel is told after real runs, driven tick by tick to a real HTTP receiver."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+
+from vox_assets.extract import SourceError
+from vox_assets.pipeline.automation.alerts import REMIND_AFTER, Told, alert_sensor, alert_sensors
+from vox_assets.pipeline.automation.history import COMMIT_TAG
+from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
+from vox_assets.settings import load_settings
+from vox_assets_tests.receiver import Receiver, receiving
+
+#: How the checks and the asset of the runs below are to behave.
+World = dict[str, object]
+ROW = "fn transfer(from: Account) { secret_sauce() }"
+TOKEN = "sk-" + "a1B2" * 5 + "T3BlbkFJ" + "c3D4" * 5
+
+
+class Deployment:
+    """An instance with runs, and a channel that is told about them."""
+
+    def __init__(self, instance: dg.DagsterInstance, *urls: str) -> None:
+        self.instance = instance
+        self.notifier = Notifier(urls)
+        self.settings = replace(load_settings({}), ui_url="http://ui.example")
+        self.cursor: str | None = None
+
+    def tick(self, channel: int = 1) -> str:
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            resources={"settings": self.settings, "notifier": self.notifier},
+        )
+        result = alert_sensor(channel)(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor or self.cursor
+        return getattr(result.skip_reason, "skip_message", str(result.skip_reason))
+
+    def run(self, world: World, commit: str | None = "c0ffee1") -> dg.DagsterRun:
+        """A real run of one asset with three checks that do what `world` says."""
+
+        @dg.asset
+        def training_mix() -> int:
+            if isinstance(world.get("asset"), Exception):
+                raise world["asset"]  # type: ignore[misc]
+            return 1
+
+        @dg.asset_check(asset=training_mix, blocking=True)
+        def lane_policy() -> dg.AssetCheckResult:
+            faults = int(world.get("faults", 0))  # type: ignore[call-overload]
+            return dg.AssetCheckResult(
+                passed=not faults,
+                description=f"{faults} rows outside the lane policy in 9: {ROW}",
+                metadata={"faults": faults},
+            )
+
+        @dg.asset_check(asset=training_mix)
+        def human_share() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(
+                passed=not world.get("warns"),
+                severity=dg.AssetCheckSeverity.WARN,
+                description="12% of the rows are human-written (at least 15% wanted)",
+            )
+
+        @dg.asset_check(asset=training_mix)
+        def no_secrets() -> dg.AssetCheckResult:
+            if world.get("crashes"):
+                raise ZeroDivisionError(ROW)
+            return dg.AssetCheckResult(passed=True)
+
+        defs = dg.Definitions(
+            assets=[training_mix],
+            asset_checks=[lane_policy, human_share, no_secrets],
+            jobs=[dg.define_asset_job("rebuild")],
+            executor=dg.in_process_executor,
+        )
+        result = defs.resolve_job_def("rebuild").execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            tags={COMMIT_TAG: commit} if commit else {},
+        )
+        run = self.instance.get_run_by_id(result.run_id)
+        assert run is not None
+        return run
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def deployment(instance: dg.DagsterInstance, receiver: Receiver) -> Deployment:
+    deployment = Deployment(instance, receiver.url)
+    assert deployment.tick() == "alerts from now on"
+    return deployment
+
+
+def test_a_failed_check_is_told_with_its_figures_commit_and_run(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    run = deployment.run({"faults": 3})
+    deployment.tick()
+    [mail] = receiver.mails
+    assert mail["title"] == "vox-assets: 1 failed"
+    assert mail["type"] == "failure"
+    assert mail["message"] == (
+        "ERROR check training_mix:lane_policy: 3 rows outside the lane policy in 9; "
+        f"since commit c0ffee1; http://ui.example/runs/{run.run_id}"
+    )
+
+
+def test_a_good_run_is_no_news(deployment: Deployment, receiver: Receiver) -> None:
+    deployment.run({})
+    assert deployment.tick() == "no news"
+    assert receiver.mails == []
+
+
+def test_a_warning_and_a_crashed_check_are_told_as_what_they_are(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({"warns": True, "crashes": True})
+    deployment.tick()
+    [mail] = receiver.mails
+    assert "WARN check training_mix:human_share: 12% of the rows are human-written" in str(mail)
+    assert "ERROR check training_mix:no_secrets: crashed before it came to a verdict" in str(mail)
+    assert mail["type"] == "failure"
+
+
+def test_a_check_that_was_never_reached_is_not_called_crashed(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({"asset": SourceError("/srv/vox/crates: no such folder")})
+    deployment.tick()
+    [mail] = receiver.mails
+    assert mail["title"] == "vox-assets: 1 failed"
+    assert "ERROR step training_mix: /srv/vox/crates: no such folder" in mail["message"]
+
+
+def test_no_row_and_no_secret_gets_into_a_message(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({"faults": 1, "crashes": True})
+    deployment.run({"asset": ValueError(f"cannot parse {ROW}")})
+    deployment.tick()
+    deployment.run({"asset": OSError(28, f"No space left on device {TOKEN}")})
+    deployment.tick()
+    assert "ZeroDivisionError" in receiver.bodies()
+    assert "ValueError" in receiver.bodies()
+    assert "secret_sauce" not in receiver.bodies()
+    assert TOKEN not in receiver.bodies()
+
+
+def test_a_run_that_nobody_tagged_is_told_with_the_commit_of_the_tables(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.instance.report_runless_asset_event(
+        dg.AssetMaterialization("raw_rust_fns", metadata={"commit": "feed5ee"})
+    )
+    deployment.run({"faults": 3}, commit=None)
+    deployment.tick()
+    assert "since commit feed5ee" in receiver.bodies()
+
+
+def test_recovery_is_told_once_with_what_went_before(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({"faults": 3}, commit="bad")
+    deployment.tick()
+    deployment.run({"faults": 2}, commit="worse")
+    deployment.tick()
+    mended = deployment.run({}, commit="good")
+    deployment.tick()
+    deployment.run({}, commit="good")
+    deployment.tick()
+    assert len(receiver.mails) == 2
+    assert receiver.mails[1]["type"] == "success"
+    assert receiver.mails[1]["message"] == (
+        "RECOVERED check training_mix:lane_policy; failures since commit bad: 2; "
+        f"http://ui.example/runs/{mended.run_id}"
+    )
+
+
+def test_a_failure_that_repeats_is_gathered_and_told_again_a_day_later(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    for _ in range(3):
+        deployment.run({"faults": 3})
+        deployment.tick()
+    assert len(receiver.mails) == 1
+    a_day_ago(deployment)
+    deployment.run({"faults": 5})
+    deployment.tick()
+    assert receiver.mails[1]["title"] == "vox-assets: 1 still failing"
+    assert "STILL ERROR check training_mix:lane_policy, 4 times by now: 5 rows" in str(
+        receiver.mails[1]
+    )
+
+
+def test_a_warning_that_becomes_an_error_is_news(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({"warns": True})
+    deployment.tick()
+    assert receiver.mails[0]["type"] == "warning"
+    told = Told.model_validate_json(deployment.cursor or "")
+    assert told.open["check training_mix:human_share"].severity == "WARN"
+    deployment.run({"warns": True, "faults": 1})
+    deployment.tick()
+    assert [mail["title"] for mail in receiver.mails] == ["vox-assets: 1 failed"] * 2
+
+
+def test_a_run_that_is_tried_again_is_not_told(deployment: Deployment, receiver: Receiver) -> None:
+    run = deployment.instance.add_run(
+        dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
+    )
+    # A run whose process died: the instance is set up to try it once more.
+    deployment.instance.report_run_failed(run, "its process is gone")
+    assert deployment.tick() == "no news"
+
+
+def test_a_dead_channel_fails_its_own_tick_and_gets_everything_when_it_is_back(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    receiver.alive = False
+    run = deployment.run({"faults": 3})
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    for _ in range(2):
+        with pytest.raises(DeliveryError, match="entry 1 of VOX_ALERT_URLS is dead") as caught:
+            deployment.tick()
+        assert str(receiver.port) not in str(caught.value)
+    deployment.run({"warns": True, "faults": 3})
+    receiver.alive = True
+    deployment.tick()
+    [mail] = receiver.mails
+    assert mail["title"] == "vox-assets: 2 failed"
+    assert deployment.tick() == "no news"
+
+
+def test_an_overdue_asset_is_told_and_so_is_its_return(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({})
+    for state in (FreshnessState.FAIL, FreshnessState.FAIL, FreshnessState.PASS):
+        # What the daemon reports when it holds an asset against its policy.
+        deployment.instance._report_runless_asset_event(
+            FreshnessStateChange(
+                key=dg.AssetKey("training_mix"),
+                new_state=state,
+                previous_state=FreshnessState.UNKNOWN,
+                state_change_timestamp=time.time(),
+            )
+        )
+        deployment.tick()
+    first, second = receiver.mails
+    assert "ERROR freshness training_mix: overdue: built 0.0 days ago" in first["message"]
+    assert "RECOVERED freshness training_mix" in second["message"]
+
+
+def test_a_refused_url_is_named_by_its_place_alone(deployment: Deployment) -> None:
+    deployment.notifier = Notifier(("nonesuch://secret-token",))
+    deployment.run({"faults": 3})
+    with pytest.raises(DeliveryError, match="entry 1 of VOX_ALERT_URLS is refused") as caught:
+        deployment.tick()
+    assert "secret-token" not in str(caught.value)
+
+
+def test_each_channel_has_a_sensor_and_without_one_the_tick_says_so(
+    deployment: Deployment,
+) -> None:
+    assert [sensor.name for sensor in alert_sensors(("json://a", "json://b"))] == [
+        "alert_channel_1",
+        "alert_channel_2",
+    ]
+    assert len(alert_sensors(())) == 1
+    deployment.notifier = Notifier(())
+    assert "VOX_ALERT_URLS is not set" in deployment.tick()
+
+
+def a_day_ago(deployment: Deployment) -> None:
+    """Set back what the channel was told by the time after which it is told again."""
+    told = Told.model_validate_json(deployment.cursor or "")
+    for problem in told.open.values():
+        problem.told_at -= REMIND_AFTER.total_seconds()
+    deployment.cursor = told.model_dump_json()

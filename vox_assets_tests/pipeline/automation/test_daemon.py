@@ -1,0 +1,368 @@
+"""A deployment that nobody touches: what `make dev` starts, a changing tree, and real receivers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import StepMaterializationData
+from dagster._core.scheduler.instigation import InstigatorState, TickData, TickStatus
+
+from vox_assets.compute.models import LocalModel
+from vox_assets.curate.audit import ledger_balances
+from vox_assets.pipeline.automation.sensors import DATA_VERSION_TAG
+from vox_assets.store.lake import Lake
+from vox_assets_tests.pipeline.automation.conftest import REPOSITORY, instance_config
+from vox_assets_tests.pipeline.conftest import QUICK, write_profile
+from vox_assets_tests.postgres import free_port, postgres
+from vox_assets_tests.receiver import Receiver, receiving
+
+pytestmark = pytest.mark.slow
+
+# A build of the cut takes one to three minutes on two cores; nothing here is timed.
+PATIENCE_SECONDS = 1500
+LANE_POLICY = "check training_mix:lane_policy"
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+SUCCESS, FAILURE = ENDED
+LAUNCH = """
+mutation($launched: ExecutionParams!) {
+  launchRun(executionParams: $launched) { __typename ... on LaunchRunSuccess { run { runId } } }
+}
+"""
+
+
+@dataclass
+class Deployment:
+    """The processes of `make dev`, and everything around them."""
+
+    tree: Path
+    profile: Path
+    data: Path
+    instance: dg.DagsterInstance
+    receivers: list[Receiver]
+    environment: Mapping[str, str]
+    log: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Daemon, web server and code server, in a process group with the runs that they start."""
+        command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", "127.0.0.1"]
+        with self.log.open("a") as output:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port)],
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """What a power cut does to all of them."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def launch(self, job: str, **selection: Any) -> None:
+        """What a click does: the web server puts a run into the queue."""
+        selector = {
+            "repositoryLocationName": "vox_assets",
+            "repositoryName": "__repository__",
+            "jobName": job,
+            **selection,
+        }
+        launched = {"selector": selector, "mode": "default", "runConfigData": {}}
+        content = json.dumps({"query": LAUNCH, "variables": {"launched": launched}}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            content,
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            said = json.load(answer)
+        assert said["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", said
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(str(self.data / "lake"))
+
+    def runs(self) -> list[dg.DagsterRun]:
+        """All runs, the oldest first."""
+        return [*reversed(self.instance.get_runs())]
+
+    def wait(self, what: str, holds: Callable[[], object]) -> None:
+        """Let the daemon work until `holds`."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-5000:]}"
+            time.sleep(1)
+
+    def wait_for_runs(self, count: int) -> dg.DagsterRun:
+        """Until that many runs have ended; the newest of them."""
+
+        def ended() -> bool:
+            return sum(run.status in ENDED for run in self.runs()) >= count
+
+        self.wait(f"{count} runs", ended)
+        return self.runs()[count - 1]
+
+    def sensor(self, name: str) -> InstigatorState:
+        """A sensor's state, as soon as its first tick has ended."""
+
+        def found() -> InstigatorState | None:
+            states = self.instance.all_instigator_state()
+            return next((one for one in states if one.instigator_name == name), None)
+
+        self.wait(name, lambda: (state := found()) and self.ticks(state, TickStatus.SKIPPED))
+        state = found()
+        assert state is not None
+        return state
+
+    def ticks(self, sensor: InstigatorState, *statuses: TickStatus) -> list[TickData]:
+        """Its ticks of these statuses, the newest first."""
+        found = self.instance.get_ticks(
+            sensor.instigator_origin_id, sensor.selector_id, statuses=list(statuses)
+        )
+        return [tick.tick_data for tick in found]
+
+    def versions(self) -> dict[str, int]:
+        return {
+            asset: self.lake.version(asset)
+            for asset in ("raw_rust_fns", "doc_qa_pairs", "training_mix", "qlora_adapter")
+        }
+
+    def adapters(self) -> dict[str, bytes]:
+        """Every file of every adapter that stands, and the one that serves."""
+        root = self.data / "adapters"
+        return {
+            str(path.relative_to(root)): path.read_bytes()
+            for path in sorted(root.rglob("*"))
+            if path.is_file() and ".work" not in path.parts
+        }
+
+
+@contextmanager
+def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterator[Deployment]:
+    """`make dev` on `tree`, with everything that it writes below `root`, not yet started."""
+    home = root / "home"
+    home.mkdir()
+    with ExitStack() as stack:
+        receivers = [stack.enter_context(receiving()) for _ in range(channels)]
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "VOX_SOURCE_DIR": str(tree),
+            "VOX_DATA_DIR": str(root / "data"),
+            "VOX_PROFILE": write_profile(root / "quick.yaml", **QUICK),
+            "VOX_ALERT_URLS": " ".join(receiver.url for receiver in receivers),
+            "VOX_TIMEZONE": where_it_is_afternoon(),
+        }
+        if storage == "postgres":
+            url = stack.enter_context(postgres())
+            environment["DAGSTER_POSTGRES_URL"] = url
+            # Also for this process, which opens the same instance.
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            patch.setenv("DAGSTER_POSTGRES_URL", url)
+        (home / "dagster.yaml").write_text(instance_config(storage == "postgres"))
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+        deployment = Deployment(
+            tree,
+            root / "quick.yaml",
+            root / "data",
+            instance,
+            receivers,
+            environment,
+            root / "dev.log",
+        )
+        stack.callback(deployment.kill)
+        yield deployment
+
+
+def where_it_is_afternoon() -> str:
+    """A zone in which the nightly run is half a day away."""
+    ahead = 14 - time.gmtime().tm_hour
+    # POSIX counts west of Greenwich.
+    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
+
+
+@pytest.fixture(scope="module")
+def cache(
+    base_model: LocalModel, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The models, dequantised, and by and by what they have read: the same in both storages."""
+    return Path(shutil.copytree(model_dir, tmp_path_factory.mktemp("deployed") / "cache"))
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgres"])
+def test_a_deployment_builds_what_changes_stops_what_is_wrong_and_tells_of_both(
+    storage: str, small_tree: Path, cache: Path, tmp_path: Path
+) -> None:
+    tree = Path(shutil.copytree(small_tree, tmp_path / "tree"))
+    with deployed(tmp_path, tree, storage) as deployment:
+        deployment.data.mkdir()
+        (deployment.data / "cache").symlink_to(cache)
+        deployment.start()
+        after_a_power_cut_the_first_build_starts_again(deployment)
+        a_function_that_is_appended_is_built(deployment)
+        a_broken_policy_is_stopped_and_told_and_so_is_its_repair(deployment)
+
+
+def after_a_power_cut_the_first_build_starts_again(deployment: Deployment) -> None:
+    def under_way() -> bool:
+        return (deployment.data / "lake" / "raw_rust_fns" / "_delta_log").exists()
+
+    deployment.wait("a build under way", under_way)
+    deployment.kill()
+    [cut] = deployment.runs()
+    assert (cut.job_name, cut.status) == ("rebuild", dg.DagsterRunStatus.STARTED)
+    deployment.start()
+    # The retry that run monitoring asks for; where Dagster loses it, the sensor's next attempt.
+    again = deployment.wait_for_runs(2)
+    assert (again.job_name, again.status) == ("rebuild", SUCCESS)
+    assert [run.status for run in deployment.runs()] == [FAILURE, SUCCESS]
+    balance = ledger_balances(deployment.lake.read("row_ledger"))
+    assert balance.passed, balance.summary
+
+
+def a_function_that_is_appended_is_built(deployment: Deployment) -> None:
+    """One run of what depends on it, without a click, and new versions of its tables alone."""
+    before = deployment.versions()
+    source = deployment.tree / "crates" / "vox-units" / "src" / "lib.rs"
+    with source.open("a") as file:
+        file.write(
+            "\n/// Doubles a count of items, and stops at the largest count there is.\n"
+            "pub fn doubled(count: u64) -> u64 {\n    let twice = count.saturating_mul(2);\n"
+            "    twice\n}\n"
+        )
+    run = deployment.wait_for_runs(3)
+    assert (run.job_name, run.status) == ("rebuild_after_crates", SUCCESS)
+    after = deployment.versions()
+    assert after == {name: v + (name != "doc_qa_pairs") for name, v in before.items()}
+    rows = deployment.lake.read("raw_rust_fns")
+    assert rows["source_symbol"].str.ends_with("::doubled").any()
+    shown = deployment.instance.get_latest_materialization_event(dg.AssetKey("crates"))
+    assert shown is not None
+    assert shown.asset_materialization is not None
+    assert (shown.asset_materialization.tags or {})[DATA_VERSION_TAG] == run.tags["vox/crates"]
+
+
+def a_broken_policy_is_stopped_and_told_and_so_is_its_repair(deployment: Deployment) -> None:
+    """Prose is sent to the code lane: a failed check, no training, one alert, and one recovery."""
+    [receiver] = deployment.receivers
+    assert receiver.bodies().count("job ") == 0
+    adapters, version = deployment.adapters(), deployment.versions()["qlora_adapter"]
+    policy = yaml.safe_load(deployment.profile.read_text())
+    broken = {**policy, "lane_rules": [{"lane": "vox_codegen"}]}
+    deployment.profile.write_text(yaml.safe_dump(broken))
+    stopped = deployment.wait_for_runs(4)
+    assert (stopped.job_name, stopped.status) == ("rebuild", FAILURE)
+    deployment.wait("the alert", lambda: LANE_POLICY in receiver.bodies())
+    assert deployment.adapters() == adapters
+    assert deployment.versions()["qlora_adapter"] == version
+
+    deployment.profile.write_text(yaml.safe_dump(policy))
+    mended = deployment.wait_for_runs(5)
+    assert (mended.job_name, mended.status) == ("rebuild", SUCCESS)
+    recovered = f"RECOVERED {LANE_POLICY}"
+    deployment.wait("the recovery", lambda: recovered in receiver.bodies())
+    lines = [line for line in receiver.bodies().splitlines() if LANE_POLICY in line]
+    assert [line.split()[0] for line in lines] == ["ERROR", "RECOVERED"]
+    assert f"/runs/{stopped.run_id}" in lines[0]
+    assert "failures in a tree that is not in git: 1" in lines[1]
+    assert len(deployment.runs()) == 5
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgres"])
+def test_a_deployment_without_sources_tells_of_everything_and_forgets_old_ticks(
+    storage: str, tmp_path: Path
+) -> None:
+    (tmp_path / "tree").mkdir()
+    with deployed(tmp_path, tmp_path / "tree", storage, channels=2) as deployment:
+        dead, living = deployment.receivers
+        dead.alive = False
+        deployment.start()
+        watching = deployment.sensor("crates_changed")
+        # The cursors of the channels: what is told is what comes after them.
+        silent, _ = deployment.sensor("alert_channel_1"), deployment.sensor("alert_channel_2")
+        for days in (3, 1):
+            skipped_then(deployment, watching, days)
+        built_then(deployment, "training_mix", days=9)
+        deployment.launch("corpus")
+        check = {"assetKey": {"path": ["deduped_corpus"]}, "name": "no_residual_duplicates"}
+        deployment.launch("__ASSET_JOB", assetSelection=[], assetCheckSelection=[check])
+        expected = {
+            "ERROR freshness training_mix: overdue: built 9.0 days ago",
+            f"ERROR step raw_rust_fns: {deployment.tree}/crates: no such folder",
+            f"ERROR step doc_qa_pairs: {deployment.tree}/docs/src: no such folder",
+            "ERROR check deduped_corpus:no_residual_duplicates: crashed before it came to a "
+            "verdict: deduped_corpus is not built yet",
+        }
+        deployment.wait("all alerts", lambda: all(line in living.bodies() for line in expected))
+        assert {run.status for run in deployment.runs()} == {FAILURE}
+        assert len(deployment.runs()) == 2
+
+        # The dead channel is visible in its own ticks, and gets all of it at once when it is back.
+        assert dead.mails == []
+        said = deployment.ticks(silent, TickStatus.FAILURE)[0].error
+        assert said is not None
+        assert "entry 1 of VOX_ALERT_URLS is dead" in str(said)
+        assert str(dead.port) not in str(said)
+        dead.alive = True
+        deployment.wait("the channel that is back", lambda: dead.mails)
+        [mail] = dead.mails
+        assert mail["title"] == f"vox-assets: {len(expected)} failed"
+        assert all(line in mail["message"] for line in expected)
+
+        # Skipped ticks are kept for two days.
+        ages = [time.time() - tick.timestamp for tick in deployment.ticks(watching)]
+        assert timedelta(hours=23).total_seconds() < max(ages) < timedelta(days=2).total_seconds()
+
+
+def skipped_then(deployment: Deployment, sensor: InstigatorState, days: float) -> None:
+    """A tick of that long ago."""
+    deployment.instance.create_tick(
+        TickData(
+            instigator_origin_id=sensor.instigator_origin_id,
+            instigator_name=sensor.instigator_name,
+            instigator_type=InstigatorType.SENSOR,
+            status=TickStatus.SKIPPED,
+            timestamp=time.time() - timedelta(days=days).total_seconds(),
+            selector_id=sensor.selector_id,
+        )
+    )
+
+
+def built_then(deployment: Deployment, asset: str, days: float) -> None:
+    """A materialisation of that long ago, as the event log tells it."""
+    data = StepMaterializationData(dg.AssetMaterialization(asset))
+    deployment.instance.handle_new_event(
+        dg.EventLogEntry(
+            error_info=None,
+            user_message="",
+            level="info",
+            run_id="",
+            timestamp=time.time() - timedelta(days=days).total_seconds(),
+            dagster_event=dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                job_name="",
+                event_specific_data=data,
+            ),
+        )
+    )

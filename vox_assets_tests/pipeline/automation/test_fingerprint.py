@@ -1,0 +1,110 @@
+"""A fingerprint follows what extraction reads, and nothing but its content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vox_assets import profiles
+from vox_assets.extract import SourceError
+from vox_assets.pipeline.automation import fingerprint
+from vox_assets.settings import Settings, load_settings
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    for path, text in {
+        "crates/a/src/lib.rs": "fn f() {}",
+        "crates/a/README.md": "# a",
+        "docs/src/index.md": "{{#include ../../examples/outer.md}}\n{{#include /etc/hostname}}\n",
+        "examples/outer.md": "{{#include inner.vox}}",
+        "examples/inner.vox": "fn a() to int { return 1 }",
+        "examples/unused.vox": "fn b() to int { return 1 }",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def test_a_fresh_copy_has_the_same_fingerprint(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    os.utime(copy / "crates/a/README.md", (1, 1))
+    assert fingerprint.crates(copy) == fingerprint.crates(root)
+    assert fingerprint.docs(copy) == fingerprint.docs(root)
+    assert fingerprint.crates(root).files == 2
+
+
+def test_changed_added_moved_and_removed_files_show(root: Path) -> None:
+    seen = {fingerprint.crates(root).digest}
+    for change in (
+        lambda: (root / "crates/a/src/lib.rs").write_text("fn g() {}"),
+        lambda: (root / "crates/a/src/new.rs").write_text(""),
+        lambda: (root / "crates/a/README.md").rename(root / "crates/a/READ.md"),
+        lambda: (root / "crates/a/src/new.rs").unlink(),
+    ):
+        change()
+        seen.add(fingerprint.crates(root).digest)
+    assert len(seen) == 5
+
+
+def test_build_output_does_not_count_and_links_are_not_followed(root: Path) -> None:
+    (root / "crates/a/Cargo.toml").write_text("")
+    (root / "crates/a/target").mkdir()
+    (root / "crates/a/loop").symlink_to(root / "crates", target_is_directory=True)
+    before = fingerprint.crates(root)
+    (root / "crates/a/target/out.rs").write_text("generated")
+    generated = fingerprint.crates(root)
+    (root / "crates/a/target/out.rs").write_text("generated again")
+    assert fingerprint.crates(root) == generated
+    assert generated.files == before.files + 1
+
+
+def test_included_files_count_wherever_they_lie_and_others_do_not(root: Path) -> None:
+    before = fingerprint.docs(root)
+    assert before.files == 3
+    (root / "examples/unused.vox").write_text("changed")
+    assert fingerprint.docs(root) == before
+    (root / "examples/inner.vox").write_text("changed")
+    assert fingerprint.docs(root).digest != before.digest
+
+
+def test_every_repository_is_watched_under_its_name(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(root, other)
+    watched = deployment(tmp_path, root, {"tree": ".", "other": "../other"})
+    before = fingerprint.sources(watched)
+    assert before["crates"].files == 2 * fingerprint.crates(root).files
+    (other / "crates/a/src/lib.rs").write_text("fn g() {}")
+    after = fingerprint.sources(watched)
+    assert after["crates"].digest != before["crates"].digest
+    assert after["docs"] == before["docs"]
+    swapped = deployment(tmp_path, root, {"tree": "../other", "other": "."})
+    assert fingerprint.sources(swapped)["crates"].digest != after["crates"].digest
+
+
+def test_a_single_root_without_a_name_has_the_fingerprint_of_its_tree(
+    root: Path, tmp_path: Path
+) -> None:
+    found = fingerprint.sources(deployment(tmp_path, root, {}))
+    assert found["crates"] == fingerprint.crates(root)
+    assert found["docs"] == fingerprint.docs(root)
+
+
+def deployment(tmp_path: Path, root: Path, repositories: dict[str, str]) -> Settings:
+    content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
+    content["repositories"] = [{"name": k, "root": v} for k, v in repositories.items()]
+    profile = tmp_path / "several.yaml"
+    profile.write_text(yaml.safe_dump(content))
+    return load_settings({"VOX_SOURCE_DIR": str(root), "VOX_PROFILE": str(profile)})
+
+
+def test_a_missing_folder_is_refused_by_name(root: Path) -> None:
+    shutil.rmtree(root / "crates")
+    with pytest.raises(SourceError, match="crates"):
+        fingerprint.crates(root)

@@ -1,0 +1,43 @@
+"""A run counts as alive while a build holds the lock, and as dead some time after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.launcher.base import WorkerStatus
+
+from vox_assets.pipeline.automation import launcher
+from vox_assets.pipeline.resources.build_lock import LOCK
+from vox_assets.store.files import exclusive
+from vox_assets_tests.pipeline.automation.conftest import instance_config
+
+RUN = dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
+
+
+def test_the_instance_takes_this_launcher(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text(instance_config(with_postgres=False))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert isinstance(instance.run_launcher, launcher.ProcessRunLauncher)
+        assert instance.run_launcher.supports_check_run_worker_health
+        assert instance.freshness_enabled
+
+
+def test_a_run_without_the_lock_is_dead_only_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path))
+    watching = launcher.ProcessRunLauncher()
+
+    def status() -> WorkerStatus:
+        return watching.check_run_worker_health(RUN).status
+
+    with exclusive(tmp_path / LOCK):
+        assert status() == WorkerStatus.RUNNING
+    # It is about to end, or has yet to begin.
+    assert status() == WorkerStatus.RUNNING
+    monkeypatch.setattr(launcher, "SECONDS_WITHOUT_LOCK", 0.0)
+    assert status() == WorkerStatus.FAILED
+    with exclusive(tmp_path / LOCK):
+        assert status() == WorkerStatus.RUNNING

@@ -1,0 +1,346 @@
+"""Training under Dagster: it refuses by itself, tells how it goes, and survives being ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from vox_assets.cli import main
+from vox_assets.compute.models import LocalModel
+from vox_assets.contract.rows import CORPUS_TABLES, drops_to_frame, to_frame
+from vox_assets.mix import build as mix
+from vox_assets.settings import Settings
+from vox_assets.store.lake import Lake
+from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.program.run import CHECKPOINT_WHOLE, read_progress
+from vox_assets_tests.pipeline.conftest import build, settings_for, verdicts, write_profile
+from vox_assets_tests.training.conftest import (
+    as_scored,
+    count_words,
+    make_pair,
+    scored,
+    similar_pairs,
+    tiny_base,
+)
+
+__all__ = ["scored", "tiny_base"]
+
+ROWS = 480
+#: A training of a few steps on the smallest mix that a style may be trained from.
+FEW_STEPS = {
+    "mix": {"context": 256, "eval_rows": 24, "task_family_cap": 1.0, "category_cap": 1.0},
+    "training": {
+        "max_steps": 4,
+        "block_tokens": 256,
+        "eval_every_steps": 2,
+    },
+    "evaluation": {"generations": 2, "generation_tokens": 8},
+}
+#: One that lasts until it is ended.
+ENDLESS = {
+    **FEW_STEPS,
+    "training": {**FEW_STEPS["training"], "max_steps": 100_000, "patience": 100_000},
+    "ranks": [
+        {"rank": 8, "alpha": 8, "learning_rate": 1e-4, "epochs": 1e6, "reason": "until ended"}
+    ],
+}
+
+
+class Watched(dg.PipesSubprocessClient):
+    """The real client, which also remembers whether it was asked to start anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[Any] = []
+
+    def run(self, **options: Any) -> Any:  # type: ignore[override]
+        self.started.append(options["command"])
+        return super().run(**options)
+
+
+def workshop(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> Settings:
+    """A lake with a mix of made-up functions, and settings that train it on the tiny model."""
+    data.mkdir(parents=True, exist_ok=True)
+    tree = data / "tree"
+    (tree / "crates").mkdir(parents=True, exist_ok=True)
+    path = write_profile(data / "few.yaml", **{**FEW_STEPS, **profile})
+    settings = settings_for(tree, data, path)
+    settings = Settings(**{**vars(settings), "base_model": str(base.path)})
+    lake = Lake(settings.lake_uri)
+    pairs = [make_pair(index, index % 60) for index in range(rows)]
+    for name in CORPUS_TABLES[:4]:
+        to_frame(pairs).write_delta(lake.uri(name), mode="overwrite")
+    corpus = as_scored(pairs)
+    corpus.write_delta(lake.uri("scored_corpus"), mode="overwrite")
+    pl.DataFrame({"mutant": [None, "swapped"], "score": [9.0, 2.0]}).write_delta(
+        lake.account_uri("scored_corpus", "mutants"), mode="overwrite"
+    )
+    mixed = mix.build_mix(corpus, settings.profile, count_words, similar_pairs)
+    mixed.rows.write_delta(lake.uri("training_mix"), mode="overwrite")
+    lake.write_account("deduped_corpus", "drops", drops_to_frame([]))
+    lake.write_account("training_mix", "drops", drops_to_frame(mixed.drops))
+    lanes = pl.DataFrame({"lane": list(settings.profile.mix.lanes)})
+    lake.write_account("training_mix", "lanes", lanes)
+    return settings
+
+
+def train(
+    settings: Settings, instance: dg.DagsterInstance, *assets: str, **resources: Any
+) -> dg.ExecuteInProcessResult:
+    chosen = [dg.AssetKey(name) for name in assets or ("qlora_adapter",)]
+    return build(settings, "rebuild", instance, asset_selection=chosen, **resources)
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    (event,) = result.get_step_failure_events()
+    data = event.step_failure_data
+    return str(data.user_failure_data.description if data.user_failure_data else data.error)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def test_a_mix_too_small_is_refused_before_any_trainer_starts(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base, rows=30)
+    pipes = Watched()
+    result = train(settings, instance, pipes=pipes)
+    assert not result.success
+    assert "minimum_size: lane vox_codegen has" in failure(result)
+    assert "overfitting is certain" in failure(result)
+    assert pipes.started == []
+    assert not settings.adapters_dir.exists()
+
+
+def test_an_override_that_cannot_be_is_refused_by_name(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base)
+    config = {"ops": {"qlora_adapter": {"config": {"rank": 0}}}}
+    pipes = Watched()
+    result = build(
+        settings,
+        "rebuild",
+        instance,
+        asset_selection=[dg.AssetKey("qlora_adapter")],
+        run_config=config,
+        pipes=pipes,
+    )
+    assert "rank override: expected 1 or more, got 0" in failure(result)
+    assert pipes.started == []
+
+
+def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
+    tmp_path: Path,
+    tiny_base: LocalModel,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base)
+    result = train(settings, instance, "qlora_adapter", "adapter_eval")
+    assert result.success
+    events = {
+        event.asset_key.to_user_string(): event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    told = events["qlora_adapter"]
+    digest = told["digest"].value
+    assert told["name"].value == "sample-vox-codegen"
+    assert told["loss_curve"].value.startswith("![")  # type: ignore[union-attr]
+    assert "base64," in str(told["loss_curve"].value)
+    assert told["tokens_per_second"].value > 0  # type: ignore[operator]
+    log = [
+        entry.user_message
+        for entry in instance.all_logs(result.run_id)
+        if "held-out loss" in entry.user_message
+    ]
+    assert any(line.startswith("step 4: held-out loss") for line in log)
+    holds = {name: one.passed for name, one in verdicts(result).items()}
+    assert holds["qlora_adapter:adapter_loads"] and holds["qlora_adapter:provenance"]
+    assert "no_forgetting" in {name.partition(":")[2] for name in holds}
+    # The report was written again, with the training and its evaluation.
+    report = (settings.reports_dir / "corpus.html").read_text()
+    assert digest in report and "Answers to held-out prompts" in report
+
+    monkeypatch.setenv("VOX_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("VOX_PROFILE", str(settings.data_dir / "few.yaml"))
+    assert main(["verify", str(digest)]) == 0
+    # The lake moves on: an older adapter still verifies, and the check tells that it is old.
+    lake = Lake(settings.lake_uri)
+    lake.read("training_mix").head(20).write_delta(lake.uri("training_mix"), mode="overwrite")
+    assert main(["verify", str(digest)]) == 0
+    weights = settings.adapters_dir / str(digest) / adapter.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    assert main(["verify", str(digest)]) == 1
+
+
+@pytest.mark.slow
+def test_other_lanes_are_trained_when_a_run_asks_and_never_serve(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base)
+    lake = Lake(settings.lake_uri)
+    speech = [make_pair(n, n % 60, lane="vox_speech") for n in range(ROWS)]
+    to_frame(speech).write_delta(lake.uri("raw_rust_fns"), mode="overwrite")
+    as_scored(speech).write_delta(lake.uri("scored_corpus"), mode="overwrite")
+    result = build(
+        settings,
+        "rebuild",
+        instance,
+        asset_selection=[
+            dg.AssetKey(name) for name in ("training_mix", "qlora_adapter", "adapter_eval")
+        ],
+        run_config={"ops": {"training_mix": {"config": {"lanes": ["vox_speech"]}}}},
+    )
+    assert result.success, failure(result)
+    assert verdicts(result)["training_mix:lane_policy"].passed
+    trained = lake.read("qlora_adapter")["digest"].item()
+    manifest = adapter.read_manifest(settings.adapters_dir / trained)
+    assert manifest["name"] == "sample-vox-speech" and manifest["promotion"] is None
+    assert not (settings.adapters_dir / "promoted.json").exists()
+
+
+def test_an_unknown_lane_is_refused_by_name(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base)
+    result = build(
+        settings,
+        "rebuild",
+        instance,
+        asset_selection=[dg.AssetKey("training_mix")],
+        run_config={"ops": {"training_mix": {"config": {"lanes": ["vox_songs"]}}}},
+    )
+    assert not result.success
+    assert "vox_songs" in failure(result) and "expected one or more" in failure(result)
+
+
+@pytest.mark.slow
+def test_a_killed_program_fails_its_step_and_a_rerun_ends_with_a_valid_adapter(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    lasting = {**ENDLESS, "training": {**ENDLESS["training"], "max_steps": 60}}
+    settings = workshop(tmp_path / "data", tiny_base, **lasting)
+    run = in_background(settings)
+    spec = wait_for_progress(settings)
+    os.kill(trainer_of(spec), signal.SIGKILL)
+    said = run.communicate(timeout=120)[0]
+    assert run.returncode == 1
+    assert "ended early" in said and "No adapter was written" in said
+    assert not list(settings.adapters_dir.glob("[0-9a-f]*"))
+
+    assert train(settings, instance).success
+    (directory,) = settings.adapters_dir.glob("[0-9a-f]*")
+    assert adapter.verify(directory) == []
+
+
+@pytest.mark.slow
+def test_cancelling_ends_the_program_within_a_minute_and_leaves_a_checkpoint(
+    tmp_path: Path, tiny_base: LocalModel
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base, **ENDLESS)
+    run = in_background(settings)
+    spec = wait_for_progress(settings)
+    program = trainer_of(spec)
+    # What the UI's button does to the process of a run.
+    run.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    while Path(f"/proc/{program}").exists() and time.monotonic() - asked < 60:
+        time.sleep(0.2)
+    assert not Path(f"/proc/{program}").exists()
+    run.communicate(timeout=60)
+    work = settings.adapters_dir / ".work" / spec["digest"]
+    checkpoints = list((work / "checkpoints").glob(f"checkpoint-*/{CHECKPOINT_WHOLE}"))
+    steps = [line["step"] for line in read_progress(work / "progress.jsonl")]
+    assert checkpoints and max(steps) >= 1
+    assert not list(settings.adapters_dir.glob("[0-9a-f]*"))
+
+
+@pytest.mark.slow
+def test_the_ablation_compares_arms_in_one_table(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = workshop(tmp_path / "data", tiny_base)
+    for arm in ("curated", "random", "rank_32"):
+        result = build(settings, "ablate", instance, partition_key=arm)
+        assert result.success, failure(result)
+    (event,) = result.get_asset_materialization_events()
+    lines = [record.data for record in event.materialization.metadata["arms"].records]  # type: ignore[union-attr]
+    assert [line["arm"] for line in lines] == ["curated", "random", "rank_32"]
+    assert {line["rank"] for line in lines} == {"64", "32"}
+    tokens = [int(str(line["tokens seen"]).replace(",", "")) for line in lines]
+    assert max(tokens) - min(tokens) < 0.1 * max(tokens)
+    assert not lines[0]["ratio to curated [95 %]"] and lines[1]["ratio to curated [95 %]"]
+    assert "<table>" in (settings.reports_dir / "ablation.html").read_text()
+    assert not settings.adapters_dir.exists()
+
+
+# A run in a process of its own --------------------------------------------------------------
+
+PROGRAM = """
+import json, sys, dagster as dg
+from vox_assets.settings import Settings, load_settings
+from vox_assets_tests.pipeline.conftest import build
+settings = load_settings(json.loads(sys.argv[1]))
+with dg.instance_for_test() as instance:
+    done = build(settings, "rebuild", instance, asset_selection=[dg.AssetKey("qlora_adapter")])
+    for event in done.get_step_failure_events():
+        data = event.step_failure_data.user_failure_data
+        print(data.description if data else event.step_failure_data.error)
+sys.exit(0 if done.success else 1)
+"""
+
+
+def in_background(settings: Settings) -> subprocess.Popen[str]:
+    environment = {
+        "VOX_SOURCE_DIR": str(settings.source_dir),
+        "VOX_DATA_DIR": str(settings.data_dir),
+        "VOX_PROFILE": str(settings.data_dir / "few.yaml"),
+        "VOX_BASE_MODEL": settings.base_model,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(environment)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_progress(settings: Settings) -> dict[str, Any]:
+    """The spec that is being trained, once it has done a step."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        for path in settings.adapters_dir.glob(".work/*/progress.jsonl"):
+            if any("loss" in line for line in read_progress(path)):
+                return dict(json.loads((path.parent / "spec.json").read_text()))
+        time.sleep(0.1)
+    raise AssertionError("no training made a step")
+
+
+def trainer_of(spec: dict[str, Any]) -> int:
+    """The process that trains a spec: the program itself, below its launcher."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(f"spec-{spec['digest']}".encode() in w for w in words) and (
+            b"accelerate.commands.launch" not in words
+        ):
+            return int(entry.name)
+    raise AssertionError("the training program is not running")

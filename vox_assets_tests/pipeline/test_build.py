@@ -1,0 +1,282 @@
+"""The whole graph on a cut of the bundled workspace: real models, a training of a few steps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+import yaml
+
+from vox_assets import profiles
+from vox_assets.cli import main
+from vox_assets.compute.models import LocalModel
+from vox_assets.contract.rows import SCHEMA, SOURCE_TABLES, pair_id
+from vox_assets.settings import Settings
+from vox_assets.store.lake import Lake
+from vox_assets_tests.pipeline.conftest import QUICK, build, settings_for, verdicts, write_profile
+
+
+@dataclass
+class Built:
+    """One build of everything, shared by the tests that look at it."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.settings.lake_uri)
+
+
+@pytest.fixture(scope="module")
+def built(
+    small_tree: Path,
+    base_model: LocalModel,
+    model_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Built]:
+    data = tmp_path_factory.mktemp("data")
+    # The models that the session has already dequantised.
+    shutil.copytree(model_dir, data / "cache", dirs_exist_ok=True)
+    settings = settings_for(small_tree, data, write_profile(data / "quick.yaml", **QUICK))
+    with dg.instance_for_test() as instance:
+        yield Built(settings, instance, build(settings, "rebuild", instance))
+
+
+def test_the_run_goes_through_and_no_blocking_check_fails(built: Built) -> None:
+    failures = [event.event_specific_data for event in built.result.get_step_failure_events()]
+    assert built.result.success, failures
+    failed = {
+        name
+        for name, evaluation in verdicts(built.result).items()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    }
+    # Three steps of training on a cut prove nothing, and need not: the rest has to hold.
+    assert failed <= {
+        "adapter_eval:beats_base",
+        "adapter_eval:not_overfit",
+        "adapter_eval:no_forgetting",
+        "adapter_eval:lane_discipline",
+        "scored_corpus:evaluator_separates_mutants",
+        "synthetic_pairs:construct_coverage",
+    }
+
+
+def test_every_corpus_table_has_the_contract_columns_and_true_ids(built: Built) -> None:
+    for asset in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs", "scored_corpus"):
+        rows = built.lake.read(asset)
+        assert rows.columns[: len(SCHEMA)] == list(SCHEMA)
+        assert not rows["pair_id"].is_duplicated().any()
+        for row in rows.sample(20, seed=1).iter_rows(named=True):
+            assert row["pair_id"] == pair_id(row["lane"], row["messages"])
+            assert row["response"] == row["messages"][-1]["content"]
+
+
+def test_the_mix_holds_the_trained_lane_alone_and_splits_by_source(built: Built) -> None:
+    mix = built.lake.read("training_mix")
+    assert set(mix["lane"]) == {"vox_codegen"}
+    assert set(mix["response_mode"]) == {"code_only"}
+    sides = mix.group_by("source_path").agg(pl.col("split").n_unique())
+    assert sides["split"].max() == 1
+    assert set(mix["split"]) == {"train", "eval"}
+
+
+def test_every_row_has_a_fate_in_the_ledger(built: Built) -> None:
+    ledger = built.lake.read("row_ledger")
+    produced = {one for asset in SOURCE_TABLES for one in built.lake.read(asset)["pair_id"]}
+    assert sorted(ledger["pair_id"]) == sorted(produced)
+    assert set(ledger["fate"]) <= {"trained", "evaluated", "dropped"}
+    fates = ledger["fate"].value_counts()
+    assert (
+        dict(fates.rows())["trained"]
+        == built.lake.read("training_mix").filter(split="train").height
+    )
+
+
+def test_the_adapter_loads_with_plain_peft_and_names_its_base(built: Built) -> None:
+    from peft import PeftConfig
+
+    digest = built.lake.read("qlora_adapter")["digest"].item()
+    directory = built.settings.adapters_dir / digest
+    config = PeftConfig.from_pretrained(str(directory))
+    assert config.base_model_name_or_path == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert verdicts(built.result)["qlora_adapter:adapter_loads"].passed
+    assert verdicts(built.result)["qlora_adapter:provenance"].passed
+    everything = b"".join(
+        path.read_bytes() for path in directory.iterdir() if path.suffix != ".safetensors"
+    )
+    assert str(built.settings.data_dir).encode() not in everything
+
+
+def test_the_exports_load_and_keep_the_training_contract(built: Built) -> None:
+    from datasets import load_dataset
+
+    dataset = load_dataset(str(built.settings.exports_dir / "hf"), "vox_codegen")
+    assert set(dataset) == {"train", "eval"}
+    lines = (built.settings.exports_dir / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert {row["schema_version"] for row in rows} == {"vox_dogfood_v1"}
+    assert {row["lane"] for row in rows} == {"vox_codegen"}
+    assert (built.settings.reports_dir / "corpus.html").stat().st_size > 10_000
+
+
+def test_assets_show_counts_lanes_and_a_preview(built: Built) -> None:
+    for event in built.result.get_asset_materialization_events():
+        name = event.asset_key.to_user_string() if event.asset_key else ""
+        metadata = event.materialization.metadata
+        if name in SCHEMA_ASSETS:
+            assert metadata["dagster/row_count"].value > 0
+            assert "preview" in metadata
+            assert metadata["dagster/column_schema"].value.columns
+            assert any(key.startswith("rows/") for key in metadata)
+        judged = name in ("doc_qa_pairs", "synthetic_pairs")
+        assert ("front_end" in metadata) is judged
+
+
+def test_a_column_is_followed_to_the_column_that_it_comes_from(built: Built) -> None:
+    lineage = {
+        event.asset_key.to_user_string(): event.materialization.metadata[
+            "dagster/column_lineage"
+        ].value.deps_by_column
+        for event in built.result.get_asset_materialization_events()
+        if event.asset_key and "dagster/column_lineage" in event.materialization.metadata
+    }
+    assert set(lineage) == SCHEMA_ASSETS - {"raw_rust_fns", "doc_qa_pairs"} | {"row_ledger"}
+    for asset, columns in lineage.items():
+        assert set(columns) == set(built.lake.read(asset).columns)
+        for deps in columns.values():
+            assert deps
+            for dep in deps:
+                upstream = built.lake.read(dep.asset_key.to_user_string())
+                assert dep.column_name in upstream.columns
+    [score] = {dep.asset_key.to_user_string() for dep in lineage["training_mix"]["score"]}
+    assert score == "scored_corpus"
+
+
+def test_the_card_shows_the_plots_of_the_report(built: Built) -> None:
+    [card] = [
+        event.materialization.metadata
+        for event in built.result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("corpus_card")
+    ]
+    assert str(card["plots"].value).count("![") >= 3
+
+
+SCHEMA_ASSETS = {
+    "raw_rust_fns",
+    "doc_qa_pairs",
+    "synthetic_pairs",
+    "deduped_corpus",
+    "scored_corpus",
+    "training_mix",
+}
+
+
+def test_explain_tells_the_story_of_a_row_that_lost(
+    built: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOX_DATA_DIR", str(built.settings.data_dir))
+    monkeypatch.delenv("VOX_SOURCE_DIR", raising=False)
+    dropped = built.lake.read("row_ledger").filter(
+        (pl.col("fate") == "dropped") & (pl.col("stage") == "scored_corpus")
+    )
+    assert main(["explain", dropped["pair_id"][0]]) == 0
+    assert dropped["reason"][0] in capsys.readouterr().out
+
+
+def test_a_second_build_gives_the_same_rows(built: Built) -> None:
+    before = {asset: built.lake.read(asset) for asset in SCHEMA_ASSETS}
+    again = build(built.settings, "corpus", built.instance)
+    assert again.success
+    for asset, rows in before.items():
+        assert built.lake.read(asset).equals(rows), asset
+        assert built.lake.version(asset) == 1
+
+
+def test_the_adapter_alone_refuses_a_corpus_whose_checks_failed(
+    built: Built, tmp_path: Path
+) -> None:
+    before = sorted(path.name for path in built.settings.adapters_dir.iterdir())
+    # The corpus is refused for its size, so that the mix of the build before stays in the lake.
+    content = yaml.safe_load((built.settings.data_dir / "quick.yaml").read_text())
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(yaml.safe_dump({**content, "size": {"tier": "domain"}}))
+    settings = replace(
+        built.settings,
+        profile=profiles.load(str(strict)),
+        profile_reference=str(strict),
+    )
+    assert not build(settings, "corpus", built.instance).success
+    # By its own policy the old mix is large enough; by itself the asset refuses it all the same.
+    alone = build(built.settings, "retrain", built.instance)
+    assert not alone.success
+    [failure] = alone.get_step_failure_events()
+    assert failure.step_key == "qlora_adapter"
+    assert "scored_corpus:minimum_size failed in run" in str(failure.event_specific_data)
+    assert sorted(path.name for path in built.settings.adapters_dir.iterdir()) == before
+    assert build(built.settings, "corpus", built.instance).success
+
+
+@pytest.mark.slow
+def test_another_rank_is_trained_from_the_corpus_as_it_is(built: Built) -> None:
+    before = built.lake.read("qlora_adapter")["digest"].item()
+    config = {"ops": {"qlora_adapter": {"config": {"rank": 8}}}}
+    again = build(built.settings, "retrain", built.instance, run_config=config)
+    assert again.success
+    adapter = built.lake.read("qlora_adapter")
+    assert adapter["rank"].item() == 8
+    assert adapter["digest"].item() != before
+    materialised = {e.asset_key.to_user_string() for e in again.get_asset_materialization_events()}
+    assert materialised == {"qlora_adapter", "adapter_eval"}
+
+
+def test_a_tree_too_small_is_refused_by_name_and_nothing_is_trained(
+    tmp_path: Path, base_model: LocalModel, model_dir: Path
+) -> None:
+    tree, data = tmp_path / "tree", tmp_path / "data"
+    source = tree / "crates" / "tiny" / "src"
+    source.mkdir(parents=True)
+    (source / "lib.rs").write_text(
+        "\n".join(
+            f"/// Adds {n} to a value, and stops at the largest value there is.\n"
+            f"pub fn add_{n}(value: u32) -> u32 {{\n    let step = {n};\n"
+            f"    value.saturating_add(step)\n}}\n"
+            for n in (1, 2, 3)
+        )
+    )
+    (tree / "docs" / "src").mkdir(parents=True)
+    (tree / "docs" / "src" / "index.md").write_text("# Tiny\n\nNothing to see.\n")
+    shutil.copytree(model_dir, data / "cache")
+    profile = write_profile(
+        tmp_path / "tiny.yaml",
+        **{**QUICK, "synthesis": {"programs": 0, "dialogues": 0, "repairs": 0}},
+    )
+    settings = settings_for(tree, data, profile)
+    with dg.instance_for_test() as instance:
+        result = build(settings, "rebuild", instance)
+        assert not result.success
+        evaluation = verdicts(result)["scored_corpus:minimum_size"]
+        assert not evaluation.passed
+        assert "lane vox_codegen has" in (evaluation.description or "")
+        assert "more source files" in (evaluation.description or "")
+    # Not even the specification of a training was written.
+    assert not settings.adapters_dir.exists()
+
+
+def test_a_missing_source_folder_ends_the_run_and_writes_no_table(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "docs" / "src").mkdir(parents=True)
+    settings = settings_for(tree, tmp_path / "data", "sample")
+    with dg.instance_for_test() as instance:
+        result = build(settings, "corpus", instance)
+    assert not result.success
+    said = [str(event.event_specific_data) for event in result.get_step_failure_events()]
+    assert any("crates" in line for line in said)
+    assert not (tmp_path / "data" / "lake" / "raw_rust_fns").exists()

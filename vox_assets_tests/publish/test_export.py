@@ -1,0 +1,157 @@
+"""Exports load where they are meant to, one lane at a time, and keep the split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from vox_assets.publish import export
+from vox_assets.training.plan.ranks import RankChoice
+
+from .conftest import as_scored, make_pair
+
+CHOICE = export.TrainingChoice("tests/tiny", 512, RankChoice(24, 48, 1e-4, 2.0, "a test"))
+CONTRACT = {
+    "prompt",
+    "response",
+    "messages",
+    "instruction",
+    "output",
+    "category",
+    "difficulty",
+    "rating",
+    "source",
+    "lane",
+    "response_mode",
+    "task_family",
+    "origin",
+    "schema_version",
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(scored: pl.DataFrame) -> pl.DataFrame:
+    prose = [
+        make_pair(
+            200 + index,
+            index,
+            lane="vox_docs_qa",
+            response_mode="prose_only",
+            source_path=f"docs/src/p{index}.md",
+        )
+        for index in range(12)
+    ]
+    return pl.concat([scored, as_scored(prose)])
+
+
+@pytest.fixture(scope="module")
+def exported(
+    tmp_path_factory: pytest.TempPathFactory,
+    corpus: pl.DataFrame,
+    mixed: pl.DataFrame,
+) -> Path:
+    target = tmp_path_factory.mktemp("data") / "exports"
+    for _ in range(2):
+        export.export(
+            corpus.lazy(), mixed, target, name="Vox corpus", license_id="apache-2.0", choice=CHOICE
+        )
+    return target
+
+
+def test_every_lane_loads_on_its_own(exported: Path, corpus: pl.DataFrame) -> None:
+    from datasets import load_dataset
+
+    total = 0
+    for lane in ("vox_codegen", "vox_docs_qa"):
+        loaded = load_dataset(str(exported / "hf"), lane)
+        assert set(loaded) == {"train", "eval"}
+        total += sum(len(part) for part in loaded.values())
+        assert set(loaded["train"]["lane"]) == {lane}
+        assert loaded["train"][0]["messages"][0]["role"] == "user"
+        assert set(loaded["train"].column_names) == set(export.HF_SCHEMA)
+    assert total == len(corpus)
+
+
+def test_no_lane_is_the_default(exported: Path) -> None:
+    from datasets import load_dataset
+
+    with pytest.raises(ValueError, match="Config name is missing"):
+        load_dataset(str(exported / "hf"))
+
+
+def test_a_lane_without_held_out_rows_loads(
+    tmp_path: Path, corpus: pl.DataFrame, mixed: pl.DataFrame
+) -> None:
+    from datasets import load_dataset
+
+    trained = mixed.filter(pl.col("split") == "train")
+    kept = corpus.filter(pl.col("pair_id").is_in(trained["pair_id"].to_list()))
+    export.write_dataset(kept.lazy(), trained, tmp_path / "hf", "n", "mit")
+    assert set(load_dataset(str(tmp_path / "hf"), "vox_codegen")) == {"train"}
+
+
+def test_rows_keep_the_side_of_the_mix_and_sources_stay_together(
+    corpus: pl.DataFrame, mixed: pl.DataFrame
+) -> None:
+    split = export.split_corpus(corpus, mixed)
+    side = dict(split.select("pair_id", "split").iter_rows())
+    assert all(side[pair_id] == part for pair_id, part in mixed.select("pair_id", "split").rows())
+    assert split.group_by("source_path").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert split["in_mix"].sum() == len(mixed)
+
+
+def test_the_contract_has_its_keys_and_no_blank_line(exported: Path, mixed: pl.DataFrame) -> None:
+    text = (exported / "train.jsonl").read_text()
+    lines = text.splitlines()
+    assert all(lines) and text.endswith("\n")
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == len(mixed.filter(pl.col("split") == "train"))
+    for row in rows:
+        assert set(row) == CONTRACT
+        assert row["schema_version"] == "vox_dogfood_v1"
+        assert row["instruction"] == row["prompt"] and row["output"] == row["response"]
+        assert isinstance(row["rating"], int) and 1 <= row["rating"] <= 5
+        assert row["lane"] == "vox_codegen"
+
+
+def test_other_trainers_find_what_they_need(exported: Path) -> None:
+    from datasets import load_dataset
+
+    configs = exported / "configs"
+    trl = yaml.safe_load((configs / "trl_sft.yaml").read_text())
+    assert trl["model_name_or_path"] == "tests/tiny" and trl["lora_r"] == 24
+    rows = load_dataset("json", data_files=str(configs / "train.jsonl"), split="train")
+    assert set(rows.column_names) == {"prompt", "completion", "messages"}
+    assert rows[0]["completion"][0]["role"] == "assistant"
+    axolotl = yaml.safe_load((configs / "axolotl.yaml").read_text())
+    assert axolotl["datasets"][0]["type"] == "chat_template"
+    info = json.loads((configs / "dataset_info.json").read_text())
+    factory = yaml.safe_load((configs / "llama_factory.yaml").read_text())
+    assert factory["dataset"] in info and factory["eval_dataset"] in info
+    assert all((configs / entry["file_name"]).exists() for entry in info.values())
+
+
+def test_the_trl_configuration_is_one_that_trl_reads(exported: Path) -> None:
+    from trl import DatasetMixtureConfig, ModelConfig, ScriptArguments, SFTConfig, TrlParser
+
+    parser = TrlParser((ScriptArguments, SFTConfig, ModelConfig, DatasetMixtureConfig))
+    arguments = ["--config", str(exported / "configs" / "trl_sft.yaml"), "--use_cpu", "--bf16", "0"]
+    _, training, model, mixture = parser.parse_args_and_config(arguments)
+    assert training.packing and model.use_peft
+    assert mixture.datasets[0].data_files == "train.jsonl"
+
+
+def test_the_old_export_stays_when_a_new_one_fails(
+    exported: Path, corpus: pl.DataFrame, mixed: pl.DataFrame
+) -> None:
+    before = sorted(path.name for path in exported.parent.iterdir())
+    with pytest.raises(pl.exceptions.PolarsError):
+        export.export(
+            corpus.lazy(), mixed.drop("split"), exported, name="n", license_id="mit", choice=CHOICE
+        )
+    assert (exported / "train.jsonl").exists()
+    assert sorted(path.name for path in exported.parent.iterdir()) == before

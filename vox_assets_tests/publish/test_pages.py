@@ -1,0 +1,82 @@
+"""The report is one file that needs no network and trusts no row."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+
+from vox_assets.contract.rows import turns
+from vox_assets.publish.pages import render_report
+
+from .conftest import as_scored, judged, make_pair
+
+
+@pytest.fixture(scope="module")
+def report(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
+    return render(scored, mixed)
+
+
+def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
+    return render_report(
+        "Corpus report",
+        {"profile": "sample", "source commit": "abc"},
+        pl.DataFrame(
+            [("sources", "docs", 30), ("sources", "rust", 50), ("the mix", "rust", len(mixed))],
+            schema=["step", "source_asset", "rows"],
+            orient="row",
+        ),
+        pl.DataFrame({"stage": ["scored_corpus"], "reason": ["score below 7"], "rows": [9]}),
+        scored,
+        mixed,
+        areas={"swapped": 0.91234},
+        weights={"rust": {"parses": 1.9, "surprise": -0.7}},
+        separation=pl.DataFrame(
+            {"mutant": [None, None, "swapped", "swapped"], "score": [9.0, 6.0, 7.0, 2.0]}
+        ),
+        curve=[
+            {"step": 0, "watched_nll": 3.0},
+            {"step": 1, "loss": 2.9},
+            {"step": 2, "loss": 2.5, "watched_nll": 2.6},
+        ],
+        evaluation=judged(0.7, 0.8),
+    )
+
+
+def test_every_part_is_there(report: str) -> None:
+    for words in (
+        "From sources to the mix",
+        "score below 7",
+        "median_score",
+        "Lanes",
+        "Languages",
+        "Lengths",
+        "Scores",
+        "Evaluators",
+        "0.912",
+        "Training",
+        "beats_base",
+        "0.750 [0.700, 0.800]",
+        "100% [34%, 100%]",
+        "Rows of vox_codegen",
+    ):
+        assert words in report
+    assert report.count("data:image/svg+xml;base64,") == 9
+
+
+def test_nothing_is_fetched(report: str) -> None:
+    assert not re.search(r"(?:src|href)=\"(?!data:)", report)
+    assert "<script" not in report and "@import" not in report
+
+
+def test_rows_cannot_inject_markup(mixed: pl.DataFrame) -> None:
+    evil = as_scored([make_pair(1, 1, messages=turns("<b>?", "<script>alert(1)</script>"))])
+    report = render(evil, mixed)
+    assert "<script>" not in report and "&lt;script&gt;" in report
+
+
+def test_the_same_corpus_gives_the_same_report(
+    report: str, scored: pl.DataFrame, mixed: pl.DataFrame
+) -> None:
+    assert render(scored, mixed) == report

@@ -1,0 +1,86 @@
+"""Tables are read back as they were written, and a missing one is named."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vox_assets.store.lake import Lake, TableMissingError, forget
+
+# Enough for a write to take some milliseconds.
+ROWS = 200_000
+
+
+def test_an_account_is_replaced_even_when_its_columns_change(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.write_account("raw_rust_fns", "drops", pl.DataFrame({"a": [1, 2]}))
+    lake.write_account("raw_rust_fns", "drops", pl.DataFrame({"b": ["x"]}))
+    assert lake.read_account("raw_rust_fns", "drops").to_dict(as_series=False) == {"b": ["x"]}
+
+
+def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
+        lake.read("scored_corpus")
+    with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
+        lake.version("scored_corpus")
+    with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
+        lake.scan("scored_corpus")
+
+
+def test_a_scan_reads_the_newest_version_column_by_column(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for value in (1, 2):
+        lake.write("scored_corpus", pl.DataFrame({"v": [value], "text": ["x"]}))
+    assert lake.scan("scored_corpus").select("v").collect().rows() == [(2,)]
+
+
+def test_versions_replaced_long_ago_give_their_space_back(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for value in range(3):
+        lake.write("raw_rust_fns", pl.DataFrame({"v": [value]}))
+    uri = lake.uri("raw_rust_fns")
+    abandoned = tmp_path / "raw_rust_fns" / "part-of-a-killed-writer.parquet"
+    abandoned.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+
+    assert forget(uri, timedelta(days=1)) == 1
+    assert not abandoned.exists()
+    assert lake.read("raw_rust_fns", 0)["v"].to_list() == [0]
+
+    assert forget(uri, timedelta()) == 2
+    assert lake.version("raw_rust_fns") == 2
+    assert lake.read("raw_rust_fns")["v"].to_list() == [2]
+    with pytest.raises(TableMissingError, match="raw_rust_fns has no version 0"):
+        lake.read("raw_rust_fns", 0)
+
+
+@pytest.mark.slow
+def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_version(tmp_path: Path) -> None:
+    program = (
+        "import sys, itertools, polars as pl; from vox_assets.store.lake import Lake\n"
+        "for version in itertools.count():\n"
+        f"    Lake({str(tmp_path)!r}).write('rows', pl.DataFrame({{'v': [version] * {ROWS}}}))\n"
+        "    print(version, flush=True)"
+    )
+    moments = random.Random(7)
+    for _ in range(20):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(moments.uniform(0.0, 0.1))
+        writer.kill()
+        writer.communicate()
+        rows = Lake(str(tmp_path)).read("rows")
+        assert rows.height == ROWS
+        assert rows["v"].n_unique() == 1

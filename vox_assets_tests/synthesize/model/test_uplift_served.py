@@ -1,0 +1,113 @@
+"""Uplift against a real server: `transformers serve` with the packaged model behind it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vox_assets.compute.models import LocalModel, RemoteModel
+from vox_assets.contract import rows as schema
+from vox_assets.endpoint.client import Endpoint, Patience
+from vox_assets.profiles import Budget, Profile
+from vox_assets.profiles import Uplift as Policy
+from vox_assets.store.cache import BlobCache
+from vox_assets.synthesize.model.uplift import uplift
+from vox_assets.synthesize.vox.programs import Gate
+from vox_assets.training.evaluation.run import out_of_mode
+
+#: Loading a small model on a busy machine.
+START_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def served(base_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of a server that holds the packaged model."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    log = tmp_path_factory.mktemp("serve") / "log"
+    command = [
+        str(Path(sys.executable).parent / "transformers"),
+        *("serve", str(base_model.path)),
+        *("--host", "127.0.0.1", "--port", port, "--default-seed", "1"),
+    ]
+    with log.open("wb") as said:
+        server = subprocess.Popen(
+            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=said, stderr=said
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_SECONDS
+        while not _healthy(address):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        yield f"{address}/v1"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as reply:
+            return reply.status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
+    served: str,
+    base_model: LocalModel,
+    rust_rows: pl.DataFrame,
+    doc_rows: pl.DataFrame,
+    profile: Profile,
+    gate: Gate,
+    tmp_path: Path,
+) -> None:
+    policy = Policy(
+        questions=6,
+        answer_tokens=160,
+        budget=Budget(requests=12, tokens=100_000, concurrency=2),
+    )
+    lines: list[str] = []
+
+    def lift():  # type: ignore[no-untyped-def]
+        return uplift(
+            rust_rows,
+            doc_rows,
+            schema.to_frame([]),
+            profile.model_copy(update={"uplift": policy}),
+            Endpoint(
+                RemoteModel(served, str(base_model.path)),
+                BlobCache(tmp_path / "endpoint.sqlite"),
+                Patience(timeout=400.0),
+            ),
+            check_vox=gate,
+            leaves_lane=out_of_mode,
+            log=lines.append,
+        )
+
+    first = lift()
+    reasons = first.drops["reason"].to_list()
+    print(*reasons, *first.rows["response"], *lines, sep="\n")
+    assert first.usage.requests == 6
+    assert first.usage.tokens > 6 * 100
+    assert len(reasons) + first.rows.height == 6
+    assert not [reason for reason in reasons if reason.startswith(("not asked", "no answer"))]
+    for row in first.rows.filter(language="vox").iter_rows(named=True):
+        assert gate(row["response"]) is None
+    again = lift()
+    assert (again.usage.from_store, again.usage.requests) == (6, 0)
+    assert again.rows.equals(first.rows)
+    assert again.drops.equals(first.drops)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from vox_assets.profiles import Profile
+from vox_assets.synthesize.vox import dialogues, lexicon
+from vox_assets.synthesize.vox.programs import Gate, Pool
+
+
+def test_vox_dialogues_differ_in_script_length_and_words(profile: Profile, gate: Gate) -> None:
+    pairs, _ = dialogues.vox_dialogues(
+        dialogues.scripts(), lexicon.load(), profile, Pool(), gate, 60
+    )
+    assert len(pairs) == 60
+    lengths = {len(pair.messages) // 2 for pair in pairs}
+    assert lengths <= {2, 3, 4, 5}
+    assert len(lengths) >= 3
+    assert len({pair.prompt for pair in pairs}) == 60, "no two rows ask the same last question"
+    for pair in pairs:
+        answers = [turn["content"] for turn in pair.messages[1::2]]
+        assert len(set(answers)) == len(answers)
+        assert [gate(answer) for answer in answers] == [None] * len(answers)
+
+
+def test_what_the_gate_refuses_is_a_drop(profile: Profile) -> None:
+    pairs, drops = dialogues.vox_dialogues(
+        dialogues.scripts()[:1], lexicon.load()[:1], profile, Pool(), lambda _: "1:1: no", 1
+    )
+    assert pairs == []
+    assert drops[0].reason == "refused by the syntax gate: 1:1: no"
+
+
+def test_rust_takes_no_more_than_its_share(
+    rust_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Callable[[str], str]
+) -> None:
+    few = profile.synthesis.model_copy(update={"dialogues": 2})
+    smaller = profile.model_copy(update={"synthesis": few})
+    pairs, _ = dialogues.make_dialogues(
+        rust_rows, lexicon.load(), smaller, Pool(), gate, read_source
+    )
+    assert [pair.language for pair in pairs] == ["vox", "vox"]

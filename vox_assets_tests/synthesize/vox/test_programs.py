@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from vox_assets.profiles import Profile
+from vox_assets.synthesize.alike import Programs, share_alike
+from vox_assets.synthesize.vox import instructions, lexicon, programs, templates
+from vox_assets.synthesize.vox.programs import NEAR_INSTRUCTION, NEAR_PROGRAM, Gate, Pool
+
+DOMAINS = lexicon.load()
+VARIANTS = templates.load()
+
+
+def test_the_stream_shows_every_variant_before_any_twice() -> None:
+    stream = programs.candidates(VARIANTS, DOMAINS[:2], 5)
+    lap = [told.variant for _, told in itertools.islice(stream, len(VARIANTS))]
+    assert set(lap) == set(VARIANTS)
+    assert len(list(stream)) == len(VARIANTS)
+
+
+def test_what_is_taken_is_neither_near_in_code_nor_in_words(gate: Gate) -> None:
+    few = [variant for variant in VARIANTS if variant.construct in ("contracts", "properties")]
+    kept, drops = programs.take(programs.candidates(few, DOMAINS, 5), 10**6, Pool(), 5, gate)
+    seen = Programs()
+    for one in kept:
+        assert seen.nearest(one.told.source)[1] < NEAR_PROGRAM
+        seen.add(one.symbol, one.told.source)
+    for construct in ("contracts", "properties"):
+        said = [one.instruction for one in kept if one.told.variant.construct == construct]
+        assert share_alike(said, NEAR_INSTRUCTION) == 0
+    assert len(kept) + len(drops) == len(few) * len(DOMAINS)
+    lost = [drop for drop in drops if "near-duplicate" in drop.reason]
+    assert lost
+    assert all(drop.lost_to in {one.symbol for one in kept} for drop in lost)
+
+
+def test_a_program_that_the_gate_refuses_is_a_drop_with_the_reason() -> None:
+    stream = programs.candidates(VARIANTS[:1], DOMAINS[:1], 5)
+    kept, drops = programs.take(stream, 1, Pool(), 5, lambda _: "1:1: no")
+    assert kept == []
+    assert [drop.reason for drop in drops] == ["refused by the syntax gate: 1:1: no"]
+
+
+@pytest.mark.parametrize("style", range(len(instructions.STYLES)))
+def test_every_style_names_the_language_and_tells_every_fact(style: int) -> None:
+    for number, variant in enumerate(VARIANTS):
+        told = templates.render(variant, DOMAINS[number % len(DOMAINS)], random.Random(number))
+        text = instructions.word(told, style, random.Random(number))
+        assert "Vox" in text
+        assert all(fact[1:] in text for fact in told.facts)
+
+
+def test_a_row_points_at_the_lines_of_its_template(gate: Gate, profile: Profile) -> None:
+    stream = programs.candidates(VARIANTS, DOMAINS, 5)
+    (one,), _ = programs.take(stream, 1, Pool(), 5, gate)
+    row = programs.pair(one, profile)
+    assert row.source_path == f"synthesize/templates/{row.category}.vox.j2"
+    assert row.source_start_line < row.source_end_line
+    assert (row.origin, row.lane, row.response_mode) == ("synthetic", "vox_codegen", "code_only")
+
+
+@pytest.mark.parametrize(("level", "lines", "expected"), [(1, 3, 2), (2, 33, 6), (3, 400, 10)])
+def test_difficulty_grows_with_level_and_length(level: int, lines: int, expected: int) -> None:
+    assert programs.difficulty(level, "x\n" * (lines - 1)) == expected

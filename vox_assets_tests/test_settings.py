@@ -1,0 +1,165 @@
+"""Settings come from the environment, and a wrong one is refused by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vox_assets import profiles
+from vox_assets.compute.ray_data import RayData
+from vox_assets.pipeline.resources.engine import engine
+from vox_assets.settings import SAMPLE_WORKSPACE, SettingsError, load_settings
+from vox_assets_tests.vox_syntax.vox_on_disk import install
+
+
+def test_the_bundled_workspace_and_its_profile_are_the_default() -> None:
+    settings = load_settings({})
+    assert settings.source_dir == SAMPLE_WORKSPACE.resolve()
+    assert settings.profile.name == "sample"
+
+
+def test_another_source_takes_the_vox_profile(tmp_path: Path) -> None:
+    assert load_settings({"VOX_SOURCE_DIR": str(tmp_path)}).profile.name == "vox"
+
+
+def test_blank_means_unset(tmp_path: Path) -> None:
+    settings = load_settings({"VOX_PROFILE": " ", "VOX_DATA_DIR": str(tmp_path / "out")})
+    assert settings.profile.name == "sample"
+    assert settings.lake_uri == str(tmp_path / "out" / "lake")
+
+
+def test_the_lake_may_be_an_object_store() -> None:
+    assert load_settings({"VOX_LAKE_URL": "s3://vox/lake/"}).lake_uri == "s3://vox/lake"
+
+
+@pytest.mark.parametrize("address", ["auto", "head.example:6379", "[::1]:6379"])
+def test_heavy_steps_may_run_on_a_ray_cluster(address: str) -> None:
+    assert load_settings({}).ray_address is None
+    settings = load_settings({"RAY_ADDRESS": address})
+    assert settings.ray_address == address
+    assert engine(settings) == RayData(address)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("VOX_SOURCE_DIR", "/nonexistent/place", "crates/ and docs/src/"),
+        ("VOX_DATA_DIR", __file__, "expected a directory"),
+        ("VOX_PROFILE", "nonesuch", "expected one of"),
+        ("VOX_FRONTEND", "/nonexistent/vox", "no such program: expected the path of a vox"),
+        ("VOX_FRONTEND", __file__, "not executable: expected the path of a vox"),
+        ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
+        ("VOX_LAKE_URL", "ftp://host/lake", "expected an object store"),
+        ("VOX_LAKE_URL", "/srv/lake", "unset it for VOX_DATA_DIR"),
+        ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
+        ("RAY_ADDRESS", "local", "unset it to work on this machine"),
+        ("RAY_ADDRESS", "head.example", "host:port"),
+        ("RAY_ADDRESS", "head.example:gcs", "host:port"),
+        ("RAY_ADDRESS", "http://head.example:8265", "host:port"),
+        ("RAY_ADDRESS", "ray://head.example:10001", "does not run over ray://"),
+        ("RAY_ADDRESS", "me@head.example:6379", "host:port"),
+        ("RAY_ADDRESS", "head.example:6379/x", "host:port"),
+        ("VOX_LLM_BASE_URL", "llm.example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "ftp://llm.example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http:///v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http://llm.example:port/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http://[::1/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "http://llm .example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "https://me:hunter2@llm.example/v1", "VOX_LLM_API_KEY"),
+        ("VOX_LLM_BASE_URL", "https://llm.example/v1?key=hunter2", "VOX_LLM_API_KEY"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    variable: str, value: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=expected) as caught:
+        load_settings({variable: value})
+    assert str(caught.value).startswith(variable)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_alert_url_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"VOX_ALERT_URLS": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_compiler_that_judges_is_named_or_found_on_the_path(tmp_path: Path) -> None:
+    program = install(tmp_path)
+    path = {"PATH": str(tmp_path)}
+    assert load_settings({"VOX_FRONTEND": str(program)}).compiler == program
+    assert load_settings(path).compiler == program
+    assert load_settings({**path, "VOX_FRONTEND": "vox"}).compiler == program
+    assert load_settings({**path, "VOX_FRONTEND": "builtin"}).compiler is None
+    assert load_settings({"PATH": str(tmp_path / "elsewhere")}).compiler is None
+
+
+ENDPOINT = {
+    "VOX_LLM_BASE_URL": "https://llm.example/v1/",
+    "VOX_LLM_MODEL": "some/model",
+    "VOX_LLM_API_KEY": "vk-0a1b2c",
+}
+
+
+def test_an_endpoint_is_a_model_and_its_key_is_not_shown() -> None:
+    settings = load_settings(ENDPOINT)
+    remote = settings.language_model
+    assert remote is not None
+    assert (remote.base_url, remote.name) == ("https://llm.example/v1", "some/model")
+    assert remote.api_key == "vk-0a1b2c"
+    assert "vk-0a1b2c" not in repr(settings)
+
+
+def test_without_an_address_no_model_is_asked() -> None:
+    assert load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": ""}).language_model is None
+
+
+def test_an_endpoint_without_a_model_is_refused_by_the_models_name() -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_LLM_MODEL: is not set"):
+        load_settings({**ENDPOINT, "VOX_LLM_MODEL": " "})
+
+
+def test_an_endpoint_may_do_without_a_key() -> None:
+    remote = load_settings({**ENDPOINT, "VOX_LLM_API_KEY": ""}).language_model
+    assert remote is not None
+    assert remote.api_key is None
+
+
+@pytest.mark.parametrize("key", ["hunter2 hunter3", "hunter2\nhunter3", "h\u00fcnter2"])
+def test_a_key_that_no_header_carries_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_LLM_API_KEY: ") as caught:
+        load_settings({**ENDPOINT, "VOX_LLM_API_KEY": key})
+    assert "nter2" not in str(caught.value)
+
+
+def test_a_refused_address_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": "https://me:hunter2@llm.example/v1"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_repository_that_is_not_there_is_refused_at_load(tmp_path: Path) -> None:
+    content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
+    content["repositories"] = [{"name": "away", "root": "../away"}]
+    profile = tmp_path / "several.yaml"
+    profile.write_text(yaml.safe_dump(content))
+    with pytest.raises(SettingsError, match=r"root of 'away': .* expected a directory") as caught:
+        load_settings({"VOX_SOURCE_DIR": str(tmp_path), "VOX_PROFILE": str(profile)})
+    assert str(caught.value).startswith("VOX_PROFILE: profile 'sample'")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [("500MB", 500_000_000), ("2.5 GB", 2_500_000_000), ("4096", 4096), ("1tb", 10**12)],
+)
+def test_the_cache_limit_is_a_size(value: str, size: int) -> None:
+    assert load_settings({"VOX_CACHE_LIMIT": value}).cache_limit == size
+
+
+@pytest.mark.parametrize("value", ["plenty", "-1GB", "3 GiB", "1,5GB", "GB"])
+def test_a_cache_limit_that_is_no_size_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_CACHE_LIMIT: .* is no size: expected"):
+        load_settings({"VOX_CACHE_LIMIT": value})

@@ -1,0 +1,189 @@
+"""An adapter directory is complete, names no local path, and every damage is found by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vox_assets.compute.models import LocalModel
+from vox_assets.store.lake import Lake
+from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.plan.spec import TrainingSpec
+
+from .conftest import judged
+
+
+@pytest.fixture
+def copy(trained: TrainingSpec, tmp_path: Path) -> Path:
+    target = tmp_path / trained.digest
+    shutil.copytree(trained.adapter_dir, target)
+    return target
+
+
+def test_the_folder_holds_what_runtimes_need_and_nothing_else(trained: TrainingSpec) -> None:
+    assert sorted(path.name for path in trained.adapter_dir.iterdir()) == [
+        "Modelfile",
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "chat_template.jinja",
+        "manifest.json",
+        "rows.jsonl",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "training_curve.jsonl",
+    ]
+    config = json.loads((trained.adapter_dir / adapter.CONFIG).read_text())
+    assert config["base_model_name_or_path"] == "tests/tiny-llama"
+    assert config["revision"] == "r1"
+    assert (config["r"], config["lora_alpha"]) == (8, 8)
+    assert not config["use_rslora"] and not config["use_dora"] and not config["modules_to_save"]
+
+
+def test_no_file_names_a_path_of_this_machine(trained: TrainingSpec) -> None:
+    for path in trained.adapter_dir.iterdir():
+        content = path.read_bytes()
+        assert trained.base_path.encode() not in content, path.name
+        assert trained.output_root.encode() not in content, path.name
+
+
+def test_the_card_is_real(trained: TrainingSpec) -> None:
+    card = (trained.adapter_dir / adapter.CARD).read_text()
+    assert "More Information Needed" not in card
+    for words in (
+        "base_model: tests/tiny-llama",
+        "## Data",
+        "## Limits",
+        "Source commit: abc123",
+        "this run asks for rank 8",
+        "Not evaluated yet",
+    ):
+        assert words in card
+
+
+def test_the_manifest_says_where_it_came_from(trained: TrainingSpec) -> None:
+    manifest = adapter.read_manifest(trained.adapter_dir)
+    assert manifest["provenance"]["table_versions"] == {"training_mix": 4}
+    assert manifest["rows"]["digest"] == trained.rows_digest
+    assert manifest["config"]["training"]["seed"] == 7
+    assert manifest["packages"]["trl"] and manifest["platform"]["python"]
+    assert set(manifest["rows"]["lanes"]) == {"vox_codegen"}
+
+
+def test_it_loads_with_plain_peft(trained: TrainingSpec, tiny_base: LocalModel) -> None:
+    assert adapter.check_loads(trained.adapter_dir, tiny_base.path) == []
+
+
+def test_weights_that_do_not_fit_are_told(copy: Path, tiny_base: LocalModel) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(copy / adapter.WEIGHTS)
+    name = next(iter(tensors))
+    odd = {f"{key}_gone" if key == name else key: value for key, value in tensors.items()}
+    save_file(odd, copy / adapter.WEIGHTS)
+    faults = adapter.check_loads(copy, tiny_base.path)
+    assert any("has no place" in fault for fault in faults)
+    assert any("is missing" in fault for fault in faults)
+    save_file({key: value * 0 for key, value in tensors.items()}, copy / adapter.WEIGHTS)
+    assert adapter.check_loads(copy, tiny_base.path) == [
+        "every lora_B is zero: the adapter changes nothing"
+    ]
+    (copy / adapter.WEIGHTS).write_bytes(b"not safetensors")
+    assert "peft cannot load it" in adapter.check_loads(copy, tiny_base.path)[0]
+
+
+def edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (edit(adapter.WEIGHTS, lambda b: b[:-1] + b"\0"), "adapter_model.safetensors differs"),
+        (edit(adapter.CARD, lambda b: b + b"Great!"), "README.md does not say"),
+        (edit(adapter.MANIFEST, lambda b: b.replace(b'"seed": 7', b'"seed": 8')), "was changed"),
+        (edit(adapter.MANIFEST, lambda b: b[:40]), "manifest.json cannot be read"),
+        (edit(adapter.ROWS, lambda b: b"\n".join(b.splitlines()[:-1])), "rows.jsonl differs"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+        (lambda folder: (folder / "extra.bin").write_bytes(b""), "extra.bin is no part"),
+        (lambda folder: (folder / adapter.MANIFEST).unlink(), "manifest.json is missing"),
+    ],
+)
+def test_each_damage_is_named(copy: Path, damage: Callable[[Path], None], words: str) -> None:
+    assert adapter.verify(copy) == []
+    damage(copy)
+    assert any(words in fault for fault in adapter.verify(copy))
+
+
+def test_a_renamed_folder_is_told(copy: Path) -> None:
+    moved = copy.rename(copy.with_name("0123456789abcdef"))
+    assert any("not 0123456789abcdef" in fault for fault in adapter.verify(moved))
+
+
+def test_drift_from_the_corpus_is_told(copy: Path, trained: TrainingSpec) -> None:
+    now = {"rows_digest": trained.rows_digest, "table_versions": {"training_mix": 4}}
+    assert adapter.verify(copy, now) == []
+    (fault,) = adapter.verify(copy, {"rows_digest": "feed"})
+    assert "another corpus" in fault
+    (fault,) = adapter.verify(copy, {"table_versions": {"training_mix": 5}})
+    assert fault == "table training_mix is at 5, the adapter saw 4"
+
+
+def test_a_recorded_section_keeps_the_adapter_whole(copy: Path) -> None:
+    adapter.record(copy, "evaluation", judged(0.7, 0.8))
+    assert adapter.verify(copy) == []
+    card = (copy / adapter.CARD).read_text()
+    assert "| beats_base | yes | held-out loss 2.000 -> 1.500" in card
+    assert "| held-out sources | 2 | 2 | 20 | 2.000 | 1.500 | 0.750 [0.700, 0.800] |" in card
+    assert "| end and parse | 100% [34%, 100%] | 100% [34%, 100%] | 2 |" in card
+
+
+def test_the_lake_has_to_hold_the_rows_of_the_version_that_the_manifest_names(
+    copy: Path, mixed: pl.DataFrame, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    (fault,) = adapter.verify_tables(copy, lake)
+    assert fault.startswith("training_mix is not built yet")
+    mixed.write_delta(lake.uri("training_mix"))
+    (fault,) = adapter.verify_tables(copy, lake)
+    assert "training_mix has no version 4" in fault
+    for _ in range(3):
+        mixed.head(30).write_delta(lake.uri("training_mix"), mode="overwrite")
+    mixed.write_delta(lake.uri("training_mix"), mode="overwrite")
+    assert adapter.verify_tables(copy, lake) == []
+    # Somebody points the manifest at another version, and even seals it again.
+    adapter.write_manifest(
+        copy, adapter.read_manifest(copy) | {"provenance": {"table_versions": {"training_mix": 3}}}
+    )
+    (fault,) = adapter.verify_tables(copy, lake)
+    assert "version 3 of table training_mix holds rows" in fault and "another corpus" in fault
+
+
+def test_it_loads_where_this_package_is_not(trained: TrainingSpec, tiny_base: LocalModel) -> None:
+    program = (
+        "import sys, torch\n"
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "base = AutoModelForCausalLM.from_pretrained(sys.argv[1])\n"
+        "ids = AutoTokenizer.from_pretrained(sys.argv[2])('fn', return_tensors='pt').input_ids\n"
+        "before = base(ids).logits\n"
+        "after = PeftModel.from_pretrained(base, sys.argv[2])(ids).logits\n"
+        "assert not torch.equal(before, after)\n"
+        "assert not [name for name in sys.modules if name.startswith('vox_assets')]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tiny_base.path), str(trained.adapter_dir)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

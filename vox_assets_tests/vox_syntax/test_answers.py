@@ -1,0 +1,82 @@
+"""A row is kept when the front end accepts each of its Vox answers, in its dialogue."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vox_assets.contract.rows import Pair, to_frame, turns
+from vox_assets.vox_syntax.answers import answer_faults, drop_refused, faults_by_answer
+from vox_assets.vox_syntax.compiler import Compiler
+from vox_assets.vox_syntax.frontend import BuiltInGrammar
+from vox_assets_tests.conftest import make_pair
+
+GOOD = "fn one() to int {\n    return 1\n}"
+BAD = "fn one() to int {\n    ret 1\n}"
+
+
+def dialogue(*contents: str, language: str = "vox") -> Pair:
+    return make_pair("", "", messages=turns(*contents), language=language)
+
+
+@pytest.fixture
+def needs_helper(tmp_path: Path) -> Compiler:
+    """A compiler that knows only what is declared: `helper` is not, unless it stands before."""
+    program = tmp_path / "vox"
+    program.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --version ]; then echo "vox 1"; exit; fi\n'
+        'grep -q "fn helper" "$3" || ! grep -q helper "$3"; code=$?\n'
+        "[ $code = 0 ] && ok=true || ok=false\n"
+        'printf \'{"envelope_version": 1, "ok": %s, "diagnostics": [{"severity": "Error", \' $ok\n'
+        'printf \'"message": "Undefined variable: helper", "span": {}}]}\\n\'\n'
+        "exit $code\n"
+    )
+    program.chmod(0o755)
+    return Compiler(program, os.defpath)
+
+
+def test_every_answer_of_a_dialogue_is_judged() -> None:
+    rows = to_frame([dialogue("a", GOOD), dialogue("b", BAD, "c", GOOD), dialogue("d", GOOD)])
+    (found,) = answer_faults(rows, BuiltInGrammar())
+    assert (found.row, found.answer) == (1, BAD)
+    assert found.fault.startswith("2:")
+
+
+def test_answers_in_other_languages_are_not_judged() -> None:
+    rows = to_frame([dialogue("a", "not Vox; at all", language="rust")])
+    assert answer_faults(rows, BuiltInGrammar()) == []
+
+
+def test_an_answer_may_build_on_the_answers_before_it(needs_helper: Compiler) -> None:
+    uses, declares = "fn use_it() { helper() }", "fn helper() {}"
+    rows = to_frame([dialogue("a", declares, "b", "fn other() {}", "c", uses), dialogue("d", uses)])
+    faults = answer_faults(rows, needs_helper)
+    assert [(fault.row, fault.fault) for fault in faults] == [
+        (1, "1:1: Undefined variable: helper")
+    ]
+
+
+def test_an_answer_may_build_on_the_code_that_the_user_shows(needs_helper: Compiler) -> None:
+    shown = "Write a test for this.\n\n```vox\nfn helper() {}\n```\n"
+    uses = "@test fn t() { helper() }"
+    assert answer_faults(to_frame([dialogue(shown, uses)]), needs_helper) == []
+    rows = to_frame([dialogue("Call helper.", uses)])
+    assert faults_by_answer(rows, needs_helper) == {uses: "1:1: Undefined variable: helper"}
+
+
+def test_a_refused_row_is_a_drop_with_its_place_and_the_first_fault(
+    needs_helper: Compiler,
+) -> None:
+    rows = to_frame([dialogue("a", "helper()", "b", "helper(2)"), dialogue("c", GOOD)])
+    kept, drops = drop_refused(rows, needs_helper, "synthetic_pairs")
+    assert kept["prompt"].to_list() == ["c"]
+    (drop,) = drops.to_dicts()
+    assert drop["reason"] == "refused by vox 1: 1:1: Undefined variable: helper"
+    assert (drop["stage"], drop["line"], drop["item"]) == (
+        "synthetic_pairs",
+        rows["source_start_line"][0],
+        rows["source_symbol"][0],
+    )

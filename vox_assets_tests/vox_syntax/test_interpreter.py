@@ -1,0 +1,172 @@
+"""The interpreter computes what the language says, and refuses to guess."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from vox_assets.synthesize.vox import dialogues, lexicon, templates
+from vox_assets.synthesize.vox.templates import Variant as Template
+from vox_assets.vox_syntax import declarations
+from vox_assets.vox_syntax.interpreter import FailedError, Program, UnknownError, Variant
+
+DOMAINS = lexicon.load()
+
+SOURCE = """\
+type Gate =
+    | Open
+    | Closed(why: str, day: int)
+
+fn told(gate: Gate) to str {
+    match gate {
+        Open => "open"
+        Closed(why, day) => "closed on {day}: {why}"
+    }
+}
+
+fn checked(n: int) to Result[int] {
+    if n < 0 {
+        return Error("negative")
+    }
+    return Ok(n)
+}
+
+fn both(a: int, b: int = 2) to Result[int] {
+    let first = checked(a)?
+    let second = checked(b)?
+    return Ok(first + second)
+}
+
+fn counted(values: list[int]) to int {
+    let mut hits = 0
+    for value, place in values {
+        if value is 9 {
+            break
+        }
+        if value % 2 is 1 or place > 3 {
+            continue
+        }
+        hits += 1
+    }
+    return hits
+}
+
+fn shout(text: str) to str {
+    return text |> trimmed |> loud
+}
+
+fn trimmed(text: str) to str {
+    return text.trim()
+}
+
+fn loud(text: str) to str {
+    return text.to_upper() + "!"
+}
+
+fn stored() to int {
+    return db.Boat.count()
+}
+
+fn endless() to int {
+    loop {
+        print("on")
+    }
+}
+
+fn spin() to int {
+    let mut n = 0
+    loop {
+        n += 1
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return Program(SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("told(Open)", "open"),
+        ('told(Closed("ice", 3))', "closed on 3: ice"),
+        ("both(1)", Variant("Ok", (3,))),
+        ("both(1, b=4)", Variant("Ok", (5,))),
+        ("both(1, -4)", Variant("Error", ("negative",))),
+        ("both(1, -4).is_err()", True),
+        ("counted([2, 3, 4, 9, 6])", 2),
+        ('shout(" hi ")', "HI!"),
+        ("1 + 2 * 3 - 4", 3),
+        ("not (1 is 2) and 3 >= 3", True),
+        ("0.10dec + 0.20dec", Decimal("0.30")),
+        ("[1, 2, 3].filter(fn(n) n > 1).map(n => n * 10).length()", 2),
+        ('["a", "b"].map(fn(s) s + "{1}").join("-")', "a{1}-b{1}"),
+        ('"one;two".split(";").get(5)', Variant("None")),
+        ("{ a: 1, b: [2] }.b[0]", 2),
+        ("if 1 > 2 { 3 } else { 4 }", 4),
+        ("8 / 2", 4),
+    ],
+)
+def test_an_expression_has_its_value(program: Program, expression: str, value: Any) -> None:
+    assert program.value(expression) == value
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "7 / 2",
+        "1 / 0",
+        "stored()",
+        "endless()",
+        "spin()",
+        "nobody()",
+        "[1][4]",
+        "str(1.5)",
+        '"a" + 1',
+    ],
+)
+def test_what_is_not_certain_is_not_guessed(program: Program, expression: str) -> None:
+    with pytest.raises(UnknownError):
+        program.value(expression)
+
+
+def test_an_assertion_that_does_not_hold_fails_with_its_source() -> None:
+    program = Program("@test\nfn t() to Unit {\n    assert(1 is 1)\n    assert(1 is 2)\n}")
+    with pytest.raises(FailedError, match="1 is 2"):
+        program.call("t")
+
+
+def _passing(source: str) -> list[str]:
+    program = Program(source)
+    tests = [one.name for one in declarations(source) if one.kind == "test"]
+    for name in tests:
+        program.call(name)
+    return tests
+
+
+TESTED = [one for one in templates.load() if "@test" in one.body]
+
+
+@pytest.mark.parametrize("variant", TESTED, ids=lambda one: f"{one.construct}-{one.name}")
+def test_the_tests_that_a_template_writes_hold(variant: Template) -> None:
+    for domain in DOMAINS[::6]:
+        told = templates.render(variant, domain, random.Random(f"{variant.name}:{domain.name}"))
+        assert _passing(told.source)
+
+
+SCRIPTS = [one for one in dialogues.scripts() if "@test" in one.body]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda one: f"{one.construct}-{one.name}")
+def test_the_tests_that_a_dialogue_ends_in_hold_for_what_was_written_before(
+    script: Template,
+) -> None:
+    for domain in DOMAINS[::6]:
+        talk = dialogues.render(script, domain, random.Random(domain.name))
+        latest = {one.name: one.text for answer in talk.answers for one in declarations(answer)}
+        assert _passing("\n\n".join(latest.values()))
