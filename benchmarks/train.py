@@ -159,7 +159,7 @@ def ours(spec: TrainingSpec) -> dict[str, Any]:
     """Train with this program; its own progress lines give the speed."""
     from vox_assets.compute.nll import score_rows, token_weighted
     from vox_assets.compute.tokens import load_tokenizer, preflight
-    from vox_assets.training.adapter.manifest import manifest as adapter
+    from vox_assets.training.adapter import manifest as adapter
     from vox_assets.training.evaluation.run import load_model
     from vox_assets.training.program.run import Interrupt, run
 
@@ -190,7 +190,7 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
     from trl import SFTConfig, SFTTrainer
 
     from vox_assets.compute.nll import evaluating
-    from vox_assets.training.adapter.manifest import manifest as adapter
+    from vox_assets.training.adapter import manifest as adapter
     from vox_assets.training.program.run import peak_memory_bytes
 
     clock: list[float] = []

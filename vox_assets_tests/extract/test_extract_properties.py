@@ -13,9 +13,9 @@ from vox_assets import profiles
 from vox_assets.extract import extract_rust
 from vox_assets.extract.docs import markdown, mdbook
 from vox_assets.extract.docs import rows as doc_pairs
+from vox_assets.extract.rust import items as rust
+from vox_assets.extract.rust import rows as rust_pairs
 from vox_assets.extract.rust.crates import Crate
-from vox_assets.extract.rust.items import items as rust
-from vox_assets.extract.rust.items import rows as rust_pairs
 from vox_assets.extract.rust.rows import Place
 
 PROFILE = profiles.load("sample")

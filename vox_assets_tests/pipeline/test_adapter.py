@@ -22,7 +22,7 @@ from vox_assets.contract.rows import CORPUS_TABLES, drops_to_frame, to_frame
 from vox_assets.mix import build as mix
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
-from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.adapter import manifest as adapter
 from vox_assets.training.program.run import CHECKPOINT_WHOLE, read_progress
 from vox_assets_tests.pipeline.conftest import build, settings_for, verdicts, write_profile
 from vox_assets_tests.training.conftest import (

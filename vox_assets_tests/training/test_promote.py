@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vox_assets.training import promote
-from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.adapter import manifest as adapter
 from vox_assets.training.plan.spec import TrainingSpec
 
 from .conftest import judged

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from vox_assets.extract.rust import crates
+from vox_assets.extract.rust import items as rust
 from vox_assets.extract.rust.crates import Crate, CrateIndex, Module
-from vox_assets.extract.rust.items import crates
-from vox_assets.extract.rust.items import items as rust
 
 
 def _modules(

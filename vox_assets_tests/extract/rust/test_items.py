@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from vox_assets.extract.rust.items import items as rust
+from vox_assets.extract.rust import items as rust
 
 
 def _parse(text: str) -> rust.RustFile:

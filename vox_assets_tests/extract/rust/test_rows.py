@@ -8,9 +8,9 @@ import pytest
 
 from vox_assets.contract.rows import Drop, Pair
 from vox_assets.extract.docs import markdown
+from vox_assets.extract.rust import items as rust
+from vox_assets.extract.rust import rows as rust_pairs
 from vox_assets.extract.rust.crates import Crate
-from vox_assets.extract.rust.items import items as rust
-from vox_assets.extract.rust.items import rows as rust_pairs
 from vox_assets.extract.rust.rows import Place
 from vox_assets.profiles import Profile
 

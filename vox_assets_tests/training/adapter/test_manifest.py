@@ -14,7 +14,7 @@ import pytest
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.store.lake import Lake
-from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.adapter import manifest as adapter
 from vox_assets.training.plan.spec import TrainingSpec
 
 from .conftest import judged

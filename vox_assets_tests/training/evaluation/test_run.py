@@ -14,7 +14,7 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import turns
 from vox_assets.mix.build import watch_ids
 from vox_assets.profiles import Profile
-from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.adapter import manifest as adapter
 from vox_assets.training.evaluation import run as evaluate
 from vox_assets.training.evaluation.run import RowScore, Written
 from vox_assets.training.plan.spec import TrainingSpec

@@ -16,7 +16,7 @@ import pytest
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.profiles import Profile
-from vox_assets.training.adapter.manifest import manifest as adapter
+from vox_assets.training.adapter import manifest as adapter
 from vox_assets.training.plan.spec import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
