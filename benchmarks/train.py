@@ -158,13 +158,15 @@ def train_rows(spec: TrainingSpec) -> Any:
 def ours(spec: TrainingSpec) -> dict[str, Any]:
     """Train with this program; its own progress lines give the speed."""
     from vox_assets.compute.nll import score_rows, token_weighted
-    from vox_assets.compute.tokens import load_tokenizer, preflight
-    from vox_assets.training.adapter import manifest as adapter
+    from vox_assets.compute.tokens import load_tokenizer
+    from vox_assets.training.adapter import manifest
     from vox_assets.training.evaluation.run import load_model
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.plan.preflight import preflight
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     facts = run(spec, Interrupt(), lambda line: print(line, file=sys.stderr))
-    lines = [line for line in adapter.read_curve(spec.adapter_dir) if "loss" in line]
+    lines = [line for line in manifest.read_curve(spec.adapter_dir) if "loss" in line]
     first, last = lines[WARM_UP_STEPS - 1], lines[-1]
     model = load_model(spec.adapter_dir, spec.base_path, _dtype())
     rows = preflight(train_rows(spec), load_tokenizer(spec.base_path), spec.context)
@@ -190,7 +192,7 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
     from trl import SFTConfig, SFTTrainer
 
     from vox_assets.compute.nll import evaluating
-    from vox_assets.training.adapter import manifest as adapter
+    from vox_assets.training.adapter import assemble
     from vox_assets.training.program.run import peak_memory_bytes
 
     clock: list[float] = []
@@ -224,7 +226,7 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
             report_to="none",
         ),
         train_dataset=data,
-        quantization_config=adapter.quantisation(_dtype()),
+        quantization_config=assemble.quantisation(_dtype()),
         peft_config=LoraConfig(
             r=RANK.rank, lora_alpha=RANK.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
         ),

@@ -334,7 +334,7 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from vox_assets.store.lake import Lake
-    from vox_assets.training.adapter.manifest import verify, verify_tables
+    from vox_assets.training.adapter.verify import verify, verify_tables
 
     settings = load_settings()
     root = settings.adapters_dir

@@ -12,6 +12,9 @@ from vox_assets.contract.rows import Pair, turns
 
 SAMPLE = Path("data/sample_workspace")
 
+#: Fixtures of a small scored corpus and a tiny model, for mix, training and publishing.
+pytest_plugins = ["vox_assets_tests.small_corpus"]
+
 
 @pytest.fixture(scope="session")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:

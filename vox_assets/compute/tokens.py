@@ -1,13 +1,9 @@
-"""Rows into token ids with the model's own chat template, and what a trainer would lose in silence.
-
-Every loss that TRL does not report (over-long rows, answers cut before their end token, rows with
-nothing to learn) stops a run here, by row id. Packing and the loss itself belong to the program.
-"""
+"""Chat templates and tokens: dialogues as token ids with the labels that are learned."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +13,9 @@ from vox_assets.training.plan.spec import TrainingRefusedError
 
 #: The label of a token outside the loss, as torch's cross-entropy has it.
 MASKED = -100
-#: Row ids that a refusal spells out; the count is always given.
-NAMED_ROWS = 5
 
-_EMPTY_THOUGHT = re.compile(r"<think>\s*</think>")
+
+EMPTY_THOUGHT = re.compile(r"<think>\s*</think>")
 
 
 @dataclass(frozen=True)
@@ -103,54 +98,3 @@ def tokenise(tokenizer: Any, pair_id: str, messages: Sequence[Message]) -> Token
             end -= 1
         labels[len(before) : end] = ids[len(before) : end]
     return TokenRow(pair_id, ids, labels)
-
-
-def preflight(
-    rows: Iterable[tuple[str, Sequence[Message]]], tokenizer: Any, context: int
-) -> list[TokenRow]:
-    """Tokenise (pair id, messages) rows, or refuse the lot and name every row at fault.
-
-    Raises TrainingRefusedError on rows over `context` tokens, answers without an end token, answers
-    of nothing but the end token, and empty thoughts among the tokens learned.
-    """
-    faults: dict[str, list[str]] = {}
-    accepted = []
-    for pair_id, messages in rows:
-        try:
-            row = tokenise(tokenizer, pair_id, messages)
-        except TemplateError as error:
-            faults.setdefault(str(error), []).append(pair_id)
-            continue
-        fault = _fault(row, tokenizer, context)
-        if fault is None:
-            accepted.append(row)
-        else:
-            faults.setdefault(fault, []).append(pair_id)
-    if faults:
-        raise TrainingRefusedError(
-            "preflight: " + "; ".join(_named(fault, ids) for fault, ids in sorted(faults.items()))
-        )
-    return accepted
-
-
-def _fault(row: TokenRow, tokenizer: Any, context: int) -> str | None:
-    if len(row.input_ids) > context:
-        return f"longer than {context} tokens, would be cut"
-    learned = [label for label in row.labels if label != MASKED]
-    if not learned:
-        return "answer without an end token, would be fully masked"
-    if learned == [tokenizer.eos_token_id]:
-        return "empty answer"
-    last = len(row.labels) - next(
-        back for back, label in enumerate(reversed(row.labels)) if label != MASKED
-    )
-    if row.labels[last - 1] != tokenizer.eos_token_id:
-        return "answer without an end token"
-    if _EMPTY_THOUGHT.search(tokenizer.decode(learned)):
-        return "empty think block in the loss"
-    return None
-
-
-def _named(fault: str, ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - NAMED_ROWS} more" if len(ids) > NAMED_ROWS else ""
-    return f"{len(ids)} rows: {fault}: {', '.join(ids[:NAMED_ROWS])}{more}"

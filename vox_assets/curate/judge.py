@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, StrictBool
 from vox_assets.contract.rows import Message
 from vox_assets.curate.evaluators import QUARANTINED, RATED, RATINGS, UNRATED
 from vox_assets.curate.meter import dialogues
-from vox_assets.endpoint.client import Endpoint, Question, Reply
+from vox_assets.endpoint.client import Endpoint
+from vox_assets.endpoint.wire import Question, Reply
 from vox_assets.profiles import Budget
 from vox_assets.store.progress import Log, silent
 

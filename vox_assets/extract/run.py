@@ -18,9 +18,9 @@ from vox_assets.contract.rows import Drop, Pair, drops_to_frame, to_frame
 from vox_assets.extract import source_tree
 from vox_assets.extract.docs import markdown, mdbook
 from vox_assets.extract.docs import rows as doc_pairs
-from vox_assets.extract.rust import crates
+from vox_assets.extract.rust import crates, declarations
 from vox_assets.extract.rust import items as rust
-from vox_assets.extract.rust import rows as rust_pairs
+from vox_assets.extract.rust import rows as rows_module
 from vox_assets.extract.source_tree import Extraction, FileAccount, SourceFile, UnreadableError
 from vox_assets.profiles import Profile
 
@@ -88,12 +88,14 @@ def extract_rust(
     files = {path: file for batch in parsed for path, file in batch}
     index = crates.CrateIndex(manifests)
     modules = crates.modules(files, index)
-    by_crate: dict[str, list[tuple[rust.RustFile, rust_pairs.Place]]] = {}
+    by_crate: dict[str, list[tuple[rust.RustFile, declarations.Place]]] = {}
     for path, file in files.items():
         if file.left_out is None and modules[path].left_out is None:
             crate = index.of(path)
-            purpose = rust_pairs.purpose_of(file.doc) or rust_pairs.purpose_of(crate.description)
-            place = rust_pairs.Place(path, modules[path].symbol, crate, purpose, commit)
+            purpose = declarations.purpose_of(file.doc) or declarations.purpose_of(
+                crate.description
+            )
+            place = declarations.Place(path, modules[path].symbol, crate, purpose, commit)
             by_crate.setdefault(crate.folder, []).append((file, place))
     written = in_order(engine.map(partial(_crate_rows, profile=profile), by_crate.values()))
     # Crates lie inside each other: the order of rows is that of the paths.
@@ -101,7 +103,7 @@ def extract_rust(
     pairs = [pair for _, found, _ in rows for pair in found]
     drops = [drop for _, _, dropped in rows for drop in dropped]
     reasons = {path: files[path].left_out or modules[path].left_out for path in files}
-    distinct, repeats = _distinct(pairs, rust_pairs.STAGE, by_answer=False)
+    distinct, repeats = _distinct(pairs, rows_module.STAGE, by_answer=False)
     return _extraction(tree, distinct, [*drops, *repeats], accounts, reasons)
 
 
@@ -124,14 +126,14 @@ def _parse(files: Sequence[tuple[str, str]]) -> list[tuple[str, rust.RustFile]]:
 
 
 def _crate_rows(
-    files: Sequence[tuple[rust.RustFile, rust_pairs.Place]], profile: Profile
+    files: Sequence[tuple[rust.RustFile, declarations.Place]], profile: Profile
 ) -> list[tuple[str, list[Pair], list[Drop]]]:
     """The rows of each library file of one crate, and what of it gave none."""
     parsed = {place.path: file for file, place in files}
     crate_of = {place.path: place.crate.folder for _, place in files}
-    declared = rust_pairs.index_declarations(parsed, crate_of)
+    declared = declarations.index_declarations(parsed, crate_of)
     return [
-        (place.path, *rust_pairs.pairs(file, place, declared, profile)) for file, place in files
+        (place.path, *rows_module.pairs(file, place, declared, profile)) for file, place in files
     ]
 
 

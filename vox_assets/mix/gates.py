@@ -13,13 +13,13 @@ import polars as pl
 from vox_assets.contract.verdict import Verdict
 from vox_assets.curate.dedup import similar_rows
 from vox_assets.curate.secrets import findings
-from vox_assets.mix import build as mixing
+from vox_assets.mix import leakage, policy, size
 from vox_assets.profiles import Profile
 
 
 def minimum_size(rows: pl.DataFrame, profile: Profile) -> Verdict:
     """Each lane that is trained has enough distinct rows for the profile's tier."""
-    verdict = mixing.size_verdict(mixing.rows_by_lane(rows), profile.mix.lanes, profile.size.tier)
+    verdict = size.size_verdict(size.rows_by_lane(rows), profile.mix.lanes, profile.size.tier)
     return Verdict(
         verdict.passed,
         verdict.reason,
@@ -29,13 +29,13 @@ def minimum_size(rows: pl.DataFrame, profile: Profile) -> Verdict:
 
 def lane_policy(rows: pl.DataFrame, profile: Profile) -> Verdict:
     """Only the lanes that the profile trains, each in its own response mode."""
-    faults = mixing.lane_policy_violations(rows, profile)
+    faults = policy.lane_policy_violations(rows, profile)
     return Verdict.none_of(faults, "rows outside the lane policy", rows.height)
 
 
 def no_split_leakage(rows: pl.DataFrame, profile: Profile) -> Verdict:
     """Training and evaluation share no source, parent, or equal, near or synonymous row."""
-    faults = mixing.split_leakage(rows, similar_rows, profile.dedup)
+    faults = leakage.split_leakage(rows, similar_rows, profile.dedup)
     return Verdict.none_of(faults, "leaks across the split", rows.height)
 
 
@@ -51,13 +51,13 @@ def no_secrets(rows: pl.DataFrame, profile: Profile) -> Verdict:
 
 def fits_context(rows: pl.DataFrame, profile: Profile) -> Verdict:
     """Every dialogue fits the context that the adapter is trained with, uncut."""
-    faults = mixing.over_context(rows, profile.mix.context)
+    faults = policy.over_context(rows, profile.mix.context)
     return Verdict.none_of(faults, f"rows over {profile.mix.context} tokens", rows.height)
 
 
 def human_share(rows: pl.DataFrame, profile: Profile) -> Verdict:
     """Enough of what is trained was written by people."""
-    share = mixing.human_share(rows)
+    share = policy.human_share(rows)
     floor = profile.mix.human_share_floor
     return Verdict(
         share >= floor,

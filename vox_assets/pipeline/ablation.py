@@ -13,7 +13,8 @@ from vox_assets.pipeline.corpus import mix_policy
 from vox_assets.pipeline.metadata import OWNERS, picture, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
-from vox_assets.publish.pages import forest, render_ablation
+from vox_assets.publish.figures import forest
+from vox_assets.publish.pages import render_ablation
 from vox_assets.settings import Settings
 from vox_assets.store.files import write_text
 from vox_assets.store.lake import Lake

@@ -10,7 +10,7 @@ import polars as pl
 from dagster._core.errors import DagsterPipesExecutionError
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from vox_assets.compute.tokens import load_tokenizer, preflight
+from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.extract import commits
 from vox_assets.mix import gates
@@ -19,7 +19,7 @@ from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
 from vox_assets.publish.corpus_report import write_report
-from vox_assets.publish.pages import loss_curve
+from vox_assets.publish.figures import loss_curve
 from vox_assets.settings import Settings
 from vox_assets.store.files import atomic_file
 from vox_assets.store.lake import Lake
@@ -33,6 +33,7 @@ from vox_assets.training.adapter.manifest import read_curve, read_manifest
 from vox_assets.training.adapter.manifest import record as put_on_record
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.evaluation.run import record as record_evaluation
+from vox_assets.training.plan.preflight import preflight
 from vox_assets.training.plan.ranks import RankChoice, choose_rank, response_tokens
 from vox_assets.training.plan.spec import (
     LAUNCH_ENV,

@@ -9,7 +9,8 @@ from vox_assets.pipeline.check_result import report
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
-from vox_assets.training.adapter.manifest import check_loads, read_manifest, verify
+from vox_assets.training.adapter.manifest import read_manifest
+from vox_assets.training.adapter.verify import check_loads, verify
 from vox_assets.training.plan.spec import rows_digest
 
 

@@ -15,7 +15,8 @@ from vox_assets.curate.evaluators import second_opinions
 from vox_assets.curate.features import FEATURES
 from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
 from vox_assets.curate.secrets import refuse_secrets
-from vox_assets.mix.build import build_mix, copied_files
+from vox_assets.mix.build import build_mix
+from vox_assets.mix.split import copied_files
 from vox_assets.pipeline.metadata import (
     FRESHNESS,
     OWNERS,
@@ -26,7 +27,7 @@ from vox_assets.pipeline.metadata import (
 )
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
-from vox_assets.publish.pages import evaluator_figures
+from vox_assets.publish.figures import evaluator_figures
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
 

@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.curate.secrets import findings
-from vox_assets.publish.pages import Figure as Picture
+from vox_assets.publish.figures import Figure as Picture
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100

@@ -9,7 +9,8 @@ from vox_assets.extract import commits
 from vox_assets.pipeline.metadata import OWNERS, lineage, pictures, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.publish.corpus_report import write_report
-from vox_assets.publish.export import TrainingChoice, export
+from vox_assets.publish.export import export
+from vox_assets.publish.trainers import TrainingChoice
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
 from vox_assets.training.plan.ranks import choose_rank, response_tokens

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.compute.batches import Engine
+from vox_assets.contract.answers import out_of_mode
 from vox_assets.curate.trim import trim_rows
 from vox_assets.extract import (
     Extraction,
@@ -31,7 +32,6 @@ from vox_assets.store.lake import Lake
 from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
 from vox_assets.synthesize.model.uplift import Uplift, uplift
-from vox_assets.training.evaluation.run import out_of_mode
 from vox_assets.vox_syntax.answers import drop_refused
 from vox_assets.vox_syntax.frontend import FrontEnd, one_by_one
 from vox_assets.vox_syntax.parsers import vox_fault

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from vox_assets.training.adapter import manifest as adapter
+from vox_assets.training.adapter import manifest, verify
 from vox_assets.training.plan.spec import write_json
 
 PROMOTED = "promoted.json"
@@ -112,10 +112,10 @@ def _fit(root: Path, digest: str) -> Mapping[str, Any]:
         raise PromotionError(
             f"adapter {digest} is unknown: {root} has {', '.join(known) or 'none'}"
         )
-    faults = adapter.verify(directory)
+    faults = verify.verify(directory)
     if faults:
         raise PromotionError(f"adapter {digest} is damaged: {'; '.join(faults)}")
-    evaluation = adapter.read_manifest(directory)["evaluation"]
+    evaluation = manifest.read_manifest(directory)["evaluation"]
     if evaluation is None:
         raise PromotionError(f"adapter {digest} is not evaluated")
     return dict(evaluation)
@@ -130,7 +130,7 @@ def _failed(evaluation: Mapping[str, Any]) -> str:
 
 
 def _astray(root: Path, digest: str, lanes: Sequence[str]) -> str:
-    trained = adapter.read_manifest(root / digest)["config"]["lanes"]
+    trained = manifest.read_manifest(root / digest)["config"]["lanes"]
     if sorted(trained) == sorted(lanes):
         return ""
     return f"it is trained for {', '.join(trained)} and the project serves {', '.join(lanes)}"
@@ -155,7 +155,7 @@ def _move(
     }
     # The pointer is what counts; a manifest without its promotion is completed by the next move.
     write_json(root / PROMOTED, entry | {"history": [*serving["history"], entry]})
-    adapter.record(root / digest, "promotion", entry)
+    manifest.record(root / digest, "promotion", entry)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def test_scores_equal_the_models_own_loss(model: Any, token_rows: list[TokenRow]
 def test_packed_blocks_lose_nothing_and_mix_nothing(model: Any, token_rows: list[TokenRow]) -> None:
     import torch
 
-    from vox_assets.training.program.run import collate_blocks
+    from vox_assets.training.program.trainer import collate_blocks
 
     def block(rows: list[TokenRow]) -> dict[str, list[int]]:
         return {
@@ -115,7 +115,7 @@ def test_four_bit_layers_never_leave_training_mode(tiny_base: LocalModel) -> Non
     from transformers import AutoModelForCausalLM
 
     from vox_assets.compute.nll import evaluating
-    from vox_assets.training.adapter.manifest import quantisation
+    from vox_assets.training.adapter.assemble import quantisation
 
     quantised = AutoModelForCausalLM.from_pretrained(
         tiny_base.path, dtype=torch.bfloat16, quantization_config=quantisation(torch.bfloat16)

@@ -21,7 +21,8 @@ from vox_assets.curate.dedup import answers, deduplicate
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.similarity import near_pairs, shingle
-from vox_assets.endpoint.client import Endpoint, Question, Replies
+from vox_assets.endpoint.client import Endpoint
+from vox_assets.endpoint.wire import Question, Replies
 from vox_assets.extract import Extraction, extract_docs, extract_rust
 from vox_assets.profiles import Budget, load
 from vox_assets.store.cache import BlobCache, VectorCache

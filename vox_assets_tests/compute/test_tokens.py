@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 
 from vox_assets.compute.models import LocalModel
-from vox_assets.compute.tokens import (
-    MASKED,
-    TemplateError,
-    load_tokenizer,
-    preflight,
-    token_counter,
-    tokenise,
-)
+from vox_assets.compute.tokens import MASKED, TemplateError, load_tokenizer, token_counter, tokenise
 from vox_assets.contract.rows import turns
+from vox_assets.training.plan.preflight import preflight
 from vox_assets.training.plan.spec import TrainingRefusedError
 
 #: Like Qwen3's: the last answer opens with its thoughts, earlier ones lost theirs.

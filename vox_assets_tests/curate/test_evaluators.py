@@ -21,7 +21,8 @@ from vox_assets.curate.evaluators import (
 )
 from vox_assets.curate.judge import ModelJudge, Rubric
 from vox_assets.curate.reward import RewardModel
-from vox_assets.endpoint.client import Endpoint, Patience
+from vox_assets.endpoint.client import Endpoint
+from vox_assets.endpoint.wire import Patience
 from vox_assets.profiles import Budget
 from vox_assets.store.cache import BlobCache, VectorCache
 from vox_assets_tests.conftest import make_pair

@@ -14,7 +14,8 @@ from vox_assets.curate.secrets import findings, refuse_secrets
 from vox_assets.extract import extract_rust
 from vox_assets.mix.build import build_mix
 from vox_assets.profiles import load
-from vox_assets.publish.export import TrainingChoice, export
+from vox_assets.publish.export import export
+from vox_assets.publish.trainers import TrainingChoice
 from vox_assets.training.plan.ranks import choose_rank
 
 # Put together here, so that no scanner takes this file for a leak.

@@ -16,13 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from vox_assets.endpoint.client import (
-    SILENT_QUESTIONS,
-    Endpoint,
+from vox_assets.endpoint.client import Endpoint, RemoteModel
+from vox_assets.endpoint.session import SILENT_QUESTIONS
+from vox_assets.endpoint.wire import (
     EndpointError,
     Patience,
     Question,
-    RemoteModel,
     Replies,
     _Choice,
     _Said,

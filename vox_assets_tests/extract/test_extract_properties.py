@@ -13,10 +13,11 @@ from vox_assets import profiles
 from vox_assets.extract import extract_rust
 from vox_assets.extract.docs import markdown, mdbook
 from vox_assets.extract.docs import rows as doc_pairs
+from vox_assets.extract.rust import declarations
 from vox_assets.extract.rust import items as rust
-from vox_assets.extract.rust import rows as rust_pairs
+from vox_assets.extract.rust import rows as rows_module
 from vox_assets.extract.rust.crates import Crate
-from vox_assets.extract.rust.rows import Place
+from vox_assets.extract.rust.declarations import Place
 
 PROFILE = profiles.load("sample")
 
@@ -45,8 +46,8 @@ def test_rust_never_raises_and_answers_parse(source: str) -> None:
         assert 1 <= item.start_line <= item.end_line <= len(lines)
         assert item.name in "\n".join(lines[item.start_line - 1 : item.end_line])
     place = Place("crates/a/src/lib.rs", "a", Crate("crates/a", "a"), "")
-    declared = rust_pairs.index_declarations({place.path: file}, {place.path: "crates/a"})
-    pairs, _ = rust_pairs.pairs(file, place, declared, PROFILE)
+    declared = declarations.index_declarations({place.path: file}, {place.path: "crates/a"})
+    pairs, _ = rows_module.pairs(file, place, declared, PROFILE)
     for pair in pairs:
         if pair.response_mode == "code_only":
             assert not rust.has_errors(pair.response)

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_assets.contract.rows import turns
-from vox_assets.mix import build as mix
+from vox_assets.mix import build as build_module
+from vox_assets.mix import leakage, policy, schema, shares, size, split
 from vox_assets.profiles import Profile, load
+from vox_assets_tests.small_corpus import as_scored, count_words, make_pair, shaped, similar_pairs
 
-from .conftest import as_scored, count_words, make_pair, shaped, similar_pairs
 
-
-def build(scored: pl.DataFrame, profile: Profile, **options: object) -> mix.Mix:
-    return mix.build_mix(scored, profile, count_words, similar_pairs, **options)  # type: ignore
+def build(scored: pl.DataFrame, profile: Profile, **options: object) -> build_module.Mix:
+    return build_module.build_mix(scored, profile, count_words, similar_pairs, **options)  # type: ignore
 
 
 @pytest.mark.parametrize(
@@ -33,30 +33,30 @@ def build(scored: pl.DataFrame, profile: Profile, **options: object) -> mix.Mix:
     ],
 )
 def test_size_floors(rows: int, tier: str, passed: bool, words: str) -> None:
-    verdict = mix.size_verdict({"vox_codegen": rows}, ["vox_codegen"], tier)
+    verdict = size.size_verdict({"vox_codegen": rows}, ["vox_codegen"], tier)
     assert verdict.passed is passed
     assert words in verdict.reason
     assert "vox_codegen" in verdict.reason and f"{tier!r}" in verdict.reason
 
 
 def test_a_refusal_names_every_short_lane_and_counts_an_absent_one_as_none() -> None:
-    verdict = mix.size_verdict({"vox_codegen": 500}, ["vox_codegen", "vox_speech"], "style")
+    verdict = size.size_verdict({"vox_codegen": 500}, ["vox_codegen", "vox_speech"], "style")
     assert verdict.reason.startswith("minimum_size: lane vox_speech has 0 distinct rows")
     assert "vox_codegen" not in verdict.reason
 
 
 def test_rows_by_lane_counts_what_trains(mixed: pl.DataFrame, scored: pl.DataFrame) -> None:
     trained = mixed.filter(pl.col("split") == "train")
-    assert mix.rows_by_lane(mixed) == {"vox_codegen": len(trained)}
-    assert mix.rows_by_lane(scored) == {"vox_codegen": 60}
+    assert size.rows_by_lane(mixed) == {"vox_codegen": len(trained)}
+    assert size.rows_by_lane(scored) == {"vox_codegen": 60}
 
 
 def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Profile) -> None:
     built = build(scored, profile)
-    assert built.rows.schema == pl.Schema(mix.MIX_SCHEMA)
+    assert built.rows.schema == pl.Schema(schema.MIX_SCHEMA)
     assert len(built.eval) >= 4
-    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
-    assert mix.lane_policy_violations(built.rows, profile) == []
+    assert leakage.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert policy.lane_policy_violations(built.rows, profile) == []
     shuffled = build(scored.sample(fraction=1.0, shuffle=True, seed=3), profile)
     assert shuffled.rows.equals(built.rows)
 
@@ -108,7 +108,7 @@ def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None
         asked = turns(f"Once more {index}.", changed)
         pairs.append(make_pair(index, index % 20, messages=asked))
     built = build(as_scored(pairs), profile)
-    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert leakage.split_leakage(built.rows, similar_pairs, profile.dedup) == []
     lost = [drop for drop in built.drops if drop.lost_to is not None]
     assert lost and all("a training row" in drop.reason for drop in lost)
 
@@ -116,14 +116,16 @@ def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None
 def test_split_leakage_finds_what_it_looks_for(mixed: pl.DataFrame, profile: Profile) -> None:
     train, held_out = (mixed.filter(pl.col("split") == side) for side in ("train", "eval"))
     victim = train.head(1).with_columns(pl.lit("eval").alias("split"))
-    found = mix.split_leakage(pl.concat([train, held_out, victim]), similar_pairs, profile.dedup)
+    found = leakage.split_leakage(
+        pl.concat([train, held_out, victim]), similar_pairs, profile.dedup
+    )
     text = "\n".join(found)
     for reason in ("is a training row", "is trained", "word for word"):
         assert reason in text
     child = held_out.head(1).with_columns(
         pl.lit([train["pair_id"][0]], dtype=pl.List(pl.String)).alias("parents")
     )
-    found = mix.split_leakage(pl.concat([train, child]), similar_pairs, profile.dedup)
+    found = leakage.split_leakage(pl.concat([train, child]), similar_pairs, profile.dedup)
     assert "shares a parent" in found[0]
 
 
@@ -134,9 +136,9 @@ def test_a_held_out_row_of_one_meaning_with_a_training_row_is_a_leak(
     alike = mixed.with_columns(
         pl.Series("embedding", [[1.0, 0.0]] * len(mixed), dtype=pl.List(pl.Float32))
     )
-    assert mix.split_leakage(alike, similar_pairs, profile.dedup) == []
+    assert leakage.split_leakage(alike, similar_pairs, profile.dedup) == []
     prose = alike.with_columns(response_mode=pl.lit("prose_only"))
-    assert "means the same (1.00)" in mix.split_leakage(prose, similar_pairs, profile.dedup)[0]
+    assert "means the same (1.00)" in leakage.split_leakage(prose, similar_pairs, profile.dedup)[0]
 
 
 def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
@@ -193,11 +195,11 @@ def test_lane_policy_names_prose_and_fences(mixed: pl.DataFrame, profile: Profil
         pl.when(first).then(pl.lit("vox_speech")).otherwise("lane").alias("lane")
     )
     for rows, words in ((fenced, "a fence"), (prose, "prose_only"), (stranger, "not trained")):
-        (fault,) = mix.lane_policy_violations(rows, profile)
+        (fault,) = policy.lane_policy_violations(rows, profile)
         assert words in fault and fault.startswith(mixed["pair_id"][0])
     # A fence inside a Rust doc comment belongs to the code.
     documented = mixed.with_columns(pl.lit("/// ```\n/// x\n/// ```\nfn f() {}").alias("response"))
-    assert mix.lane_policy_violations(documented, profile) == []
+    assert policy.lane_policy_violations(documented, profile) == []
 
 
 def test_semantic_duplicates_leave_the_held_out_side(profile: Profile) -> None:
@@ -214,7 +216,7 @@ def test_semantic_duplicates_leave_the_held_out_side(profile: Profile) -> None:
 
 
 def test_watched_rows_are_whole_sources(mixed: pl.DataFrame) -> None:
-    watched = mix.watch_ids(mixed)
+    watched = split.watch_ids(mixed)
     held_out = mixed.filter(pl.col("split") == "eval")
     inside = held_out.filter(pl.col("pair_id").is_in(list(watched)))
     outside = held_out.filter(~pl.col("pair_id").is_in(list(watched)))
@@ -224,11 +226,11 @@ def test_watched_rows_are_whole_sources(mixed: pl.DataFrame) -> None:
 
 def test_over_context_and_human_share(mixed: pl.DataFrame) -> None:
     longest = int(mixed["tokens"].max())  # type: ignore[arg-type]
-    assert mix.over_context(mixed, longest) == []
-    assert len(mix.over_context(mixed, longest - 1)) >= 1
+    assert policy.over_context(mixed, longest) == []
+    assert len(policy.over_context(mixed, longest - 1)) >= 1
     train = mixed.filter(pl.col("split") == "train")
-    assert mix.human_share(mixed) == (train["origin"] == "human").sum() / len(train)
-    assert mix.human_share(mixed.clear()) == 0.0
+    assert policy.human_share(mixed) == (train["origin"] == "human").sum() / len(train)
+    assert policy.human_share(mixed.clear()) == 0.0
 
 
 def test_no_rows_make_an_empty_mix(scored: pl.DataFrame, profile: Profile) -> None:
@@ -276,7 +278,7 @@ def test_every_kept_row_is_in_the_mix_or_dropped(
     assert sorted(out + dropped) == sorted(scored["pair_id"].to_list())
     assert {drop.stage for drop in built.drops} <= {"training_mix"}
     assert all(drop.reason and drop.source_path for drop in built.drops)
-    assert mix.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert leakage.split_leakage(built.rows, similar_pairs, profile.dedup) == []
     assert built.train["tokens"].sum() <= budget
 
 
@@ -311,7 +313,7 @@ def test_people_have_written_at_least_their_floor(profile: Profile) -> None:
         for index in range(90)
     ]
     built = build(as_scored(pairs), floored)
-    assert mix.human_share(built.rows) >= 0.4
+    assert policy.human_share(built.rows) >= 0.4
     assert token_shares(_with_author(built.train), "author")["human"] >= 0.4 - 1e-3
     assert any("people are to have written 40%" in drop.reason for drop in built.drops)
     # Without any such row the floor cannot be met by leaving others out: the check tells.
@@ -326,10 +328,10 @@ def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
 
 def test_a_draw_shows_every_row_once_and_heavy_rows_early() -> None:
     weights = np.array([4.0] * 50 + [1.0] * 150)
-    order = mix.draw_order(weights, seed=1, epoch=0)
+    order = shares.draw_order(weights, seed=1, epoch=0)
     assert sorted(order) == list(range(200))
     # Of the first quarter, as many are heavy as odds of four to one give: 4*50 / (4*50 + 150).
-    heavy = [sum(mix.draw_order(weights, 1, epoch)[:50] < 50) for epoch in range(40)]
+    heavy = [sum(shares.draw_order(weights, 1, epoch)[:50] < 50) for epoch in range(40)]
     assert 22 < sum(heavy) / len(heavy) < 30
-    assert list(mix.draw_order(weights, 1, 0)) == list(order)
-    assert list(mix.draw_order(weights, 1, 1)) != list(order)
+    assert list(shares.draw_order(weights, 1, 0)) == list(order)
+    assert list(shares.draw_order(weights, 1, 1)) != list(order)

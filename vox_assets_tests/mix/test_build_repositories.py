@@ -16,10 +16,10 @@ from vox_assets.curate.audit import ledger_balances
 from vox_assets.curate.dedup import deduplicate
 from vox_assets.curate.ledger import build_ledger, fates_by_repository, story
 from vox_assets.extract import Extraction, extract_rust_of, source_roots
-from vox_assets.mix.build import Mix, build_mix, copied_files
+from vox_assets.mix.build import Mix, build_mix
+from vox_assets.mix.split import copied_files
 from vox_assets.profiles import Profile, load
-
-from .conftest import NOUNS, VERBS, count_words, similar_pairs
+from vox_assets_tests.small_corpus import NOUNS, VERBS, count_words, similar_pairs
 
 FILES, VENDORED, FUNCTIONS = 18, 6, 4
 

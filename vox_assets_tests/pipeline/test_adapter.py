@@ -22,10 +22,11 @@ from vox_assets.contract.rows import CORPUS_TABLES, drops_to_frame, to_frame
 from vox_assets.mix import build as mix
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
-from vox_assets.training.adapter import manifest as adapter
-from vox_assets.training.program.run import CHECKPOINT_WHOLE, read_progress
+from vox_assets.training.adapter import layout, verify
+from vox_assets.training.adapter import manifest as manifest_module
+from vox_assets.training.program.run_state import CHECKPOINT_WHOLE, read_progress
 from vox_assets_tests.pipeline.conftest import build, settings_for, verdicts, write_profile
-from vox_assets_tests.training.conftest import (
+from vox_assets_tests.small_corpus import (
     as_scored,
     count_words,
     make_pair,
@@ -185,7 +186,7 @@ def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
     lake = Lake(settings.lake_uri)
     lake.read("training_mix").head(20).write_delta(lake.uri("training_mix"), mode="overwrite")
     assert main(["verify", str(digest)]) == 0
-    weights = settings.adapters_dir / str(digest) / adapter.WEIGHTS
+    weights = settings.adapters_dir / str(digest) / layout.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
     assert main(["verify", str(digest)]) == 1
 
@@ -211,7 +212,7 @@ def test_other_lanes_are_trained_when_a_run_asks_and_never_serve(
     assert result.success, failure(result)
     assert verdicts(result)["training_mix:lane_policy"].passed
     trained = lake.read("qlora_adapter")["digest"].item()
-    manifest = adapter.read_manifest(settings.adapters_dir / trained)
+    manifest = manifest_module.read_manifest(settings.adapters_dir / trained)
     assert manifest["name"] == "sample-vox-speech" and manifest["promotion"] is None
     assert not (settings.adapters_dir / "promoted.json").exists()
 
@@ -247,7 +248,7 @@ def test_a_killed_program_fails_its_step_and_a_rerun_ends_with_a_valid_adapter(
 
     assert train(settings, instance).success
     (directory,) = settings.adapters_dir.glob("[0-9a-f]*")
-    assert adapter.verify(directory) == []
+    assert verify.verify(directory) == []
 
 
 @pytest.mark.slow

@@ -9,12 +9,11 @@ import polars as pl
 import pytest
 import yaml
 
-from vox_assets.publish import export
+from vox_assets.publish import export, huggingface, trainers
 from vox_assets.training.plan.ranks import RankChoice
+from vox_assets_tests.small_corpus import as_scored, make_pair
 
-from .conftest import as_scored, make_pair
-
-CHOICE = export.TrainingChoice("tests/tiny", 512, RankChoice(24, 48, 1e-4, 2.0, "a test"))
+CHOICE = trainers.TrainingChoice("tests/tiny", 512, RankChoice(24, 48, 1e-4, 2.0, "a test"))
 CONTRACT = {
     "prompt",
     "response",
@@ -72,7 +71,7 @@ def test_every_lane_loads_on_its_own(exported: Path, corpus: pl.DataFrame) -> No
         total += sum(len(part) for part in loaded.values())
         assert set(loaded["train"]["lane"]) == {lane}
         assert loaded["train"][0]["messages"][0]["role"] == "user"
-        assert set(loaded["train"].column_names) == set(export.HF_SCHEMA)
+        assert set(loaded["train"].column_names) == set(huggingface.HF_SCHEMA)
     assert total == len(corpus)
 
 
@@ -90,14 +89,14 @@ def test_a_lane_without_held_out_rows_loads(
 
     trained = mixed.filter(pl.col("split") == "train")
     kept = corpus.filter(pl.col("pair_id").is_in(trained["pair_id"].to_list()))
-    export.write_dataset(kept.lazy(), trained, tmp_path / "hf", "n", "mit")
+    huggingface.write_dataset(kept.lazy(), trained, tmp_path / "hf", "n", "mit")
     assert set(load_dataset(str(tmp_path / "hf"), "vox_codegen")) == {"train"}
 
 
 def test_rows_keep_the_side_of_the_mix_and_sources_stay_together(
     corpus: pl.DataFrame, mixed: pl.DataFrame
 ) -> None:
-    split = export.split_corpus(corpus, mixed)
+    split = huggingface.split_corpus(corpus, mixed)
     side = dict(split.select("pair_id", "split").iter_rows())
     assert all(side[pair_id] == part for pair_id, part in mixed.select("pair_id", "split").rows())
     assert split.group_by("source_path").agg(pl.col("split").n_unique())["split"].max() == 1

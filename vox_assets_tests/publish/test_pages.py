@@ -9,8 +9,7 @@ import pytest
 
 from vox_assets.contract.rows import turns
 from vox_assets.publish.pages import render_report
-
-from .conftest import as_scored, judged, make_pair
+from vox_assets_tests.small_corpus import as_scored, judged, make_pair
 
 
 @pytest.fixture(scope="module")

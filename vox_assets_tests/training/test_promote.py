@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from vox_assets.training import promote
-from vox_assets.training.adapter import manifest as adapter
+from vox_assets.training.adapter import layout, verify
+from vox_assets.training.adapter import manifest as manifest_module
 from vox_assets.training.plan.spec import TrainingSpec
-
-from .conftest import judged
+from vox_assets_tests.small_corpus import judged
 
 LANES = ("vox_codegen",)
 
@@ -28,10 +28,10 @@ class Root:
     def add(self, digest: str, **evaluation: Any) -> str:
         folder = self.path / digest
         shutil.copytree(self._template, folder)
-        manifest = adapter.read_manifest(folder) | {"digest": digest}
+        manifest = manifest_module.read_manifest(folder) | {"digest": digest}
         if evaluation:
             manifest["evaluation"] = judged(0.7, 0.8) | evaluation
-        adapter.write_manifest(folder, manifest)
+        manifest_module.write_manifest(folder, manifest)
         return digest
 
     @property
@@ -53,8 +53,8 @@ def test_a_proven_adapter_is_promoted_and_its_manifest_says_so(root: Root) -> No
     digest = root.add("a1", verdicts=[verdict(True)])
     assert promote.consider(root.path, digest, LANES).promoted
     assert root.serving == "a1"
-    assert adapter.verify(root.path / digest) == []
-    assert adapter.read_manifest(root.path / digest)["promotion"]["by"] == "evaluation"
+    assert verify.verify(root.path / digest) == []
+    assert manifest_module.read_manifest(root.path / digest)["promotion"]["by"] == "evaluation"
     assert promote.consider(root.path, digest, LANES).reason == "a1 serves already"
 
 
@@ -81,7 +81,7 @@ def test_a_worse_adapter_never_replaces_a_better_one_on_the_same_rows(root: Root
 
 def test_a_damaged_serving_adapter_is_no_rival(root: Root) -> None:
     promote.consider(root.path, root.add("good", total_nll=1.0), LANES)
-    (root.path / "good" / adapter.WEIGHTS).unlink()
+    (root.path / "good" / layout.WEIGHTS).unlink()
     decision = promote.consider(root.path, root.add("next", total_nll=2.0), LANES)
     assert decision.promoted and "good is damaged" in decision.reason
 
@@ -104,7 +104,7 @@ def test_unknown_unevaluated_and_damaged_adapters_are_refused_by_name(root: Root
     with pytest.raises(promote.PromotionError, match=r"unknown: .* has raw"):
         promote.promote(root.path, "../raw", LANES)
     root.add("hurt", total_nll=1.0)
-    (root.path / "hurt" / adapter.CONFIG).write_text("{}")
+    (root.path / "hurt" / layout.CONFIG).write_text("{}")
     with pytest.raises(promote.PromotionError, match=r"hurt is damaged: adapter_config\.json"):
         promote.promote(root.path, "hurt", LANES)
     assert root.serving is None

@@ -16,18 +16,32 @@ import tree_sitter
 import tree_sitter_rust
 from tree_sitter import Node
 
+from vox_assets.extract.rust.attributes import (
+    ATTRIBUTE,
+    CFG_MACRO,
+    PATH_ATTRIBUTE,
+    TEST_ATTRIBUTE,
+    asks_for_test,
+    is_test_attribute,
+)
+
 LANGUAGE = tree_sitter.Language(tree_sitter_rust.language())
 
+
 ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
+
 
 #: Generators announce themselves at the top; further down, the words are somebody's prose.
 GENERATED_HEADER_LINES = 10
 
+
 #: Verdicts on short pieces of code that are remembered: copies of a crate repeat their examples.
 _KEPT_VERDICTS = 4096
 
+
 #: Macro calls inside macro calls are followed this far; deeper ones hold no plain items.
 MAX_MACRO_DEPTH = 3
+
 
 _ITEM_KINDS: dict[str, ItemKind] = {
     "function_item": "function",
@@ -39,22 +53,22 @@ _ITEM_KINDS: dict[str, ItemKind] = {
     "type_item": "type alias",
 }
 
+
 _GENERATED = re.compile(
     r"@generated|\bdo not edit\b|\bauto(?:-?|matically )generated (?:by|from)\b", re.IGNORECASE
 )
-_ATTRIBUTE = re.compile(r"#!?\s*\[\s*(?:unsafe\s*\(\s*)?((?:\w+\s*::\s*)*\w+)\s*")
-_CFG_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\w+|[(),=]', re.DOTALL)
-_CFG_MACRO = re.compile(r"\bcfg!\s*(\([^;{}]{0,200})")
-_CFG_ATTR_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\w:]+|[(),]', re.DOTALL)
-_TEST_ATTRIBUTE = re.compile(
-    r"(?:^|[:_])tests?(?:$|[:_])"  # test, tokio::test, test_case, wasm_bindgen_test, test_log::..
-    r"|(?:^|::)(?:rstest\w*|proptest|quickcheck|gtest|fixture|bench|should_panic|proof|parameterized)$"
-)
+
+
 _ITEM_WORD = re.compile(rb"\b(?:fn|struct|enum|union|trait|type) ")
+
+
 _DOC_STRING = re.compile(r'=\s*(r#*)?"(.*)"#*\s*\]\s*\Z', re.DOTALL)
+
+
 _ESCAPE = re.compile(r"\\(?:(\n)\s*|u\{([0-9a-fA-F_]+)\}|x([0-7][0-9a-fA-F])|(.))", re.DOTALL)
+
+
 _ESCAPED = {"n": "\n", "t": "\t", "r": "", "0": ""}
-_PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,51 +202,6 @@ def has_errors(code: str) -> bool:
     return tree_sitter.Parser(LANGUAGE).parse(code.encode()).root_node.has_error
 
 
-def is_test_attribute(attribute: str) -> bool:
-    """Whether an attribute, as written, makes its item test code.
-
-    `cfg` counts where `test` is asked for, however deep in `all` or `any`; under `not` it is not.
-    Of the others those count that a test framework reads, also inside `cfg_attr`.
-    """
-    match = _ATTRIBUTE.match(attribute)
-    if match is None:
-        return False
-    name = "".join(match.group(1).split())
-    if name == "cfg":
-        return _asks_for_test(attribute[match.end() :])
-    if name == "cfg_attr":
-        return any(
-            _TEST_ATTRIBUTE.search(path) for path in _cfg_attr_paths(attribute[match.end() :])
-        )
-    return _TEST_ATTRIBUTE.search(name) is not None
-
-
-def _asks_for_test(predicate: str) -> bool:
-    negations: list[bool] = []
-    tokens = _CFG_TOKEN.findall(predicate)
-    for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
-        if token == "(":
-            negations.append(before == "not")
-        elif token == ")":
-            negations = negations[:-1]
-            if not negations:
-                return False
-        elif token == "test" and after != "=" and sum(negations) % 2 == 0:
-            return True
-    return False
-
-
-def _cfg_attr_paths(arguments: str) -> Iterator[str]:
-    """Paths of the attributes that a `cfg_attr` adds: what follows its commas at the top level."""
-    depth = 0
-    is_next = False
-    for token in _CFG_ATTR_TOKEN.findall(arguments):
-        depth += (token == "(") - (token == ")")
-        if is_next:
-            yield token
-        is_next = token == "," and depth == 1
-
-
 def _generated_header(text: str) -> str | None:
     for line in text.split("\n", GENERATED_HEADER_LINES)[:GENERATED_HEADER_LINES]:
         stripped = line.strip()
@@ -318,7 +287,7 @@ class _Reader:
     def _read_attribute(self, node: Node, leading: _Leading) -> None:
         leading.starts(node)
         text = self._text(node)
-        name = _ATTRIBUTE.match(text)
+        name = ATTRIBUTE.match(text)
         is_doc = name is not None and name.group(1) == "doc"
         if is_doc and (value := _DOC_STRING.match(text, name.end() if name else 0)):
             is_raw, content = value.groups()
@@ -459,7 +428,7 @@ class _Reader:
         if body is not None:
             yield _Scope(body.children, (*scope.modules, name), None, test, scope.macro_depth)
             return
-        paths = (_PATH_ATTRIBUTE.match(attribute) for attribute in leading.attributes)
+        paths = (PATH_ATTRIBUTE.match(attribute) for attribute in leading.attributes)
         path = next((match.group(1) for match in paths if match), None)
         self.declarations.append(ModuleDeclaration(name, scope.modules, path, test))
 
@@ -471,7 +440,7 @@ class _Reader:
             return
         macro = node.child_by_field_name("macro")
         # `proptest! { fn a() {} }`: what such a macro writes are tests.
-        test = test or (macro is not None and _TEST_ATTRIBUTE.search(self._text(macro)) is not None)
+        test = test or (macro is not None and TEST_ATTRIBUTE.search(self._text(macro)) is not None)
         start, end = tokens.children[0], tokens.children[-1]
         if start.type != "{" or end.type != "}":
             return
@@ -538,7 +507,7 @@ def _holds_test_code(node: Node, text: str) -> bool:
     attributes = tree_sitter.QueryCursor(_ATTRIBUTES).captures(node).get("attribute", [])
     return any(
         is_test_attribute(attribute.text.decode()) for attribute in attributes if attribute.text
-    ) or any(_asks_for_test(match.group(1)) for match in _CFG_MACRO.finditer(text))
+    ) or any(asks_for_test(match.group(1)) for match in CFG_MACRO.finditer(text))
 
 
 def _has_long_literal(node: Node) -> bool:
@@ -548,6 +517,8 @@ def _has_long_literal(node: Node) -> bool:
 
 
 _ATTRIBUTES = tree_sitter.Query(LANGUAGE, "(attribute_item) @attribute")
+
+
 _LITERALS = tree_sitter.Query(LANGUAGE, "[(string_literal) (raw_string_literal)] @literal")
 
 

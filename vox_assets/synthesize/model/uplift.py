@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict
 from vox_assets.contract.rows import Drop, Message, Pair, drops_to_frame, to_frame, turns
 from vox_assets.curate.secrets import findings
 from vox_assets.curate.similarity import Shingles, shingle
-from vox_assets.endpoint.client import Endpoint, Question, Usage
+from vox_assets.endpoint.client import Endpoint
+from vox_assets.endpoint.wire import Question, Usage
 from vox_assets.profiles import Profile
 from vox_assets.store.progress import Log, silent
 from vox_assets.synthesize.alike import rouge_l, words

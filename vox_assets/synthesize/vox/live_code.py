@@ -18,7 +18,8 @@ from vox_assets.contract.rows import Drop, Pair, turns
 from vox_assets.extract.docs.mdbook import IncludeError, Includes
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.vox.lexicon import Domain
-from vox_assets.synthesize.vox.live_tasks import Live, Task, tasks
+from vox_assets.synthesize.vox.live_tasks.makers import tasks
+from vox_assets.synthesize.vox.live_tasks.task import Live, Task
 from vox_assets.synthesize.vox.programs import NEAR_PROGRAM, STAGE, Gate, Pool, difficulty
 from vox_assets.synthesize.vox.templates import tidy
 from vox_assets.vox_syntax import VoxSyntaxError, constructs, declarations

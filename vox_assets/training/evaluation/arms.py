@@ -15,9 +15,11 @@ from typing import Any
 import polars as pl
 
 from vox_assets.contract.rows import Message
-from vox_assets.mix.build import EVAL, MIX_SCHEMA, TRAIN, given_away, split_leakage
+from vox_assets.mix.leakage import given_away, split_leakage
+from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN
 from vox_assets.profiles import Dedup, Profile
-from vox_assets.training.evaluation.run import Evaluation, RowScore, compare_scores
+from vox_assets.training.evaluation.statistics import RowScore, compare_scores
+from vox_assets.training.evaluation.verdicts import Evaluation
 from vox_assets.training.plan.ranks import RankChoice
 
 CURATED, RANDOM = "curated", "random"

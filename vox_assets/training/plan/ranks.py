@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from vox_assets.contract.rows import Message
-from vox_assets.mix.build import TRAIN
+from vox_assets.mix.schema import TRAIN
 from vox_assets.profiles import RankTier
 
 

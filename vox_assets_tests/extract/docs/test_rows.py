@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from vox_assets.contract.rows import Pair
-from vox_assets.extract.docs import mdbook
-from vox_assets.extract.docs import rows as doc_pairs
+from vox_assets.extract.docs import mdbook, prose
+from vox_assets.extract.docs import rows as rows_module
 from vox_assets.profiles import Profile
 
 LONG = "The harbour master writes down every boat that leaves, with the hour and the crew. "
@@ -24,11 +24,11 @@ def _read(path: str) -> str:
 
 def _rows(
     text: str, profile: Profile, check: Callable[[str], str | None] = lambda _: None
-) -> doc_pairs.PageRows:
+) -> rows_module.PageRows:
     path = "docs/src/how-to/page.md"
     page = mdbook.read_page(textwrap.dedent(text).lstrip("\n"))
-    reading = doc_pairs.read(page, mdbook.Includes(path, _read))
-    return doc_pairs.pairs(path, "Harbour guide", reading, profile, check)
+    reading = rows_module.read(page, mdbook.Includes(path, _read))
+    return rows_module.pairs(path, "Harbour guide", reading, profile, check)
 
 
 def _prose(text: str, profile: Profile) -> list[Pair]:
@@ -126,7 +126,7 @@ def test_a_long_table_is_cut_between_rows_and_each_part_is_named(profile: Profil
     rows = [line for part in parts for line in part.response.split("\n")]
     assert [rows.count(line) for line in ("| Boat | Crew |", "| --- | --- |")] == [2, 2]
     assert len(rows) == 70 + 4
-    assert all(len(part.response) <= doc_pairs.MAX_PROSE_CHARS for part in parts)
+    assert all(len(part.response) <= prose.MAX_PROSE_CHARS for part in parts)
     first, second = ((part.source_start_line, part.source_end_line) for part in parts)
     assert (first[0], second) == (7, (first[1] + 1, 76))
 

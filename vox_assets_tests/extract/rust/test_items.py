@@ -6,11 +6,12 @@ import textwrap
 
 import pytest
 
-from vox_assets.extract.rust import items as rust
+from vox_assets.extract.rust import attributes
+from vox_assets.extract.rust import items as items_module
 
 
-def _parse(text: str) -> rust.RustFile:
-    return rust.parse(textwrap.dedent(text))
+def _parse(text: str) -> items_module.RustFile:
+    return items_module.parse(textwrap.dedent(text))
 
 
 def _symbols(text: str) -> list[str]:
@@ -93,7 +94,7 @@ def test_documentation_in_all_its_spellings() -> None:
 
 
 def test_lines_take_in_documentation_and_attributes() -> None:
-    file = rust.parse("//! File.\n\n/// Doc.\n#[inline]\npub fn a() {\n}\n\nfn b() {}\n")
+    file = items_module.parse("//! File.\n\n/// Doc.\n#[inline]\npub fn a() {\n}\n\nfn b() {}\n")
     assert [(item.start_line, item.end_line) for item in file.items] == [(3, 6), (8, 8)]
     assert (file.doc, file.doc_lines) == ("File.", (1, 1))
 
@@ -140,7 +141,7 @@ def test_type_members_and_associated_types() -> None:
     ],
 )
 def test_test_gates(attribute: str) -> None:
-    assert rust.is_test_attribute(attribute)
+    assert attributes.is_test_attribute(attribute)
     assert _symbols(f"{attribute}\nfn a() {{}}\n{attribute}\nmod m {{ fn b() {{}} }}") == []
 
 
@@ -158,7 +159,7 @@ def test_test_gates(attribute: str) -> None:
     ],
 )
 def test_library_gates(attribute: str) -> None:
-    assert not rust.is_test_attribute(attribute)
+    assert not attributes.is_test_attribute(attribute)
     assert _symbols(f"{attribute}\nfn a() {{}}") == ["a"]
 
 
@@ -201,19 +202,19 @@ def test_test_code_inside_modules_impls_and_bodies() -> None:
     ],
 )
 def test_generated_files_are_left_out(header: str) -> None:
-    file = rust.parse(f"{header}\nfn a() {{}}\n")
+    file = items_module.parse(f"{header}\nfn a() {{}}\n")
     assert file.left_out is not None
     assert file.left_out.startswith("generated")
 
 
 def test_words_about_generation_are_not_a_header() -> None:
     source = 'fn a() {\n    emit("// @generated, do not edit");\n}\n'
-    assert rust.parse(source).left_out is None
-    assert rust.parse("// ..\n" * 20 + "// do not edit\nfn a() {}").left_out is None
+    assert items_module.parse(source).left_out is None
+    assert items_module.parse("// ..\n" * 20 + "// do not edit\nfn a() {}").left_out is None
 
 
 def test_a_test_file_says_so() -> None:
-    assert rust.parse("#![cfg(test)]\nfn a() {}").left_out == "test code: #![cfg(test)]"
+    assert items_module.parse("#![cfg(test)]\nfn a() {}").left_out == "test code: #![cfg(test)]"
 
 
 def test_what_stands_before_the_break_is_kept_with_its_impl() -> None:
@@ -261,4 +262,4 @@ def test_functions_inside_an_unfinished_function_are_no_items() -> None:
     ],
 )
 def test_deep_and_broken_files_end(source: str) -> None:
-    rust.parse(source)
+    items_module.parse(source)

@@ -13,14 +13,15 @@ import pytest
 
 from vox_assets.compute.models import RemoteModel
 from vox_assets.contract import rows as schema
+from vox_assets.contract.answers import out_of_mode
 from vox_assets.contract.rows import Pair, turns
-from vox_assets.endpoint.client import Endpoint, Patience
+from vox_assets.endpoint.client import Endpoint
+from vox_assets.endpoint.wire import Patience
 from vox_assets.profiles import Budget, Profile
 from vox_assets.profiles import Uplift as Policy
 from vox_assets.store.cache import BlobCache
 from vox_assets.synthesize.model.uplift import MAX_FACT_CHARS, Uplift, uplift
 from vox_assets.synthesize.vox.programs import Gate
-from vox_assets.training.evaluation.run import out_of_mode
 from vox_assets_tests.scripted_server import Act, Server, errs, says, serve
 from vox_assets_tests.synthesize.conftest import live_pair, rust_pair
 

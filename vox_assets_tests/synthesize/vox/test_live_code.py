@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from vox_assets.contract import rows
 from vox_assets.contract.rows import Pair
 from vox_assets.profiles import Profile
-from vox_assets.synthesize.vox import lexicon, live_code, live_tasks
+from vox_assets.synthesize.vox import lexicon, live_code
+from vox_assets.synthesize.vox.live_tasks import rename as live_tasks
 from vox_assets.synthesize.vox.programs import Gate, Pool
 from vox_assets_tests.synthesize.conftest import live_pair
 

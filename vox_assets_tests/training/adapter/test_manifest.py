@@ -14,10 +14,10 @@ import pytest
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.store.lake import Lake
-from vox_assets.training.adapter import manifest as adapter
+from vox_assets.training.adapter import layout, verify
+from vox_assets.training.adapter import manifest as manifest_module
 from vox_assets.training.plan.spec import TrainingSpec
-
-from .conftest import judged
+from vox_assets_tests.small_corpus import judged
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_the_folder_holds_what_runtimes_need_and_nothing_else(trained: TrainingS
         "tokenizer_config.json",
         "training_curve.jsonl",
     ]
-    config = json.loads((trained.adapter_dir / adapter.CONFIG).read_text())
+    config = json.loads((trained.adapter_dir / layout.CONFIG).read_text())
     assert config["base_model_name_or_path"] == "tests/tiny-llama"
     assert config["revision"] == "r1"
     assert (config["r"], config["lora_alpha"]) == (8, 8)
@@ -55,7 +55,7 @@ def test_no_file_names_a_path_of_this_machine(trained: TrainingSpec) -> None:
 
 
 def test_the_card_is_real(trained: TrainingSpec) -> None:
-    card = (trained.adapter_dir / adapter.CARD).read_text()
+    card = (trained.adapter_dir / layout.CARD).read_text()
     assert "More Information Needed" not in card
     for words in (
         "base_model: tests/tiny-llama",
@@ -69,7 +69,7 @@ def test_the_card_is_real(trained: TrainingSpec) -> None:
 
 
 def test_the_manifest_says_where_it_came_from(trained: TrainingSpec) -> None:
-    manifest = adapter.read_manifest(trained.adapter_dir)
+    manifest = manifest_module.read_manifest(trained.adapter_dir)
     assert manifest["provenance"]["table_versions"] == {"training_mix": 4}
     assert manifest["rows"]["digest"] == trained.rows_digest
     assert manifest["config"]["training"]["seed"] == 7
@@ -78,25 +78,25 @@ def test_the_manifest_says_where_it_came_from(trained: TrainingSpec) -> None:
 
 
 def test_it_loads_with_plain_peft(trained: TrainingSpec, tiny_base: LocalModel) -> None:
-    assert adapter.check_loads(trained.adapter_dir, tiny_base.path) == []
+    assert verify.check_loads(trained.adapter_dir, tiny_base.path) == []
 
 
 def test_weights_that_do_not_fit_are_told(copy: Path, tiny_base: LocalModel) -> None:
     from safetensors.torch import load_file, save_file
 
-    tensors = load_file(copy / adapter.WEIGHTS)
+    tensors = load_file(copy / layout.WEIGHTS)
     name = next(iter(tensors))
     odd = {f"{key}_gone" if key == name else key: value for key, value in tensors.items()}
-    save_file(odd, copy / adapter.WEIGHTS)
-    faults = adapter.check_loads(copy, tiny_base.path)
+    save_file(odd, copy / layout.WEIGHTS)
+    faults = verify.check_loads(copy, tiny_base.path)
     assert any("has no place" in fault for fault in faults)
     assert any("is missing" in fault for fault in faults)
-    save_file({key: value * 0 for key, value in tensors.items()}, copy / adapter.WEIGHTS)
-    assert adapter.check_loads(copy, tiny_base.path) == [
+    save_file({key: value * 0 for key, value in tensors.items()}, copy / layout.WEIGHTS)
+    assert verify.check_loads(copy, tiny_base.path) == [
         "every lora_B is zero: the adapter changes nothing"
     ]
-    (copy / adapter.WEIGHTS).write_bytes(b"not safetensors")
-    assert "peft cannot load it" in adapter.check_loads(copy, tiny_base.path)[0]
+    (copy / layout.WEIGHTS).write_bytes(b"not safetensors")
+    assert "peft cannot load it" in verify.check_loads(copy, tiny_base.path)[0]
 
 
 def edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -109,40 +109,40 @@ def edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (edit(adapter.WEIGHTS, lambda b: b[:-1] + b"\0"), "adapter_model.safetensors differs"),
-        (edit(adapter.CARD, lambda b: b + b"Great!"), "README.md does not say"),
-        (edit(adapter.MANIFEST, lambda b: b.replace(b'"seed": 7', b'"seed": 8')), "was changed"),
-        (edit(adapter.MANIFEST, lambda b: b[:40]), "manifest.json cannot be read"),
-        (edit(adapter.ROWS, lambda b: b"\n".join(b.splitlines()[:-1])), "rows.jsonl differs"),
+        (edit(layout.WEIGHTS, lambda b: b[:-1] + b"\0"), "adapter_model.safetensors differs"),
+        (edit(layout.CARD, lambda b: b + b"Great!"), "README.md does not say"),
+        (edit(layout.MANIFEST, lambda b: b.replace(b'"seed": 7', b'"seed": 8')), "was changed"),
+        (edit(layout.MANIFEST, lambda b: b[:40]), "manifest.json cannot be read"),
+        (edit(layout.ROWS, lambda b: b"\n".join(b.splitlines()[:-1])), "rows.jsonl differs"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
         (lambda folder: (folder / "extra.bin").write_bytes(b""), "extra.bin is no part"),
-        (lambda folder: (folder / adapter.MANIFEST).unlink(), "manifest.json is missing"),
+        (lambda folder: (folder / layout.MANIFEST).unlink(), "manifest.json is missing"),
     ],
 )
 def test_each_damage_is_named(copy: Path, damage: Callable[[Path], None], words: str) -> None:
-    assert adapter.verify(copy) == []
+    assert verify.verify(copy) == []
     damage(copy)
-    assert any(words in fault for fault in adapter.verify(copy))
+    assert any(words in fault for fault in verify.verify(copy))
 
 
 def test_a_renamed_folder_is_told(copy: Path) -> None:
     moved = copy.rename(copy.with_name("0123456789abcdef"))
-    assert any("not 0123456789abcdef" in fault for fault in adapter.verify(moved))
+    assert any("not 0123456789abcdef" in fault for fault in verify.verify(moved))
 
 
 def test_drift_from_the_corpus_is_told(copy: Path, trained: TrainingSpec) -> None:
     now = {"rows_digest": trained.rows_digest, "table_versions": {"training_mix": 4}}
-    assert adapter.verify(copy, now) == []
-    (fault,) = adapter.verify(copy, {"rows_digest": "feed"})
+    assert verify.verify(copy, now) == []
+    (fault,) = verify.verify(copy, {"rows_digest": "feed"})
     assert "another corpus" in fault
-    (fault,) = adapter.verify(copy, {"table_versions": {"training_mix": 5}})
+    (fault,) = verify.verify(copy, {"table_versions": {"training_mix": 5}})
     assert fault == "table training_mix is at 5, the adapter saw 4"
 
 
 def test_a_recorded_section_keeps_the_adapter_whole(copy: Path) -> None:
-    adapter.record(copy, "evaluation", judged(0.7, 0.8))
-    assert adapter.verify(copy) == []
-    card = (copy / adapter.CARD).read_text()
+    manifest_module.record(copy, "evaluation", judged(0.7, 0.8))
+    assert verify.verify(copy) == []
+    card = (copy / layout.CARD).read_text()
     assert "| beats_base | yes | held-out loss 2.000 -> 1.500" in card
     assert "| held-out sources | 2 | 2 | 20 | 2.000 | 1.500 | 0.750 [0.700, 0.800] |" in card
     assert "| end and parse | 100% [34%, 100%] | 100% [34%, 100%] | 2 |" in card
@@ -152,20 +152,22 @@ def test_the_lake_has_to_hold_the_rows_of_the_version_that_the_manifest_names(
     copy: Path, mixed: pl.DataFrame, tmp_path: Path
 ) -> None:
     lake = Lake(str(tmp_path / "lake"))
-    (fault,) = adapter.verify_tables(copy, lake)
+    (fault,) = verify.verify_tables(copy, lake)
     assert fault.startswith("training_mix is not built yet")
     mixed.write_delta(lake.uri("training_mix"))
-    (fault,) = adapter.verify_tables(copy, lake)
+    (fault,) = verify.verify_tables(copy, lake)
     assert "training_mix has no version 4" in fault
     for _ in range(3):
         mixed.head(30).write_delta(lake.uri("training_mix"), mode="overwrite")
     mixed.write_delta(lake.uri("training_mix"), mode="overwrite")
-    assert adapter.verify_tables(copy, lake) == []
+    assert verify.verify_tables(copy, lake) == []
     # Somebody points the manifest at another version, and even seals it again.
-    adapter.write_manifest(
-        copy, adapter.read_manifest(copy) | {"provenance": {"table_versions": {"training_mix": 3}}}
+    manifest_module.write_manifest(
+        copy,
+        manifest_module.read_manifest(copy)
+        | {"provenance": {"table_versions": {"training_mix": 3}}},
     )
-    (fault,) = adapter.verify_tables(copy, lake)
+    (fault,) = verify.verify_tables(copy, lake)
     assert "version 3 of table training_mix holds rows" in fault and "another corpus" in fault
 
 

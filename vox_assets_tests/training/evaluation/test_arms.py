@@ -7,12 +7,18 @@ import json
 import polars as pl
 import pytest
 
-from vox_assets.mix import build as mix
+from vox_assets.mix import build, leakage, schema
 from vox_assets.profiles import Profile, load
 from vox_assets.training.evaluation import arms as ablation
 from vox_assets.training.plan.ranks import choose_rank
-
-from .conftest import as_scored, count_words, judged, make_pair, shaped, similar_pairs
+from vox_assets_tests.small_corpus import (
+    as_scored,
+    count_words,
+    judged,
+    make_pair,
+    shaped,
+    similar_pairs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def raw() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def curated(raw: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     small = shaped(profile, mix={"token_budget": 3000})
-    return mix.build_mix(raw.head(120), small, count_words, similar_pairs).rows
+    return build.build_mix(raw.head(120), small, count_words, similar_pairs).rows
 
 
 def draw(raw: pl.DataFrame, curated: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -51,8 +57,8 @@ def test_a_random_sample_is_as_long_as_the_mix_and_as_blind_to_the_test(
     wanted = mine["train"]["tokens"].sum()
     assert wanted - 60 < sides["train"]["tokens"].sum() <= wanted
     assert sides["eval"].sort("pair_id").equals(mine["eval"].sort("pair_id"))
-    assert mix.split_leakage(drawn, similar_pairs, load("sample").dedup) == []
-    assert drawn.schema == pl.Schema(mix.MIX_SCHEMA)
+    assert leakage.split_leakage(drawn, similar_pairs, load("sample").dedup) == []
+    assert drawn.schema == pl.Schema(schema.MIX_SCHEMA)
     # Duplicates take part: that is what the arm shows.
     assert sides["train"]["response"].is_duplicated().any()
     assert draw(raw, curated, seed=3).equals(drawn)

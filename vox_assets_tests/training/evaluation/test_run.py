@@ -11,15 +11,17 @@ import polars as pl
 import pytest
 
 from vox_assets.compute.models import LocalModel
+from vox_assets.contract import answers
 from vox_assets.contract.rows import turns
-from vox_assets.mix.build import watch_ids
+from vox_assets.mix.split import watch_ids
 from vox_assets.profiles import Profile
-from vox_assets.training.adapter import manifest as adapter
-from vox_assets.training.evaluation import run as evaluate
-from vox_assets.training.evaluation.run import RowScore, Written
+from vox_assets.training.adapter import layout, verify
+from vox_assets.training.evaluation import generate, run, statistics
+from vox_assets.training.evaluation import verdicts as verdicts_module
+from vox_assets.training.evaluation.statistics import RowScore
+from vox_assets.training.evaluation.verdicts import Written
 from vox_assets.training.plan.spec import TrainingSpec
-
-from .conftest import as_scored, make_pair
+from vox_assets_tests.small_corpus import as_scored, make_pair
 
 
 def scores(*ratios: float, sources: int | None = None) -> list[RowScore]:
@@ -31,7 +33,7 @@ def scores(*ratios: float, sources: int | None = None) -> list[RowScore]:
 
 def test_figures_are_weighted_by_tokens() -> None:
     rows = [RowScore("a", "f", "vox", 90, 90.0, 45.0), RowScore("b", "g", "vox", 10, 50.0, 50.0)]
-    told = evaluate.compare_scores(rows, seed=1)
+    told = statistics.compare_scores(rows, seed=1)
     assert told.base_nll == pytest.approx(1.4) and told.adapter_nll == pytest.approx(0.95)
     assert told.ratio.value == pytest.approx(95 / 140)
     assert told.perplexity_change.value == pytest.approx(math.exp(-0.45) - 1)
@@ -39,19 +41,19 @@ def test_figures_are_weighted_by_tokens() -> None:
 
 
 def test_the_interval_is_seeded_and_as_wide_as_sources_differ() -> None:
-    even = evaluate.compare_scores(scores(*[0.8] * 20), seed=1)
+    even = statistics.compare_scores(scores(*[0.8] * 20), seed=1)
     assert even.ratio.low == pytest.approx(0.8) and even.ratio.high == pytest.approx(0.8)
     mixed = scores(*[0.6, 1.0] * 10)
-    assert evaluate.compare_scores(mixed, 1) == evaluate.compare_scores(mixed, 1)
-    wide = evaluate.compare_scores(mixed, 1).ratio
+    assert statistics.compare_scores(mixed, 1) == statistics.compare_scores(mixed, 1)
+    wide = statistics.compare_scores(mixed, 1).ratio
     # The same rows in few files: less is known.
-    few = evaluate.compare_scores(scores(*[0.6, 1.0] * 10, sources=4), 1).ratio
+    few = statistics.compare_scores(scores(*[0.6, 1.0] * 10, sources=4), 1).ratio
     assert few.high - few.low > wide.high - wide.low > 0
 
 
 def test_no_rows_are_an_error() -> None:
     with pytest.raises(ValueError, match="no held-out rows"):
-        evaluate.compare_scores([], 1)
+        statistics.compare_scores([], 1)
 
 
 def verdicts(
@@ -62,14 +64,14 @@ def verdicts(
     others: list[RowScore] | None = None,
 ) -> dict[str, bool]:
     base = Written(10, 0.2, 0.9, 0.3, 0.0)
-    found = evaluate.verdicts(
-        evaluate.compare_scores(held_out, 1),
-        evaluate.compare_scores(trained, 1),
+    found = verdicts_module.verdicts(
+        statistics.compare_scores(held_out, 1),
+        statistics.compare_scores(trained, 1),
         base,
         written or Written(10, 0.6, 0.0, 0.9, 0.0),
         profile.evaluation,
-        evaluate.overfit_trend([]),
-        None if others is None else evaluate.compare_scores(others, 1),
+        statistics.overfit_trend([]),
+        None if others is None else statistics.compare_scores(others, 1),
     )
     return {name: verdict.passed for name, verdict in found.items()}
 
@@ -86,7 +88,7 @@ def test_all_hold_for_a_good_adapter(profile: Profile) -> None:
 def test_beats_base_asks_for_the_bound_and_for_two_sources(profile: Profile) -> None:
     # Better on average, but one source in four is much worse.
     uneven = scores(*[0.9, 0.9, 0.9, 1.25])
-    assert evaluate.compare_scores(uneven, 1).ratio.value < 1
+    assert statistics.compare_scores(uneven, 1).ratio.value < 1
     assert not verdicts(profile, uneven, scores(0.9))["beats_base"]
     assert not verdicts(profile, scores(0.5, 0.5, sources=1), scores(0.5))["beats_base"]
 
@@ -108,7 +110,7 @@ def test_other_lanes_may_lose_a_little_and_no_more(profile: Profile) -> None:
     [(0, 8, 0.0, 0.324), (8, 8, 0.676, 1.0), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)],
 )
 def test_shares_have_wilson_intervals(hits: int, count: int, low: float, high: float) -> None:
-    told = evaluate.wilson(hits, count)
+    told = statistics.wilson(hits, count)
     assert told.low == pytest.approx(low, abs=1e-3) and told.high == pytest.approx(high, abs=1e-3)
 
 
@@ -118,11 +120,11 @@ def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -
         curve.append({"step": step, "loss": 2.0 - step / 30})
         if step % 10 == 0:
             curve.append({"step": step, "watched_nll": 2.0})
-    told = evaluate.overfit_trend(curve)
+    told = statistics.overfit_trend(curve)
     assert [step for step, _ in told.gaps] == [10, 20, 30]
     # Training falls by a nat in 30 steps while the watched rows stand still.
     assert told.slope == pytest.approx(100 / 30, rel=1e-6)
-    assert evaluate.overfit_trend(curve[:12]).slope is None
+    assert statistics.overfit_trend(curve[:12]).slope is None
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_lane_discipline_fails(profile: Profile, written: Written) -> None:
     ],
 )
 def test_what_leaves_the_mode(text: str, mode: str, outside: bool) -> None:
-    assert evaluate.out_of_mode(text, mode) is outside
+    assert answers.out_of_mode(text, mode) is outside
 
 
 def test_an_adapter_is_judged_on_rows_that_nothing_saw(
@@ -164,7 +166,7 @@ def test_an_adapter_is_judged_on_rows_that_nothing_saw(
     tmp_path: Path,
 ) -> None:
     others = [make_pair(n, 90, lane="vox_docs_qa", messages=turns("Why?", "So.")) for n in (1,)]
-    told = evaluate.evaluate_adapter(
+    told = run.evaluate_adapter(
         trained.adapter_dir,
         tiny_base.path,
         mixed,
@@ -189,9 +191,9 @@ def test_an_adapter_is_judged_on_rows_that_nothing_saw(
     assert [step for step, _ in told.trend.gaps] == [2, 4, 6]
     copy = tmp_path / trained.digest
     shutil.copytree(trained.adapter_dir, copy)
-    evaluate.record(copy, told)
-    assert adapter.verify(copy) == []
-    assert "| held-out sources |" in (copy / adapter.CARD).read_text()
+    run.record(copy, told)
+    assert verify.verify(copy) == []
+    assert "| held-out sources |" in (copy / layout.CARD).read_text()
 
 
 def test_another_corpus_and_a_damaged_adapter_are_refused(
@@ -202,7 +204,7 @@ def test_another_corpus_and_a_damaged_adapter_are_refused(
     tmp_path: Path,
 ) -> None:
     def judge(folder: Path, rows: pl.DataFrame) -> None:
-        evaluate.evaluate_adapter(
+        run.evaluate_adapter(
             folder, tiny_base.path, rows, profile.evaluation, lambda language, text: True
         )
 
@@ -221,6 +223,6 @@ def test_generation_is_the_same_alone_and_in_a_batch(tiny_base: LocalModel) -> N
     model = AutoModelForCausalLM.from_pretrained(tiny_base.path, dtype="float32")
     tokenizer = load_tokenizer(tiny_base.path)
     asked = [turns("Add.", "x"), turns("Write a much longer thing for me, please.", "x")]
-    together = evaluate.generate(model, tokenizer, asked, 6)
-    alone = [evaluate.generate(model, tokenizer, [one], 6)[0] for one in asked]
+    together = generate.generate(model, tokenizer, asked, 6)
+    alone = [generate.generate(model, tokenizer, [one], 6)[0] for one in asked]
     assert together == alone

@@ -16,7 +16,8 @@ import pytest
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.profiles import Profile
-from vox_assets.training.adapter import manifest as adapter
+from vox_assets.training.adapter import layout, verify
+from vox_assets.training.adapter import manifest as manifest_module
 from vox_assets.training.plan.spec import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
@@ -25,8 +26,7 @@ from vox_assets.training.plan.spec import (
     TrainingSpec,
     launch_command,
 )
-
-from .conftest import shaped, written_spec
+from vox_assets_tests.small_corpus import shaped, written_spec
 
 
 def quiet(line: str) -> None:
@@ -34,27 +34,29 @@ def quiet(line: str) -> None:
 
 
 def test_training_lowers_the_loss_and_tells_so(trained: TrainingSpec) -> None:
-    manifest = adapter.read_manifest(trained.adapter_dir)
+    manifest = manifest_module.read_manifest(trained.adapter_dir)
     told = manifest["training"]
     assert told["steps"] == told["planned_steps"] == 6
     assert told["best_watched_nll"] < told["untrained_watched_nll"]
     assert told["tokens"] > 0 and told["peak_memory_bytes"] > 0
-    curve = [json.loads(x) for x in (trained.adapter_dir / adapter.CURVE).read_text().splitlines()]
+    curve = [json.loads(x) for x in (trained.adapter_dir / layout.CURVE).read_text().splitlines()]
     assert [line["step"] for line in curve if "loss" in line] == [1, 2, 3, 4, 5, 6]
     assert [line["step"] for line in curve if "watched_nll" in line] == [0, 2, 4, 6]
     assert not trained.work_dir.exists()
 
 
 def test_a_finished_digest_is_not_trained_again(trained: TrainingSpec) -> None:
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
-    before = (trained.adapter_dir / adapter.WEIGHTS).stat().st_mtime_ns
+    before = (trained.adapter_dir / layout.WEIGHTS).stat().st_mtime_ns
     assert run(trained, Interrupt(), quiet)["status"] == "already complete"
-    assert (trained.adapter_dir / adapter.WEIGHTS).stat().st_mtime_ns == before
+    assert (trained.adapter_dir / layout.WEIGHTS).stat().st_mtime_ns == before
 
 
 def test_an_interrupted_run_resumes_to_the_same_steps(spec: TrainingSpec) -> None:
-    from vox_assets.training.program.run import Interrupt, read_progress, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt, read_progress
 
     interrupt = Interrupt()
 
@@ -70,13 +72,14 @@ def test_an_interrupted_run_resumes_to_the_same_steps(spec: TrainingSpec) -> Non
 
     facts = run(spec, Interrupt(), quiet)
     assert facts["status"] == "complete" and facts["resumed_from"] == [4] and facts["steps"] == 6
-    assert adapter.verify(spec.adapter_dir) == []
-    curve = read_progress(spec.adapter_dir / adapter.CURVE)
+    assert verify.verify(spec.adapter_dir) == []
+    curve = read_progress(spec.adapter_dir / layout.CURVE)
     assert [line["step"] for line in curve if "loss" in line] == [1, 2, 3, 4, 5, 6]
 
 
 def test_half_written_checkpoints_are_not_resumed(spec: TrainingSpec) -> None:
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     half = spec.work_dir / "checkpoints" / "checkpoint-4"
     half.mkdir(parents=True)
@@ -88,7 +91,8 @@ def test_half_written_checkpoints_are_not_resumed(spec: TrainingSpec) -> None:
 def test_the_time_budget_ends_a_run_with_an_adapter(
     tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     short = shaped(profile, training={"max_steps": 5000, "max_seconds": 1, "eval_every_steps": 99})
     epochs = tuple(tier.model_copy(update={"epochs": 500.0}) for tier in short.ranks)
@@ -102,7 +106,8 @@ def test_the_time_budget_ends_a_run_with_an_adapter(
 def test_early_stopping_keeps_the_best_look(
     tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     impatient = shaped(profile, training={"max_steps": 40, "eval_every_steps": 1, "patience": 1})
     hot = tuple(
@@ -117,7 +122,8 @@ def test_early_stopping_keeps_the_best_look(
 def test_another_mix_a_damaged_adapter_and_a_foreign_folder_are_refused(
     tmp_path: Path, spec: TrainingSpec, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     mixed.head(30).write_parquet(spec.mix_path)
     with pytest.raises(TrainingRefusedError, match=f"the spec was made for {spec.rows_digest}"):
@@ -142,7 +148,8 @@ def test_another_mix_a_damaged_adapter_and_a_foreign_folder_are_refused(
 def test_a_digest_in_training_is_not_trained_twice(spec: TrainingSpec) -> None:
     import fcntl
 
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     spec.work_dir.mkdir(parents=True)
     with (spec.work_dir / "lock").open("w") as held:
@@ -172,7 +179,7 @@ def test_paths_and_provenance_are_no_part_of_the_digest(
 
 
 def test_the_rate_climbs_holds_and_falls() -> None:
-    from vox_assets.training.program.run import rate_factor
+    from vox_assets.training.program.trainer import rate_factor
 
     assert 0 < rate_factor(0.0) < rate_factor(0.03) < rate_factor(0.05) == 1.0
     assert rate_factor(0.4) == 1.0 > rate_factor(0.8) > rate_factor(1.0) == 0.0
@@ -181,8 +188,9 @@ def test_the_rate_climbs_holds_and_falls() -> None:
 def test_the_stream_shows_every_row_once_before_any_comes_twice(
     spec: TrainingSpec, mixed: pl.DataFrame
 ) -> None:
-    from vox_assets.compute.tokens import MASKED, load_tokenizer, preflight
-    from vox_assets.training.program.run import training_stream
+    from vox_assets.compute.tokens import MASKED, load_tokenizer
+    from vox_assets.training.plan.preflight import preflight
+    from vox_assets.training.program.stream import training_stream
 
     train = mixed.filter(pl.col("split") == "train").sort("pair_id")
     dialogues = train.select("pair_id", "messages").iter_rows()
@@ -236,17 +244,18 @@ def test_a_killed_program_leaves_no_adapter_and_a_rerun_makes_a_valid_one(
 
     process = start(tmp_path / "spec.json")
     assert process.wait(timeout=120) == 0
-    assert adapter.verify(spec.adapter_dir) == []
+    assert verify.verify(spec.adapter_dir) == []
     assert not spec.work_dir.exists()
 
 
 def test_a_refusal_has_an_exit_code_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vox_assets.training.program import run as qlora
+    from vox_assets.training.program import run as run_module
+    from vox_assets.training.program import run_state
 
-    monkeypatch.setattr(qlora.Interrupt, "listen", lambda self: None)
-    assert qlora.main(["--spec", str(tmp_path / "nowhere.json")]) == EXIT_REFUSED
+    monkeypatch.setattr(run_state.Interrupt, "listen", lambda self: None)
+    assert run_module.main(["--spec", str(tmp_path / "nowhere.json")]) == EXIT_REFUSED
     said = capsys.readouterr().err
     assert "refused: spec" in said and "nowhere.json" in said
 
@@ -278,10 +287,10 @@ def test_a_kill_at_any_moment_is_survived(
         process.wait()
         finished = spec.adapter_dir.exists()
         outcomes.append(finished)
-        assert not finished or adapter.verify(spec.adapter_dir) == []
+        assert not finished or verify.verify(spec.adapter_dir) == []
         process = start(path)
         process.communicate(timeout=300)
-        assert process.returncode == 0 and adapter.verify(spec.adapter_dir) == []
+        assert process.returncode == 0 and verify.verify(spec.adapter_dir) == []
     # Otherwise no kill came while something was to lose.
     assert not all(outcomes)
 
@@ -300,8 +309,8 @@ def test_two_processes_train_one_adapter_at_one_rate(tmp_path: Path, spec: Train
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert adapter.verify(spec.adapter_dir) == []
-    told = adapter.read_manifest(spec.adapter_dir)["training"]
+    assert verify.verify(spec.adapter_dir) == []
+    told = manifest_module.read_manifest(spec.adapter_dir)["training"]
     assert told["processes"] == 2 and told["steps"] == 6
     assert told["best_watched_nll"] < told["untrained_watched_nll"]
 

@@ -118,16 +118,16 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
 
 def judged(*ratios: float) -> dict[str, Any]:
     """An evaluation as a manifest holds it: one row of its own source per adapter-to-base ratio."""
-    from vox_assets.training.evaluation import run as evaluate
+    from vox_assets.training.evaluation import statistics, verdicts
 
     scores = [
-        evaluate.RowScore(str(i), f"f{i}", "vox", 10, 20.0, 20.0 * ratio)
+        statistics.RowScore(str(i), f"f{i}", "vox", 10, 20.0, 20.0 * ratio)
         for i, ratio in enumerate(ratios)
     ]
-    compared = evaluate.compare_scores(scores, seed=1)
-    written = evaluate.Written(2, 1.0, 0.0, 1.0, 0.0)
-    trend = evaluate.overfit_trend([])
-    told = evaluate.Evaluation(
+    compared = statistics.compare_scores(scores, seed=1)
+    written = verdicts.Written(2, 1.0, 0.0, 1.0, 0.0)
+    trend = statistics.overfit_trend([])
+    told = verdicts.Evaluation(
         digest="a1",
         eval_digest="held-out-1",
         held_out=compared,
@@ -136,7 +136,7 @@ def judged(*ratios: float) -> dict[str, Any]:
         trend=trend,
         base_writes=written,
         adapter_writes=written,
-        verdicts=evaluate.verdicts(
+        verdicts=verdicts.verdicts(
             compared, compared, written, written, load("sample").evaluation, trend
         ),
         rows=scores,
@@ -268,7 +268,8 @@ def trained(
     profile: Profile,
 ) -> Iterator[TrainingSpec]:
     """One finished training, for everything that only reads an adapter."""
-    from vox_assets.training.program.run import Interrupt, run
+    from vox_assets.training.program.run import run
+    from vox_assets.training.program.run_state import Interrupt
 
     made = written_spec(tmp_path_factory.mktemp("trained"), tiny_base, mixed, profile)
     run(made, Interrupt(), lambda line: None)

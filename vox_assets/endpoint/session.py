@@ -1,0 +1,377 @@
+"""One session of questions: concurrency, retries, budget."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from vox_assets.compute.batches import Engine
+from vox_assets.compute.models import RemoteModel
+from vox_assets.profiles import Budget
+from vox_assets.store.progress import Log, silent
+
+if TYPE_CHECKING:
+    import openai
+    from openai import AsyncOpenAI
+from vox_assets.endpoint.wire import (
+    COMPLAINT_CHARACTERS,
+    FRAME_TOKENS,
+    HOPELESS,
+    MALFORMED,
+    OPTIONAL,
+    PASSING,
+    TEMPERATURE,
+    Failure,
+    Patience,
+    Question,
+    Reported,
+    Usage,
+    WireCompletion,
+    requested_wait,
+)
+
+#: Questions in a row that stay without an answer before the others are not asked: an endpoint that
+#: is down would otherwise cost the time of all of them.
+SILENT_QUESTIONS = 3
+
+
+@dataclass
+class Session:
+    """One run of questions: what is under way, what was spent, and why it stopped."""
+
+    model: RemoteModel
+    patience: Patience
+    budget: Budget
+    answer_tokens: int
+    schema_name: str
+    schema: Mapping[str, Any]
+    keep: Callable[[str, WireCompletion], None]
+    usage: Usage
+    log: Log
+    advance: Callable[[int], None]
+
+    answered: dict[str, WireCompletion] = field(default_factory=dict)
+    unanswered: dict[str, str] = field(default_factory=dict)
+    hopeless: str | None = None
+
+    _stopped: str | None = None
+    _reserved: int = 0
+    _under_way: int = 0
+    _silent: int = 0
+    #: By the monotonic clock: a server that asks for a pause gets it from all questions.
+    _not_before: float = 0.0
+    #: Parameters that this server has refused.
+    _given_up: set[str] = field(default_factory=set)
+
+    def spread(self, questions: Mapping[str, Question], engine: Engine) -> dict[str, Question]:
+        """Ask, from many machines, what the budget pays for whatever happens; return the others.
+
+        The account stays here: no machine has more to spend than the worst case of its question.
+        Which questions are asked is therefore as in `run`, to which the end of a budget is left.
+        """
+        left = dict(questions)
+        while not self._stopped and (sure := self._sure(left)):
+            ask = partial(
+                _ask_alone,
+                model=self.model,
+                patience=self.patience,
+                answer_tokens=self.answer_tokens,
+                schema_name=self.schema_name,
+                schema=self.schema,
+                given_up=frozenset(self._given_up),
+            )
+            batches = [(left[key], budget) for key, budget in sure.items()]
+            told = engine.map(ask, batches, at_once=self.budget.concurrency)
+            with closing(told):
+                keys = list(sure)
+                for place, outcome in told:
+                    del left[keys[place]]
+                    self._record(keys[place], outcome)
+                    if self._stopped:
+                        break
+        return left
+
+    def _sure(self, questions: Mapping[str, Question]) -> dict[str, Budget]:
+        """The first questions whose every try the budget covers, and what each may take."""
+        requests = self.patience.tries + len(OPTIONAL)
+        left = self.budget.requests - self.usage.requests
+        tokens = self.budget.tokens - self.usage.tokens
+        found: dict[str, Budget] = {}
+        for key, question in questions.items():
+            most = self._bound(question) * self.patience.tries
+            left -= requests
+            tokens -= most
+            if left < 0 or tokens < 0:
+                break
+            found[key] = Budget(requests=requests, tokens=most, concurrency=1)
+        return found
+
+    def _record(self, key: str, told: Reported) -> None:
+        self.usage.requests += told.usage.requests
+        self.usage.tokens += told.usage.tokens
+        self._give_up(told.given_up)
+        if told.completion is not None:
+            self._silent = 0
+            self.keep(key, told.completion)
+            self.answered[key] = told.completion
+        else:
+            self.unanswered[key] = told.reason
+        if told.silent:
+            self._fall_silent(told.reason)
+        self.hopeless = self.hopeless or told.hopeless
+        if told.stopped:
+            self._stop(told.stopped)
+        self.advance(1)
+
+    def alone(self, question: Question, given_up: Collection[str]) -> Reported:
+        """Put one question, in the form that the server is known to take."""
+        self._given_up |= set(given_up)
+        asyncio.run(self.run({"": question}))
+        return Reported(
+            completion=self.answered.get(""),
+            reason=self.unanswered.get("", ""),
+            usage=self.usage,
+            given_up=frozenset(self._given_up),
+            hopeless=self.hopeless,
+            stopped=self._stopped,
+            silent=self._silent > 0,
+        )
+
+    async def run(self, questions: Mapping[str, Question]) -> None:
+        """Start the questions in order, as many at once as the budget says."""
+        from openai import AsyncOpenAI
+
+        settled = asyncio.Event()
+        async with (
+            AsyncOpenAI(
+                base_url=self.model.base_url,
+                # Values that are not given are taken from OPENAI_* variables, which are meant for
+                # another server.
+                api_key=self.model.api_key or "unset",
+                admin_api_key="",
+                organization="",
+                project="",
+                timeout=self.patience.timeout,
+                # Repeated requests count against the budget, so they are made here.
+                max_retries=0,
+            ) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for key, question in questions.items():
+                cost = self._bound(question)
+                # A question is refused only when no answer is out whose true cost could make room:
+                # which questions are asked then depends on their order and not on time.
+                while self._under_way and (
+                    self._under_way >= self.budget.concurrency or not self._affords(cost)
+                ):
+                    settled.clear()
+                    await settled.wait()
+                if not self._affords(cost):
+                    self._stop(self._spent())
+                if self._stopped:
+                    self.unanswered[key] = f"not asked: {self._stopped}"
+                    continue
+                self._under_way += 1
+                self._reserved += cost
+                self.usage.requests += 1
+                tasks.create_task(self._settle(client, key, question, cost, settled))
+
+    async def _settle(
+        self, client: AsyncOpenAI, key: str, question: Question, cost: int, settled: asyncio.Event
+    ) -> None:
+        try:
+            outcome = await self._exchange(client, question, cost)
+        finally:
+            self._under_way -= 1
+            self._reserved -= cost
+            settled.set()
+        if isinstance(outcome, WireCompletion):
+            spent = outcome.usage.total_tokens if outcome.usage else None
+            # A server that does not tell, or tells nonsense, is taken to have spent what it may.
+            self.usage.tokens += spent if spent is not None and spent > 0 else cost
+            self.keep(key, outcome)
+            self.answered[key] = outcome
+        else:
+            self.unanswered[key] = f"no answer: {outcome}"
+        self.advance(1)
+
+    async def _exchange(
+        self, client: AsyncOpenAI, question: Question, cost: int
+    ) -> WireCompletion | str:
+        """One question, again where that may help; or what came instead of an answer."""
+        wait = self.patience.first_wait
+        tries = 0
+        without: frozenset[str] = frozenset()
+        while True:
+            while (pause := self._not_before - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            sent = self._parameters(without)
+            outcome = await self._send(client, question, sent)
+            if isinstance(outcome, WireCompletion):
+                self._silent = 0
+                self._give_up(without)
+                return outcome
+            if outcome.may_be_charged:
+                self.usage.tokens += cost
+            if outcome.hopeless:
+                self.hopeless = (
+                    f"the endpoint {self.model.base_url} refuses the model {self.model.name!r} "
+                    f"or its key: {outcome.text}"
+                )
+                self._stop(outcome.text)
+            if outcome.refused & sent.keys():
+                without |= outcome.refused
+            else:
+                tries += 1
+                if not outcome.passing:
+                    return outcome.text
+                if tries >= self.patience.tries:
+                    self._fall_silent(outcome.text)
+                    return f"{outcome.text}, {tries} times"
+                if outcome.asked_wait is None:
+                    await asyncio.sleep(wait)
+                    wait = min(2 * wait, self.patience.longest_wait)
+                elif outcome.asked_wait <= self.patience.longest_wait:
+                    self._not_before = max(self._not_before, time.monotonic() + outcome.asked_wait)
+                else:
+                    self._stop(f"the server asks to wait {outcome.asked_wait:,.0f} s")
+            if not self._affords(0):
+                self._stop(self._spent())
+            if self._stopped:
+                return outcome.text
+            self.usage.requests += 1
+
+    async def _send(
+        self, client: AsyncOpenAI, question: Question, sent: Mapping[str, Any]
+    ) -> WireCompletion | Failure:
+        import openai
+
+        try:
+            async with asyncio.timeout(self.patience.timeout):
+                raw = await client.chat.completions.with_raw_response.create(
+                    model=self.model.name, messages=self._messages(question), **sent
+                )
+                text = self._redacted(raw.text)
+        except (TimeoutError, openai.APITimeoutError):
+            return Failure(
+                f"no reply within {self.patience.timeout:g} s", passing=True, may_be_charged=True
+            )
+        except openai.APIConnectionError as error:
+            return Failure(f"no connection ({self._brief(error.__cause__ or error)})", passing=True)
+        except openai.APIStatusError as error:
+            return self._judge(error)
+        try:
+            completion = WireCompletion.model_validate_json(text)
+        except ValidationError:
+            completion = WireCompletion(choices=[])
+        if not completion.choices:
+            return Failure("the reply is no chat completion", passing=True, may_be_charged=True)
+        return completion
+
+    def _judge(self, error: openai.APIStatusError) -> Failure:
+        """What an HTTP error means for the question and for those that follow."""
+        status = error.status_code
+        complaint = self._brief(error).removeprefix(f"Error code: {status} - ")
+        text = f"HTTP {status} ({complaint})"
+        if status in HOPELESS:
+            return Failure(text, hopeless=True)
+        if status in MALFORMED:
+            named = {name for name in OPTIONAL if name in error.response.text}
+            # A server that does not say what it dislikes most likely knows no schemas.
+            return Failure(text, refused=frozenset(named or {"response_format"}))
+        return Failure(
+            text,
+            passing=status in PASSING or status >= 500,
+            asked_wait=requested_wait(error.response.headers),
+        )
+
+    def _parameters(self, without: frozenset[str]) -> dict[str, Any]:
+        """What goes beside model and messages, as far as the server is known to know it."""
+        schema = {"name": self.schema_name, "schema": self.schema, "strict": True}
+        wanted = {
+            "max_tokens": self.answer_tokens,
+            "temperature": TEMPERATURE,
+            "response_format": {"type": "json_schema", "json_schema": schema},
+        }
+        unknown = without | self._given_up
+        sent = {name: value for name, value in wanted.items() if name not in unknown}
+        if "max_tokens" in unknown:
+            # The name that it has where models think before they answer.
+            sent["max_completion_tokens"] = self.answer_tokens
+        return sent
+
+    def _give_up(self, without: frozenset[str]) -> None:
+        """Ask the other questions in the form that this server has answered, too."""
+        if fresh := without - self._given_up:
+            self._given_up |= fresh
+            self.log(f"the server refuses {', '.join(sorted(fresh))}, and is asked without")
+
+    def _messages(self, question: Question) -> list[Any]:
+        shape = json.dumps(self.schema, sort_keys=True)
+        return [
+            {
+                "role": "system",
+                "content": f"{question.instructions}\n\nAnswer with one JSON object and nothing "
+                f"else, of this JSON Schema:\n{shape}",
+            },
+            {"role": "user", "content": question.content},
+        ]
+
+    def _bound(self, question: Question) -> int:
+        """Tokens that a question costs at most: no tokeniser makes more tokens than bytes."""
+        prompt = sum(
+            len(one["content"].encode()) + FRAME_TOKENS for one in self._messages(question)
+        )
+        return prompt + self.answer_tokens
+
+    def _affords(self, tokens: int) -> bool:
+        return (
+            self.usage.requests < self.budget.requests
+            and self.usage.tokens + self._reserved + tokens <= self.budget.tokens
+        )
+
+    def _spent(self) -> str:
+        return (
+            f"the budget of {self.budget.requests:,} requests and {self.budget.tokens:,} tokens "
+            f"is spent"
+        )
+
+    def _fall_silent(self, reason: str) -> None:
+        self._silent += 1
+        if self._silent >= SILENT_QUESTIONS:
+            self._stop(f"the server does not answer: {reason}")
+
+    def _stop(self, reason: str) -> None:
+        if self._stopped is None:
+            self._stopped = reason
+            self.log(f"asks no more: {reason}")
+
+    def _redacted(self, text: str) -> str:
+        """What the server says, without the key, should it repeat what it was sent."""
+        return text.replace(self.model.api_key, "***") if self.model.api_key else text
+
+    def _brief(self, error: BaseException) -> str:
+        line = self._redacted(" ".join(str(error).split()))
+        return line[:COMPLAINT_CHARACTERS] or type(error).__name__
+
+
+def _ask_alone(batch: tuple[Question, Budget], given_up: frozenset[str], **terms: Any) -> Reported:
+    """Put one question, within a budget that covers all its tries; `terms` are a session's."""
+    question, budget = batch
+    session = Session(
+        **terms,
+        budget=budget,
+        keep=lambda key, value: None,
+        usage=Usage(),
+        log=silent,
+        advance=lambda count: None,
+    )
+    return session.alone(question, given_up)

@@ -1,0 +1,218 @@
+"""The prose of a section: folding of short sections and of their parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
+
+from vox_assets.extract.docs.markdown import Block, Section
+from vox_assets.extract.docs.questions import NOT_WORDS, NUMBERING
+
+#: Shorter sections are folded into the one above them.
+FOLD_BELOW_CHARS = 300
+
+
+#: About 1,000 tokens, what a training context leaves for an answer.
+MAX_PROSE_CHARS = 4_000
+
+
+#: Words that name the beginning and the end of a part of a longer section.
+NAME_WORDS = 6
+
+
+#: Share of a section's text that may be link text: more, and it is a signpost.
+MAX_LINKED_SHARE = 0.5
+
+
+_SIGNPOST = re.compile(
+    r"related\b|see also|further reading|bibliography|(?:references?|sources?|links?|citations?)$",
+    re.IGNORECASE,
+)
+
+
+_MARKS = re.compile(r"^(?:[-*>]|\d+\.)\s+|[*`']")
+
+
+_POINTS_BACK = re.compile(r"(?:This|That|These|Those|It|They|Here|Both|Where|Then|The same)\b")
+
+
+_FOOTNOTE = re.compile(r"[ \t]?\[\^[^\]\s]+\](?!:)")
+
+
+ABSENT_CODE = re.compile(
+    r"\b(?:code|snippet|listing|example)s?(?: blocks?)? (?:above|below)\b"
+    r"|\b(?:above|below|following) (?:code|snippet|listing|example)s?\b",
+    re.IGNORECASE,
+)
+
+
+BOX_DRAWING = re.compile(r"^(\s*(?:- |\d+\. )?)\[[ xX]\] ", re.MULTILINE)
+
+
+BRANCH = re.compile(r"\b(?:if|match|for|while|loop)\b|=>")
+
+
+@dataclass(slots=True)
+class Prose:
+    """A section's prose, empty once it is part of the section above; `problem` if unfit."""
+
+    text: str
+    problem: str | None = None
+    #: What `text` is made of, as long as no subsection is folded into it.
+    blocks: Sequence[Block] = ()
+
+
+def fold(sections: Sequence[Section]) -> list[Prose]:
+    """Give every section its prose; where all subsections of one are short, they go into it.
+
+    All or none: an answer with some of the subsections would pass for the whole.
+    """
+    prose = [_own_prose(section) for section in sections]
+    children: dict[int, list[int]] = {}
+    for index, parent in enumerate(_parents(sections)):
+        if parent is not None:
+            children.setdefault(parent, []).append(index)
+    # From the end, so that a subsection has its own subsections before it is judged.
+    for parent in reversed(children):
+        below = [index for index in children[parent] if prose[index].text]
+        parts = [f"**{sections[index].path[-1]}**\n\n{prose[index].text}" for index in below]
+        short = all(
+            len(prose[index].text) < FOLD_BELOW_CHARS and prose[index].problem is None
+            for index in below
+        )
+        together = "\n\n".join([prose[parent].text, *parts]).strip()
+        if below and short and len(together) <= MAX_PROSE_CHARS:
+            prose[parent].text = together
+            for index in below:
+                prose[index].text = ""
+    return prose
+
+
+def _parents(sections: Sequence[Section]) -> list[int | None]:
+    parents: list[int | None] = []
+    open_sections: list[int] = []
+    for index, section in enumerate(sections):
+        while open_sections and sections[open_sections[-1]].level >= section.level:
+            open_sections.pop()
+        # What precedes the first heading is above no section.
+        parents.append(open_sections[-1] if open_sections else None)
+        if section.level:
+            open_sections.append(index)
+    return parents
+
+
+def _own_prose(section: Section) -> Prose:
+    kept = []
+    after_code = False
+    for block, following in zip_longest(section.blocks, section.blocks[1:]):
+        # What a last line announces stands below another heading, or nowhere.
+        leads_in = block.text.endswith(":") and (following is None or following.holds_code)
+        # `This starts the server.` under a command says nothing without it.
+        points_back = after_code and _POINTS_BACK.match(block.text)
+        after_code = block.holds_code or bool(points_back)
+        if not (block.holds_code or leads_in or points_back):
+            text = _FOOTNOTE.sub("", block.text)
+            kept.append(block if text == block.text else replace(block, text=text))
+    text = "\n\n".join(block.text for block in kept)
+    code = sum(len(fence.content) for fence in section.fences)
+    problem = None
+    if text and code > len(text):
+        problem = "needs its code"
+    elif text and sum(block.linked for block in kept) > MAX_LINKED_SHARE * len(text):
+        problem = "mostly links"
+    elif sum(block.boxes for block in kept) > 1:
+        problem = "a list of work to do"
+    elif section.path and _SIGNPOST.match(NUMBERING.sub("", section.path[-1])):
+        problem = "a list of references"
+    return Prose(text, problem, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A run of a long section's blocks: an answer that a question can name by its two ends."""
+
+    text: str
+    lines: tuple[int, int]
+    ends: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What a part holds in one piece; `cut` is the long block that it was cut out of."""
+
+    text: str
+    lines: tuple[int, int]
+    cut: Block | None = None
+
+
+def parts_of(blocks: Sequence[Block]) -> list[_Part]:
+    """A long section in answers of a good length, cut between blocks, items and table rows."""
+    units = list(_units(blocks))
+    room = MAX_PROSE_CHARS - max(len(_table_head(unit.cut)) for unit in units)
+    runs: list[list[_Unit]] = [[]]
+    size = 0
+    for unit in units:
+        if runs[-1] and size + len(unit.text) > room:
+            runs.append([])
+            size = 0
+        runs[-1].append(unit)
+        size += len(unit.text) + len("\n\n")
+    return [_part(run) for run in runs]
+
+
+def _units(blocks: Sequence[Block]) -> Iterator[_Unit]:
+    groups: list[list[Block]] = []
+    for block in blocks:
+        # A list or table belongs to the paragraph that introduces it.
+        if groups and block.kind != "paragraph" and groups[-1][-1].kind == "paragraph":
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    for group in groups:
+        text = "\n\n".join(block.text for block in group)
+        if len(text) <= MAX_PROSE_CHARS:
+            yield _Unit(text, (group[0].start_line, group[-1].end_line))
+            continue
+        for block in group:
+            body = block.text.removeprefix(_table_head(block))
+            items = [
+                item.rstrip() for item in re.split(r"^(?=\S)", body, flags=re.MULTILINE) if item
+            ]
+            for index, item in enumerate(items, start=block.start_line + 2):
+                # A row is a line; how many lines of the page an item takes is not known here.
+                is_row = block.kind == "table"
+                lines = (index, index) if is_row else (block.start_line, block.end_line)
+                yield _Unit(item, lines, block)
+
+
+def _part(run: Sequence[_Unit]) -> _Part:
+    pieces = []
+    for _, group in groupby(run, key=lambda unit: id(unit.cut or unit)):
+        same = list(group)
+        pieces.append(_table_head(same[0].cut) + "\n".join(unit.text for unit in same))
+    first, last = _name(run[0].text), _name(run[-1].text, at_end=True)
+    ends = f"from '{first}' to '{last}'" if first != last else f"at '{first}'"
+    return _Part("\n\n".join(pieces), (run[0].lines[0], run[-1].lines[1]), ends)
+
+
+def _table_head(block: Block | None) -> str:
+    """The two lines that every part of a table repeats; empty where it is no table."""
+    if block is None or block.kind != "table":
+        return ""
+    return "".join(block.text.splitlines(keepends=True)[:2])
+
+
+def _name(text: str, at_end: bool = False) -> str:
+    """A unit's first words; of a table the first cell of its first, or at the end its last, row."""
+    lines = text.split("\n")
+    line = lines[0]
+    if line.startswith("| "):
+        first_row = 2 if len(lines) > 2 and lines[1].startswith("| ---") else 0
+        line = lines[-1 if at_end else first_row][2:].split(" | ")[0]
+    return " ".join(_MARKS.sub("", line).split()[:NAME_WORDS]).rstrip(" .,:;—-")
+
+
+def words_of(text: str) -> str:
+    return NOT_WORDS.sub(" ", text).strip().casefold()

@@ -1,0 +1,51 @@
+"""Wording of questions about Rust items."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TypeVar
+
+from vox_assets.extract.rust.items import Item
+
+MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
+
+
+#: A question, or the paragraphs of one.
+_Form = TypeVar("_Form", str, tuple[str, ...])
+
+
+def module_noun(path: str) -> str:
+    """What a file is as a whole: crate roots share the crate's name, and are told apart by this."""
+    folder, _, name = path.rpartition("/")
+    if name == "build.rs" and not folder.endswith("/src"):
+        return "build script"
+    if name == "main.rs" or folder.endswith(("/src/bin", "/examples")):
+        return "program"
+    return "library" if name == "lib.rs" else "module"
+
+
+def noun_of(item: Item) -> str:
+    if item.kind != "function":
+        return item.kind
+    words = [word for word in ("const", "async", "unsafe") if _has_modifier(item, word)]
+    if item.container is None:
+        words.append("function")
+    elif any("self" in parameter.split(":")[0] for parameter in item.parameters[:1]):
+        words.append("method")
+    else:
+        words.append("associated function")
+    return " ".join(words)
+
+
+def _has_modifier(item: Item, word: str) -> bool:
+    return f"{word} " in item.signature.split("fn ", 1)[0]
+
+
+def article_for(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' and not noun.startswith('union') else 'a'} {noun}"
+
+
+def choose(key: str, *forms: _Form) -> _Form:
+    """One of the forms, by content, so that a rebuild asks the same way again."""
+    return forms[zlib.crc32(key.encode()) % len(forms)]

@@ -1,0 +1,155 @@
+"""Which Rust items make a row: size, completeness, literals; and how difficult a row is."""
+
+from __future__ import annotations
+
+import re
+
+from vox_assets.extract.docs import markdown
+from vox_assets.extract.rust.doc_comment import (
+    BOX_DRAWING,
+    FENCE,
+    RUSTDOC_WORDS,
+    WORK_MARK,
+    WORK_WORDS,
+)
+from vox_assets.extract.rust.items import Item, has_errors
+
+#: Without documentation only the body tells; fewer lines are forwarding and accessors.
+MIN_UNDOCUMENTED_LINES = 3
+
+
+#: What StarCoder2's self-alignment found learnable; longer functions are whole programs.
+MAX_CODE_LINES = 150
+
+
+#: About 2,000 tokens: no profile trains on a wider context.
+MAX_CODE_CHARS = 7_000
+
+
+#: An explanation shorter than this repeats the signature in words.
+MIN_PROSE_CHARS = 100
+
+
+MAX_PROSE_CHARS = 2_500
+
+
+#: Share of an answer in string literals: with more, and nothing that says what they read, the
+#: question is a riddle.
+MAX_LITERAL_SHARE = 0.4
+
+
+#: A use of an API shorter than this is the call itself.
+MIN_EXAMPLE_CHARS = 20
+
+
+_UNFINISHED = re.compile(r"\b(?:todo|unimplemented)!\s*[(\[{]")
+
+
+#: Words that start a path and name no module.
+PATH_WORDS = {"crate", "self", "super"}
+
+
+LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+#: What a branch looks like, near enough to rank functions by: a word in a comment counts too.
+_BRANCHES = ("if ", "match ", "while ", "loop {", "for ", "=>", "?;", "?.", "?)")
+
+
+_NOT_AN_EXAMPLE = {"compile_fail", "should_panic"}
+
+
+def difficulty(item: Item) -> int:
+    """1 to 10: a point per 15 lines (up to 4) and per 4 branches (up to 3), and one each for
+
+    generics, lifetimes, async and unsafe.
+    """
+    lines = item.text.count("\n") + 1
+    branches = sum(map(item.body.count, _BRANCHES))
+    header = item.container.header if item.container else ""
+    generic = (
+        "<" in item.signature.split("(", 1)[0] or " where" in item.signature or "impl<" in header
+    )
+    lifetimes = "'" in item.signature
+    return min(
+        10,
+        1
+        + min(4, lines // 15)
+        + min(3, branches // 4)
+        + generic
+        + lifetimes
+        + ("async " in item.signature)
+        + ("unsafe" in item.text),
+    )
+
+
+def prose_difficulty(text: str) -> int:
+    """1 to 10: a point for each 500 characters."""
+    return min(10, 1 + len(text) // 500)
+
+
+def example_code(fence: markdown.Fence) -> str | None:
+    """The Rust that a doc example shows: lines hidden by `# ` are left out. Null: not Rust."""
+    words = {word for word in re.split(r"[\s,]+", fence.info.lower()) if word}
+    if words & _NOT_AN_EXAMPLE or not all(
+        word in RUSTDOC_WORDS or word.startswith(("edition", "ignore-", "e0")) for word in words
+    ):
+        return None
+    return _without_hidden(fence.content)
+
+
+def _without_hidden(code: str) -> str:
+    shown: list[str] = []
+    for line in code.rstrip("\n").split("\n"):
+        stripped = line.lstrip()
+        if stripped == "#" or stripped.startswith("# "):
+            continue
+        shown.append(line.replace("##", "#", 1) if stripped.startswith("##") else line)
+    return "\n".join(shown).strip("\n")
+
+
+def parseable(code: str) -> str | None:
+    """`code` as it stands or, where it ends in a bare expression, inside a function."""
+    inside = "\n".join(f"    {line}".rstrip() for line in code.split("\n"))
+    wrapped = f"fn main() {{\n{inside}\n}}"
+    # What is no Rust in a function is none outside: so prose, slow to parse, is parsed once.
+    if has_errors(wrapped):
+        return None
+    return wrapped if has_errors(code) else code
+
+
+def code_problem(item: Item) -> str | None:
+    if item.kind == "function" and not item.body:
+        return "declared without a body"
+    if item.kind == "function" and not item.body[1:-1].strip():
+        return "an empty body"
+    text = item.text
+    if text.count("\n") + 1 > MAX_CODE_LINES:
+        return f"longer than {MAX_CODE_LINES} lines"
+    if len(text) > MAX_CODE_CHARS:
+        return f"longer than {MAX_CODE_CHARS:,} characters"
+    if ("todo!" in text or "unimplemented!" in text) and _UNFINISHED.search(item.body):
+        return "unfinished: todo! or unimplemented! in its body"
+    if ("```" in text or "~~~" in text) and FENCE.search(text):
+        return "holds the marks of a Markdown fence"
+    return None
+
+
+def prose_problem(prose: str) -> str | None:
+    if len(prose) < MIN_PROSE_CHARS:
+        return "too short to explain"
+    if len(prose) > MAX_PROSE_CHARS:
+        return "too long for one answer"
+    if "```" in prose or "~~~" in prose or "{{#" in prose or "<!--" in prose:
+        return "that is more than prose"
+    # A pattern takes as long where nothing matches; a look for its words takes no time.
+    has_box = "[" in prose and BOX_DRAWING.search(prose)
+    if has_box or (any(word in prose for word in WORK_WORDS) and WORK_MARK.search(prose)):
+        return "that speaks of work to do"
+    return None
+
+
+def body_lines(item: Item) -> int:
+    """Lines of the body that say something: not blank, not a comment."""
+    inside = item.body[1:-1].split("\n")
+    return sum(1 for line in inside if (text := line.strip()) and not text.startswith("//"))

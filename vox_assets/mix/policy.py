@@ -1,0 +1,40 @@
+"""Predicates over the mix: lane policy, context length and the share of human rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from vox_assets.mix.schema import TRAIN
+from vox_assets.profiles import Profile
+
+
+def lane_policy_violations(
+    mix_rows: pl.DataFrame, profile: Profile, lanes: Sequence[str] | None = None
+) -> list[str]:
+    """Rows that must not be trained under the lane policy, each as `pair id: why`."""
+    wanted = set(lanes or profile.mix.lanes)
+    found = []
+    columns = ["pair_id", "lane", "response_mode", "language", "response"]
+    for pair_id, lane, mode, language, response in mix_rows.select(columns).iter_rows():
+        fenced = any(line.lstrip().startswith("```") for line in response.splitlines())
+        if lane not in wanted:
+            found.append(f"{pair_id}: lane {lane} is not trained")
+        elif lane == "vox_codegen" and mode != "code_only":
+            found.append(f"{pair_id}: {mode} answer in a code lane")
+        elif mode == "code_only" and language != "markdown" and fenced:
+            found.append(f"{pair_id}: a fence in an answer that is code alone")
+    return found
+
+
+def over_context(mix_rows: pl.DataFrame, context: int) -> list[str]:
+    """Rows longer than `context` tokens, as `pair id: tokens`."""
+    long = mix_rows.filter(pl.col("tokens") > context).select("pair_id", "tokens")
+    return [f"{pair_id}: {tokens} tokens" for pair_id, tokens in long.iter_rows()]
+
+
+def human_share(mix_rows: pl.DataFrame) -> float:
+    """Share of the training rows that a person wrote; 0 when there are none."""
+    train = mix_rows.filter(pl.col("split") == TRAIN)
+    return int((train["origin"] == "human").sum()) / len(train) if len(train) else 0.0

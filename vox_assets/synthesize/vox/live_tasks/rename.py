@@ -1,0 +1,129 @@
+"""Tasks that rename a declaration."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from vox_assets.synthesize.vox.lexicon import ROLES, Domain, VoxType, camel, plural
+from vox_assets.synthesize.vox.live_tasks.task import (
+    BUILT_IN,
+    FIELD,
+    HOLE,
+    MAX_SHOWN_CHARS,
+    NAME,
+    PHRASE,
+    TABLE_KINDS,
+    TOKEN,
+    Live,
+    Task,
+    fenced,
+    lead_ins,
+)
+from vox_assets.vox_syntax import Declaration
+
+#: Domains that one live program is renamed into.
+RENAMES = 4
+
+
+# Consistent renaming into another domain.
+
+_RENAME_LEADS = (
+    "Turn this Vox program into one about the {things} of {place}. Rename:",
+    "We need the same Vox code for {place}. Carry it over, with these names:",
+    "Adapt the Vox program below to {things}. Only these names change:",
+    "Reuse this Vox module for {things}. The names change as follows:",
+)
+
+
+def renamed(source: str, names: Mapping[str, str]) -> str:
+    """The source with identifiers replaced, those that strings interpolate included."""
+
+    def token(found: re.Match[str]) -> str:
+        text = found[0]
+        if text.startswith('"'):
+            return HOLE.sub(lambda hole: NAME.sub(identifier, hole[0]), text)
+        return names.get(text, text)
+
+    def identifier(found: re.Match[str]) -> str:
+        return names.get(found[0], found[0])
+
+    return TOKEN.sub(token, source)
+
+
+def new_names(source: str, declared: Iterable[Declaration], domain: Domain) -> dict[str, str]:
+    """Old to new: record types, their fields by type and role, and what is named after them.
+
+    Empty where a new name means something in the source already.
+    """
+    names: dict[str, str] = {}
+    stems: dict[str, str] = {}
+    type_names = [domain.type_name, f"{domain.type_name}Entry", f"{domain.type_name}Detail"]
+    free: dict[VoxType, list[str]] = {kind: [] for kind in ROLES.values()}
+    for attribute in domain.attributes:
+        free[attribute.type].append(attribute.name)
+    records = [one for one in declared if one.kind in TABLE_KINDS and one.name in source]
+    for record, type_name in zip(records, type_names, strict=False):
+        names[record.name] = type_name
+        old, new = _snake(record.name), _snake(type_name)
+        stems[plural(old)] = domain.thing[1] if new == domain.thing[0] else plural(new)
+        stems[old] = new
+        for field, kind in FIELD.findall(record.text):
+            if field not in names and field not in BUILT_IN and free[kind]:
+                names[field] = stems[field] = free[kind].pop(0)
+    # Functions and variables that carry a name: `list_chores` follows `Chore`.
+    taken = {found[0] for found in NAME.finditer(source)}
+    for word in sorted(taken - set(names) - BUILT_IN):
+        follower = _follow(word, stems)
+        if follower != word:
+            names[word] = follower
+    if set(names.values()) & taken or len(set(names.values())) < len(names):
+        return {}
+    return names
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _follow(word: str, stems: Mapping[str, str]) -> str:
+    """The word with each old stem in it replaced; `ChoreBoard` has the stem of `chore` too."""
+    for old, new in stems.items():
+        word = re.sub(rf"(?<![A-Za-z0-9]){old}(?![A-Za-z0-9])", new, word)
+        word = re.sub(rf"(?<![A-Z]){camel(old)}(?![a-z0-9])", camel(new), word)
+    return word
+
+
+def speaks(source: str) -> bool:
+    """Whether a string holds a phrase: names can be carried into another domain, phrases not."""
+    literals = (found[0] for found in TOKEN.finditer(source) if found[0].startswith('"'))
+    return any(PHRASE.search(HOLE.sub("", literal)) for literal in literals)
+
+
+def _may_move(part: str, live: Live) -> bool:
+    """Whether a part of a program is more than a type, short, and free of phrases."""
+    held = sum(one.text in part for one in live.declared)
+    return held > 1 and len(part) <= MAX_SHOWN_CHARS and not speaks(part)
+
+
+def renames(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
+    parts = dict.fromkeys([live.source, *(live.around(one) for one in live.declared)])
+    source = next((part for part in parts if _may_move(part, live)), "")
+    made = 0
+    for domain in rng.sample(domains, k=len(domains)):
+        names = new_names(source, live.declared, domain)
+        # A type and at least two names besides: less is no other domain.
+        if len(names) < 3:
+            continue
+        listed = "\n".join(f"- `{old}` becomes `{new}`" for old, new in names.items())
+        yield Task(
+            "rename_domain",
+            f"as_{domain.name}",
+            lead_ins(_RENAME_LEADS, things=domain.many, place=domain.the_place),
+            f"\n{listed}\n\n{fenced(source)}",
+            renamed(source, names),
+        )
+        made += 1
+        if made == RENAMES:
+            return

@@ -1,0 +1,130 @@
+"""A task over live code, and the live program that it starts from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vox_assets.synthesize.vox.lexicon import RESERVED
+from vox_assets.synthesize.vox.templates import tidy
+from vox_assets.vox_syntax import Declaration
+
+#: About 600 tokens: a longer program leaves no room for the answer in a 1,024-token context.
+MAX_SHOWN_CHARS = 2_200
+
+
+#: Names that the language or its library gives a meaning, which a rename must not touch.
+BUILT_IN = RESERVED | set(
+    """push append get length join map filter contains split trim to_upper to_lower replace slice
+    starts_with ends_with char_at index_of is_some is_none is_ok is_err unwrap insert delete find
+    all count query where update key value level href text heading column row panel card list_item
+    link button image input name title id result body""".split()
+)
+
+
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|[A-Za-z_]\w*|\s+|.', re.DOTALL)
+
+
+HOLE = re.compile(r"\{[^{}\"]*\}")
+
+
+NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+PHRASE = re.compile(r"[a-z]{2,}[^\w\"]+[a-z]{2,}", re.IGNORECASE)
+
+
+FIELD = re.compile(r"^\s*(\w+): (str|int|bool|dec)\b,?$", re.MULTILINE)
+
+
+SIGNATURE = re.compile(r"fn (?P<name>\w+)\((?P<params>[^()\n]*)\)")
+
+
+TABLE_KINDS = ("table", "struct")
+
+
+BODIED_KINDS = (
+    "function",
+    "endpoint_query",
+    "endpoint_mutation",
+    "endpoint_server",
+    "mcp_tool",
+    "webhook",
+)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live program, the first row that shows it, and the ids of all that do."""
+
+    row: Mapping[str, Any]
+    parents: tuple[str, ...]
+    source: str
+    declared: tuple[Declaration, ...]
+
+    def around(self, one: Declaration) -> str:
+        """The declaration with all that it refers to, directly or not, in source order."""
+        wanted = {one.name}
+        while True:
+            wider = wanted | {
+                other.name
+                for other in self.declared
+                for named in self.declared
+                if named.name in wanted and other.name and other.name in named.references
+            }
+            if wider == wanted:
+                return tidy(
+                    "\n\n".join(
+                        each.text for each in self.declared if each is one or each.name in wanted
+                    )
+                )
+            wanted = wider
+
+
+@dataclass(frozen=True)
+class Task:
+    """What may be asked about a live program, and the answer."""
+
+    family: str
+    #: Names the task among those of its parent.
+    label: str
+    #: Ways to begin the request, and what follows any of them.
+    leads: tuple[str, ...]
+    details: str
+    answer: str
+
+    def prompt(self, lead: str) -> str:
+        return f"{lead}{self.details}"
+
+
+def fenced(source: str) -> str:
+    return f"```vox\n{source}\n```"
+
+
+def paragraphs(*parts: str) -> str:
+    """The parts that say something, each set off from what stands before it."""
+    return "".join(f"\n\n{part}" for part in parts if part)
+
+
+def lead_ins(forms: Iterable[str], **names: str) -> tuple[str, ...]:
+    return tuple(form.format(**names) for form in forms)
+
+
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)+"|(?<![\w.])\d{2,}(?![\w.])')
+
+
+def mentions(prompt: str, name: str) -> str:
+    """The sentences of the parent's prompt that speak of a function."""
+    sentences = re.split(r"(?<=[.!?])\s+|\n{2,}", prompt)
+    told = [one.strip() for one in sentences if f"`{name}" in one and "```" not in one]
+    return " ".join(one for one in told if not re.match(r"Declare\b|#", one))
+
+
+def needed(missing: str, shown: str) -> str:
+    """The texts and larger numbers of the missing part, which nobody could guess."""
+    texts = [one for one in dict.fromkeys(_CONSTANT.findall(missing)) if one not in shown]
+    if not texts:
+        return ""
+    return f"The missing part uses {', '.join(f'`{one}`' for one in texts)}."

@@ -1,0 +1,136 @@
+"""The model card of an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vox_assets.training.adapter.evaluation_table import (
+    ANSWER_HEADER,
+    LOSS_HEADER,
+    answer_lines,
+    loss_lines,
+)
+from vox_assets.training.adapter.layout import ROWS
+from vox_assets.training.adapter.modelfile import MODELFILE
+
+
+def render_card(manifest: Mapping[str, Any]) -> str:
+    """The model card, a pure function of the manifest (Markdown with hub metadata)."""
+    rows, training, rank = manifest["rows"], manifest["training"], manifest["rank"]
+    base, provenance = manifest["base_model"], manifest["provenance"]
+    lanes = ", ".join(f"`{lane}`" for lane in manifest["config"]["lanes"])
+    lines = [
+        "---",
+        f"base_model: {base['name']}",
+        "library_name: peft",
+        "pipeline_tag: text-generation",
+        "tags: [lora, qlora, sft, vox-assets]",
+        "---",
+        "",
+        f"# {manifest['name']}",
+        "",
+        f"A LoRA adapter of `{base['name']}` for the lanes {lanes} of a Vox corpus, trained and "
+        f"judged by vox-assets under digest `{manifest['digest']}`. `manifest.json` holds every "
+        f"figure below and the SHA-256 of every file.",
+        "",
+        "## Data",
+        "",
+        f"{rows['train']} training rows ({rows['train_tokens']} tokens with the chat template) and "
+        f"{rows['eval']} held-out rows, split by source file. Row ids, lanes and sources are in "
+        f"`{ROWS}`. Source commit: {provenance.get('source_commit') or 'not under git'}. "
+        f"Policy: profile `{provenance.get('profile', '?')}` "
+        f"({provenance.get('profile_digest', '?')}).",
+        "",
+        "| training rows by | |",
+        "|---|---|",
+        *(
+            f"| {label} | {_tally(rows[key])} |"
+            for label, key in (
+                ("lane", "lanes"),
+                ("language", "languages"),
+                ("origin", "origins"),
+                ("task", "task_families"),
+            )
+        ),
+        "",
+        "## Training",
+        "",
+        f"QLoRA: {base['quantisation']} base, LoRA on all linear layers, loss on answers only. "
+        f"Rank {rank['rank']}, alpha {rank['alpha']}, peak rate {rank['learning_rate']:g}. "
+        f"{_sentence(rank['reason'])}",
+        "",
+        f"{training['steps']} of {training['planned_steps']} steps, {training['tokens']} packed "
+        f"tokens, {training['seconds']:.0f} s on {training['device']} in {training['dtype']} "
+        f"({training['tokens_per_second']:.0f} tokens/s). Ended because "
+        f"{training['stopped_by']}; the weights are those of step {training['best_step']}.",
+        "",
+        "## Evaluation",
+        "",
+        *_card_evaluation(manifest.get("evaluation")),
+        "",
+        "## Limits",
+        "",
+        f"Trained for the lanes {lanes} alone: other kinds of requests are out of scope and may be "
+        f"answered worse than by the base model. Held-out rows come from the same project as the "
+        f"training rows, so the figures say how well this project is learned and nothing about "
+        f"others. The base model's own limits and licence apply. Code it writes has to be checked "
+        f"by the compiler before use.",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'base = AutoModelForCausalLM.from_pretrained("{base["name"]}")',
+        'model = PeftModel.from_pretrained(base, "PATH_OF_THIS_FOLDER")',
+        'tokenizer = AutoTokenizer.from_pretrained("PATH_OF_THIS_FOLDER")',
+        "```",
+        "",
+        f"vLLM: `vllm serve {base['name']} --enable-lora --max-lora-rank {rank['rank']} "
+        f"--lora-modules {manifest['name']}=PATH_OF_THIS_FOLDER`.",
+        "",
+        "llama.cpp: `convert_lora_to_gguf.py --base BASE_FOLDER --outfile adapter.gguf "
+        "PATH_OF_THIS_FOLDER`, then `llama-cli -m BASE.gguf --lora adapter.gguf`.",
+        "",
+        f"Ollama: `{MODELFILE}` has the chat template that it was trained with.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _card_evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
+    if evaluation is None:
+        return ["Not evaluated yet: do not serve it."]
+    lines = [
+        "| verdict | holds | figures |",
+        "|---|---|---|",
+    ]
+    for verdict in evaluation["verdicts"]:
+        holds = "yes" if verdict["passed"] else "**no**"
+        lines.append(f"| {verdict['name']} | {holds} | {verdict['reason']} |")
+    return [
+        *lines,
+        "",
+        "Loss is nats per answer token, weighted by tokens; intervals are bootstrapped over "
+        "sources, those of shares are Wilson's.",
+        "",
+        *_markdown(LOSS_HEADER, loss_lines(evaluation)),
+        "",
+        *_markdown(ANSWER_HEADER, answer_lines(evaluation)),
+    ]
+
+
+def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    rows = [header, ["---"] * len(header), *lines]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _tally(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count}" for name, count in ordered)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,23 @@
+"""Names of the files in an adapter directory."""
+
+from __future__ import annotations
+
+MANIFEST = "manifest.json"
+
+
+CARD = "README.md"
+
+
+CURVE = "training_curve.jsonl"
+
+
+ROWS = "rows.jsonl"
+
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+CONFIG = "adapter_config.json"
+
+
+CONFIG_OF_BASE = "config.json"

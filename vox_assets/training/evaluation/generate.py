@@ -1,0 +1,74 @@
+"""Greedy answers of a model to held-out prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+#: Prompts that are answered at once; more only adds padding on a CPU.
+GENERATION_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A greedy answer to a held-out prompt and what is known about it."""
+
+    pair_id: str
+    language: str
+    text: str
+    stopped: bool
+    parses: bool
+    out_of_mode: bool
+    copied: bool
+
+
+def generate(
+    model: Any, tokenizer: Any, dialogues: Sequence[Sequence[Any]], max_tokens: int
+) -> list[tuple[str, bool]]:
+    """Greedy answers to the last user turn of each dialogue: (text, ended by itself)."""
+    import torch
+
+    from vox_assets.compute.nll import evaluating
+    from vox_assets.compute.tokens import chat_ids
+
+    answers: list[tuple[str, bool]] = []
+    stop = tokenizer.eos_token_id
+    with evaluating(model), torch.no_grad(), _with_cache(model):
+        for batch in _chunks(dialogues, GENERATION_BATCH):
+            prompts = [chat_ids(tokenizer, dialogue[:-1], asking=True) for dialogue in batch]
+            longest = max(map(len, prompts))
+            # Padded on the left, so that every answer starts at the same column.
+            ids = [[tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts]
+            mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+            made = model.generate(
+                input_ids=torch.tensor(ids, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
+                max_new_tokens=max_tokens,
+                do_sample=False,
+                eos_token_id=stop,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+            for tokens in made[:, longest:].tolist():
+                stopped = stop in tokens
+                said = tokens[: tokens.index(stop)] if stopped else tokens
+                text = tokenizer.decode(said, skip_special_tokens=True)
+                answers.append((text.strip(), stopped))
+    return answers
+
+
+@contextmanager
+def _with_cache(model: Any) -> Iterator[None]:
+    """Let `generate` keep keys and values, which training turned off in the configuration."""
+    before = model.config.use_cache
+    model.config.use_cache = True
+    try:
+        yield
+    finally:
+        model.config.use_cache = before
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,195 @@
+"""The evaluation of an adapter and the verdicts that decide on its promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import polars as pl
+
+from vox_assets.contract.verdict import Verdict
+from vox_assets.profiles import Evaluation as Policy
+from vox_assets.training.evaluation.generate import Generation
+from vox_assets.training.evaluation.statistics import (
+    Comparison,
+    Interval,
+    RowScore,
+    Trend,
+    unlearned_share,
+    wilson,
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Shares over all generations of one model; `count` is what they are shares of."""
+
+    count: int
+    parse_rate: float
+    out_of_mode_rate: float
+    stop_rate: float
+    copy_rate: float
+
+    @staticmethod
+    def of(generations: Sequence[Generation]) -> Written:
+        def share(name: str) -> float:
+            return sum(getattr(one, name) for one in generations) / max(1, len(generations))
+
+        return Written(
+            len(generations), *map(share, ("parses", "out_of_mode", "stopped", "copied"))
+        )
+
+    def interval(self, name: str) -> Interval:
+        """One of the shares with its Wilson score interval (Wilson 1927).
+
+        Eight answers are few: the normal approximation would give 0 % and 100 % no width at all.
+        """
+        return wilson(round(getattr(self, name) * self.count), self.count)
+
+    def told(self, name: str) -> str:
+        share = self.interval(name)
+        return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shares and, under `intervals`, how well each is known."""
+        shares = [one.name for one in fields(self) if one.name != "count"]
+        return asdict(self) | {"intervals": {name: asdict(self.interval(name)) for name in shares}}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured about one adapter, and what it amounts to."""
+
+    digest: str
+    eval_digest: str
+    held_out: Comparison
+    trained: Comparison
+    other_lanes: Comparison | None
+    trend: Trend
+    base_writes: Written
+    adapter_writes: Written
+    verdicts: dict[str, Verdict]
+    rows: list[RowScore] = field(default_factory=list)
+    generations: list[Generation] = field(default_factory=list)
+    base_generations: list[Generation] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return all(verdict.passed for verdict in self.verdicts.values())
+
+    @property
+    def total_nll(self) -> float:
+        """Nats over all judged answers: comparable between adapters on one held-out set."""
+        return sum(row.adapter_nll for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; verdicts become a list, in the order they were reached."""
+        content = asdict(self)
+        content["base_writes"] = self.base_writes.to_json()
+        content["adapter_writes"] = self.adapter_writes.to_json()
+        content["verdicts"] = [
+            {
+                "name": name,
+                "passed": verdict.passed,
+                "reason": verdict.summary,
+                "figures": dict(verdict.figures),
+            }
+            for name, verdict in self.verdicts.items()
+        ]
+        return content | {"passed": self.passed, "total_nll": self.total_nll}
+
+    def row_table(self) -> pl.DataFrame:
+        """One line per judged row: NLL per token under both models and the difference."""
+        return pl.DataFrame([asdict(row) for row in self.rows]).with_columns(
+            ((pl.col("adapter_nll") - pl.col("base_nll")) / pl.col("tokens")).alias("change")
+        )
+
+
+def verdicts(
+    held_out: Comparison,
+    trained: Comparison,
+    base_writes: Written,
+    adapter_writes: Written,
+    policy: Policy,
+    trend: Trend,
+    other_lanes: Comparison | None = None,
+) -> dict[str, Verdict]:
+    """The verdicts that promotion needs, each with its figures and their counts."""
+    bound = held_out.ratio.high
+    # One source resamples to itself: an interval of no width that proves nothing.
+    shown = held_out.sources > 1
+    memorised = unlearned_share(held_out, trained)
+    gain = adapter_writes.parse_rate - base_writes.parse_rate
+    return {
+        "beats_base": Verdict(
+            shown and bound < 1,
+            f"held-out loss {held_out.base_nll:.3f} -> {held_out.adapter_nll:.3f}, ratio "
+            f"{held_out.ratio} over {held_out.rows} rows of {held_out.sources} sources; "
+            f"perplexity {held_out.perplexity_change.value:+.1%}",
+            {
+                "base_nll": held_out.base_nll,
+                "adapter_nll": held_out.adapter_nll,
+                "ratio": held_out.ratio.value,
+                "ratio_low": held_out.ratio.low,
+                "ratio_high": bound,
+                "perplexity_change": held_out.perplexity_change.value,
+                "rows": held_out.rows,
+                "sources": held_out.sources,
+                "tokens": held_out.tokens,
+            },
+        ),
+        "not_overfit": Verdict(
+            memorised <= policy.max_overfit_gap,
+            f"{memorised:.0%} of the gain on training rows does not carry over (at most "
+            f"{policy.max_overfit_gap:.0%}): training rows {trained.base_nll:.3f} -> "
+            f"{trained.adapter_nll:.3f}, {adapter_writes.told('copy_rate')} of "
+            f"{adapter_writes.count} answers copy a training answer; {trend}",
+            {
+                "unlearned_share": memorised,
+                "limit": policy.max_overfit_gap,
+                "train_base_nll": trained.base_nll,
+                "train_adapter_nll": trained.adapter_nll,
+                "train_rows": trained.rows,
+                "copy_rate": adapter_writes.copy_rate,
+                **({} if trend.slope is None else {"gap_slope": trend.slope}),
+            },
+        ),
+        "no_forgetting": _forgetting(other_lanes, policy.max_forgetting),
+        "lane_discipline": Verdict(
+            adapter_writes.count > 0
+            and adapter_writes.out_of_mode_rate <= policy.max_prose_share
+            and gain >= policy.min_parse_rate_gain,
+            f"{adapter_writes.told('out_of_mode_rate')} of {adapter_writes.count} answers leave "
+            f"their mode (base {base_writes.out_of_mode_rate:.0%}, at most "
+            f"{policy.max_prose_share:.0%}); {adapter_writes.told('parse_rate')} parse (base "
+            f"{base_writes.parse_rate:.0%}); {adapter_writes.told('stop_rate')} stop by themselves",
+            {
+                "out_of_mode_rate": adapter_writes.out_of_mode_rate,
+                "limit": policy.max_prose_share,
+                "parse_rate": adapter_writes.parse_rate,
+                "base_parse_rate": base_writes.parse_rate,
+                "stop_rate": adapter_writes.stop_rate,
+                "answers": adapter_writes.count,
+            },
+        ),
+    }
+
+
+def _forgetting(other_lanes: Comparison | None, limit: float) -> Verdict:
+    """Loss on rows that the adapter is not for: it may rise, but not beyond the limit."""
+    if other_lanes is None:
+        return Verdict(True, "no rows of other lanes to tell by", {"rows": 0})
+    ratio = other_lanes.ratio
+    return Verdict(
+        ratio.value - 1 <= limit,
+        f"loss on {other_lanes.rows} rows of other lanes {other_lanes.base_nll:.3f} -> "
+        f"{other_lanes.adapter_nll:.3f}, ratio {ratio} (at most {1 + limit:.2f})",
+        {
+            "ratio": ratio.value,
+            "ratio_low": ratio.low,
+            "ratio_high": ratio.high,
+            "limit": 1 + limit,
+            "rows": other_lanes.rows,
+        },
+    )

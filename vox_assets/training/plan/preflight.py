@@ -1,0 +1,64 @@
+"""Checks the rows against the tokenizer and the context before training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from vox_assets.compute.tokens import EMPTY_THOUGHT, MASKED, TemplateError, TokenRow, tokenise
+from vox_assets.contract.rows import Message
+from vox_assets.training.plan.spec import TrainingRefusedError
+
+#: Row ids that a refusal spells out; the count is always given.
+NAMED_ROWS = 5
+
+
+def preflight(
+    rows: Iterable[tuple[str, Sequence[Message]]], tokenizer: Any, context: int
+) -> list[TokenRow]:
+    """Tokenise (pair id, messages) rows, or refuse the lot and name every row at fault.
+
+    Raises TrainingRefusedError on rows over `context` tokens, answers without an end token, answers
+    of nothing but the end token, and empty thoughts among the tokens learned.
+    """
+    faults: dict[str, list[str]] = {}
+    accepted = []
+    for pair_id, messages in rows:
+        try:
+            row = tokenise(tokenizer, pair_id, messages)
+        except TemplateError as error:
+            faults.setdefault(str(error), []).append(pair_id)
+            continue
+        fault = _fault(row, tokenizer, context)
+        if fault is None:
+            accepted.append(row)
+        else:
+            faults.setdefault(fault, []).append(pair_id)
+    if faults:
+        raise TrainingRefusedError(
+            "preflight: " + "; ".join(_named(fault, ids) for fault, ids in sorted(faults.items()))
+        )
+    return accepted
+
+
+def _fault(row: TokenRow, tokenizer: Any, context: int) -> str | None:
+    if len(row.input_ids) > context:
+        return f"longer than {context} tokens, would be cut"
+    learned = [label for label in row.labels if label != MASKED]
+    if not learned:
+        return "answer without an end token, would be fully masked"
+    if learned == [tokenizer.eos_token_id]:
+        return "empty answer"
+    last = len(row.labels) - next(
+        back for back, label in enumerate(reversed(row.labels)) if label != MASKED
+    )
+    if row.labels[last - 1] != tokenizer.eos_token_id:
+        return "answer without an end token"
+    if EMPTY_THOUGHT.search(tokenizer.decode(learned)):
+        return "empty think block in the loss"
+    return None
+
+
+def _named(fault: str, ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - NAMED_ROWS} more" if len(ids) > NAMED_ROWS else ""
+    return f"{len(ids)} rows: {fault}: {', '.join(ids[:NAMED_ROWS])}{more}"
