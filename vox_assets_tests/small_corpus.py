@@ -111,7 +111,10 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
         pl.Series("score", scores, dtype=pl.Float64),
         pl.lit(None, dtype=pl.List(pl.Float32)).alias("embedding"),
         pl.lit(True).alias("kept"),
-        pl.lit(None, dtype=pl.String).alias("drop_reason"),
+        *(
+            pl.lit(None, dtype=pl.String).alias(name)
+            for name in ("drop_kind", "drop_detail", "drop_reason")
+        ),
         pl.lit(10).alias("tokens"),
     )
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, get_args
 
 import polars as pl
 
@@ -142,24 +142,51 @@ DROP_SCHEMA: dict[str, pl.DataType] = {
     "line": pl.Int64(),
     "item": pl.String(),
     "stage": pl.String(),
+    "kind": pl.String(),
+    "detail": pl.String(),
     "reason": pl.String(),
     "lost_to": pl.String(),
     "similarity": pl.Float64(),
 }
 
 
+class Reason(NamedTuple):
+    """Why an item was dropped: many drops share a `kind`, and `detail` belongs to this drop."""
+
+    kind: str
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """The whole reason, for people."""
+        return f"{self.kind}: {self.detail}" if self.detail else self.kind
+
+
 @dataclass(frozen=True)
 class Drop:
-    """Why something is not in a table. `pair_id` is null where no row existed yet."""
+    """An item that a step dropped, and why. `pair_id` is null where no row existed yet."""
 
     stage: str
-    reason: str
+    #: A plain string is a kind without a detail.
+    why: Reason | str
     source_path: str = ""
     line: int = 0
     item: str = ""
     pair_id: str | None = None
     lost_to: str | None = None
     similarity: float | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.why if isinstance(self.why, str) else self.why.kind
+
+    @property
+    def detail(self) -> str:
+        return "" if isinstance(self.why, str) else self.why.detail
+
+    @property
+    def reason(self) -> str:
+        return self.why if isinstance(self.why, str) else self.why.text
 
 
 def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
@@ -219,6 +246,12 @@ def embedding_matrix(column: pl.Series) -> np.ndarray:
     return flat.reshape(len(column), -1) if len(column) else np.empty((0, 0), np.float32)
 
 
+def reason_text(kind: pl.Expr, detail: pl.Expr) -> pl.Expr:
+    """`Reason.text` of columns: null where `kind` is null."""
+    whole = pl.format("{}: {}", kind, detail)
+    return pl.when(detail.fill_null("") == "").then(kind).otherwise(whole)
+
+
 def drops_to_frame(drops: Iterable[Drop]) -> pl.DataFrame:
     """Drops as a frame with `DROP_SCHEMA`, in the order given."""
     rows = list(drops)
@@ -235,7 +268,7 @@ def keep_first(pairs: Iterable[Pair], stage: str) -> tuple[list[Pair], list[Drop
             drops.append(
                 Drop(
                     stage=stage,
-                    reason="repeats an earlier row word for word",
+                    why="repeats an earlier row word for word",
                     source_path=pair.source_path,
                     line=pair.source_start_line,
                     item=pair.source_symbol,

@@ -114,9 +114,8 @@ def nothing_emptied(scored: pl.DataFrame) -> Verdict:
 def costliest(scored: pl.DataFrame) -> pl.DataFrame:
     """`feature`, `rows`: which feature cost discarded rows the most, by how many of them."""
     return (
-        scored.select(pl.col("drop_reason").str.extract(r"^score below [^:]*: \S+ by (\w+)"))
+        scored.select(pl.col("costliest_feature").alias("feature"))
         .drop_nulls()
-        .rename({"drop_reason": "feature"})
         .group_by("feature")
         .len("rows")
         .sort("rows", "feature", descending=[True, False])

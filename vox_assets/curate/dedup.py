@@ -205,6 +205,8 @@ def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss
                 "line": 0,
                 "item": "",
                 "stage": STAGE,
+                "kind": f"{loss.how} duplicate",
+                "detail": "",
                 "reason": f"{loss.how} duplicate",
                 "lost_to": ids[loss.winner],
                 "similarity": loss.similarity,

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import polars as pl
 
+from vox_assets.contract.rows import reason_text
 from vox_assets.curate.secrets import HOLDS
 from vox_assets.store.cache import content_key
 
@@ -75,7 +76,7 @@ def second_opinions(
 
 def _to_ask_about(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
     """Some rows of every score, then the kept ones that are nearest to falling."""
-    clean = scored.filter(~pl.col("drop_reason").fill_null("").str.starts_with(HOLDS))
+    clean = scored.filter(pl.col("drop_kind").ne_missing(HOLDS))
     by_hash = clean.with_columns(
         pl.col("pair_id").map_elements(content_key, pl.String).alias("_order")
     ).sort("_order")
@@ -93,23 +94,28 @@ def _heeded(
         ratings.rename({"score": column}), on="pair_id", how="left", maintain_order="left"
     )
     if name in HEEDED:
-        low = pl.format(
-            "{} below {}: {}, {}",
-            pl.lit(name),
-            pl.lit(f"{threshold:g}"),
-            pl.col(column).round(1),
-            "note",
+        low = pl.col("kept") & (pl.col(column) < threshold).fill_null(False)
+        unread = pl.col("kept") & (pl.col("state") == QUARANTINED).fill_null(False)
+        joined = (
+            joined.with_columns(
+                pl.when(low)
+                .then(pl.lit(f"{name} below {threshold:g}"))
+                .when(unread)
+                .then(pl.lit(f"{name} quarantined"))
+                .otherwise("drop_kind")
+                .alias("drop_kind"),
+                pl.when(low)
+                .then(pl.format("{}, {}", pl.col(column).round(1), "note"))
+                .when(unread)
+                .then("note")
+                .otherwise("drop_detail")
+                .alias("drop_detail"),
+            )
+            .with_columns(
+                reason_text(pl.col("drop_kind"), pl.col("drop_detail")).alias("drop_reason")
+            )
+            .with_columns((pl.col("kept") & pl.col("drop_kind").is_null()).alias("kept"))
         )
-        unread = pl.format("{} quarantined: {}", pl.lit(name), "note")
-        reason = (
-            pl.when(pl.col(column) < threshold)
-            .then(low)
-            .when(pl.col("state") == QUARANTINED)
-            .then(unread)
-        )
-        joined = joined.with_columns(
-            pl.when("kept").then(reason).otherwise(pl.col("drop_reason")).alias("drop_reason")
-        ).with_columns((pl.col("kept") & pl.col("drop_reason").is_null()).alias("kept"))
     return joined.select(scored.columns)
 
 

@@ -108,8 +108,7 @@ def _as_data(language: str, dialogue: Sequence[Message]) -> str:
 def _rating(reply: Reply[Rubric]) -> tuple[float | None, str, str]:
     if reply.answer is None:
         # What never came can come another night; what came and cannot be read will not change.
-        never_came = reply.reason.startswith(("not asked", "no answer"))
-        return None, UNRATED if never_came else QUARANTINED, reply.reason
+        return None, QUARANTINED if reply.arrived else UNRATED, reply.reason
     points = reply.answer.model_dump(exclude={"reason"})
     missed = [name for name, met in points.items() if not met]
     note = f"misses {', '.join(missed)}: " if missed else ""

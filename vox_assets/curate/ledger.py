@@ -18,6 +18,8 @@ LEDGER_SCHEMA = pl.Schema(
         "source_asset": pl.String,
         "fate": pl.String,
         "stage": pl.String,
+        "kind": pl.String,
+        "detail": pl.String,
         "reason": pl.String,
         "lost_to": pl.String,
     }
@@ -54,6 +56,8 @@ def build_ledger(
                 "pair_id",
                 pl.lit(DROPPED).alias("fate"),
                 pl.lit("deduped_corpus").alias("stage"),
+                "kind",
+                "detail",
                 "reason",
                 "lost_to",
             ),
@@ -61,6 +65,8 @@ def build_ledger(
                 "pair_id",
                 pl.lit(DROPPED).alias("fate"),
                 pl.lit("scored_corpus").alias("stage"),
+                pl.col("drop_kind").alias("kind"),
+                pl.col("drop_detail").alias("detail"),
                 pl.col("drop_reason").alias("reason"),
                 pl.lit(None, pl.String).alias("lost_to"),
             ),
@@ -68,6 +74,8 @@ def build_ledger(
                 "pair_id",
                 pl.lit(DROPPED).alias("fate"),
                 pl.lit("training_mix").alias("stage"),
+                "kind",
+                "detail",
                 "reason",
                 "lost_to",
             ),
@@ -75,6 +83,8 @@ def build_ledger(
                 "pair_id",
                 pl.col("split").replace_strict(FATES, return_dtype=pl.String).alias("fate"),
                 pl.lit("training_mix").alias("stage"),
+                pl.lit(None, pl.String).alias("kind"),
+                pl.lit(None, pl.String).alias("detail"),
                 pl.lit(None, pl.String).alias("reason"),
                 pl.lit(None, pl.String).alias("lost_to"),
             ),
@@ -126,11 +136,11 @@ def _by_source(ledger: pl.DataFrame, step: str) -> pl.DataFrame:
 def reasons(ledger: pl.DataFrame) -> pl.DataFrame:
     """`stage`, `reason`, `rows` of all dropped rows, the most frequent first.
 
-    A reason may end in the particulars of one row; what stands before the colon is its kind.
+    Drops of one kind count together, whatever their details.
     """
     return (
         ledger.filter(pl.col("fate") == DROPPED)
-        .group_by("stage", pl.col("reason").str.split(": ").list.first())
+        .group_by("stage", pl.col("kind").alias("reason"))
         .len("rows")
         .sort("rows", "stage", "reason", descending=[True, False, False])
     )

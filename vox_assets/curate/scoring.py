@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from vox_assets.contract.rows import reason_text
 from vox_assets.curate import features
 from vox_assets.curate.evaluators import RATED
 from vox_assets.curate.meter import Meter, to_read
@@ -46,7 +47,10 @@ SCORE_COLUMNS: dict[str, pl.DataType] = {
     **dict.fromkeys(features.FEATURES, pl.Float64()),
     "perplexity": pl.Float64(),
     "kept": pl.Boolean(),
+    "drop_kind": pl.String(),
+    "drop_detail": pl.String(),
     "drop_reason": pl.String(),
+    "costliest_feature": pl.String(),
 }
 
 
@@ -153,20 +157,28 @@ class LocalEvaluator:
             good & was_read
         )
         readable = within_perplexity(read, self.policy.perplexity_quantile)
-        reasons = self._reasons(measured, scores, contributions)
+        low = f"score below {self.policy.threshold:g}"
+        details, costliest = self._reasons(measured, scores, contributions)
         easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
-        too_hard = pl.format(
-            "among the hardest of its lane and language: perplexity {}",
-            pl.col("perplexity").round(1),
-        )
+        too_hard = "among the hardest of its lane and language"
+        perplexity_of_row = pl.format("perplexity {}", pl.col("perplexity").round(1))
         return scored.with_columns(
             (good & easy).alias("kept"),
             pl.when(good & easy)
             .then(None)
             .when(good)
-            .then(too_hard)
-            .otherwise(reasons)
-            .alias("drop_reason"),
+            .then(pl.lit(too_hard))
+            .otherwise(pl.lit(low))
+            .alias("drop_kind"),
+            pl.when(good & easy)
+            .then(None)
+            .when(good)
+            .then(perplexity_of_row)
+            .otherwise(details)
+            .alias("drop_detail"),
+        ).with_columns(
+            reason_text(pl.col("drop_kind"), pl.col("drop_detail")).alias("drop_reason"),
+            costliest.alias("costliest_feature"),
         )
 
     def _undecided(
@@ -207,15 +219,18 @@ class LocalEvaluator:
 
     def _reasons(
         self, measured: pl.DataFrame, scores: np.ndarray, contributions: np.ndarray
-    ) -> pl.Series:
-        """What cost each row most that is below the threshold; null for the others."""
+    ) -> tuple[pl.Series, pl.Series]:
+        """The detail and the costliest feature of each row below the threshold, else null."""
         names = list(features.FEATURES)
         matrix = measured.select(names).to_numpy()
-        reasons: list[str | None] = [None] * len(scores)
+        details: list[str | None] = [None] * len(scores)
+        costliest: list[str | None] = [None] * len(scores)
         for row in np.flatnonzero(scores < self.policy.threshold).tolist():
             by_name = dict(zip(names, contributions[row], strict=True))
-            reasons[row] = _reason(scores[row], self.policy.threshold, by_name, matrix[row])
-        return pl.Series(reasons, dtype=pl.String)
+            costs = _costs(by_name, matrix[row])
+            details[row] = f"{scores[row]:.1f} by {', '.join(costs.values())}"
+            costliest[row] = next(iter(costs), None)
+        return pl.Series(details, dtype=pl.String), pl.Series(costliest, dtype=pl.String)
 
     def separation(self, rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
         """Real rows and their mutants, scored alike: `pair_id`, `mutant` (null if real), `score`.
@@ -274,10 +289,8 @@ def auc_per_kind(separation: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def _reason(
-    score: float, threshold: float, contributions: Mapping[str, float], values: np.ndarray
-) -> str:
+def _costs(contributions: Mapping[str, float], values: np.ndarray) -> dict[str, str]:
+    """The features that lowered a score the most, the costliest first, each with its value."""
     by_name = dict(zip(contributions, values, strict=True))
     worst = sorted(contributions, key=lambda name: contributions[name])[:REASONS]
-    costs = [f"{name} {by_name[name]:.2f}" for name in worst if contributions[name] < 0]
-    return f"score below {threshold:g}: {score:.1f} by {', '.join(costs)}"
+    return {name: f"{name} {by_name[name]:.2f}" for name in worst if contributions[name] < 0}

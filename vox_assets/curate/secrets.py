@@ -14,7 +14,7 @@ from functools import cache
 
 import polars as pl
 
-from vox_assets.contract.rows import each_dialogue
+from vox_assets.contract.rows import each_dialogue, reason_text
 
 #: detect-secrets plugins that recognise a format, not a likelihood.
 _PLUGINS = (
@@ -58,7 +58,7 @@ _EXAMPLE_USERS = frozenset(
 
 
 #: How the reason of a row with a secret begins.
-HOLDS = "holds "
+HOLDS = "holds a secret"
 
 
 def findings(text: str) -> list[str]:
@@ -78,17 +78,19 @@ def findings(text: str) -> list[str]:
 def refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
     """A row with a secret is not kept, whatever its score, and its reason names the kind only.
 
-    Needs `messages`, `kept` and `drop_reason`, and returns the table with the last two changed.
+    Needs `messages`, `kept` and the columns of the drop's reason, and returns them changed.
     """
     reasons = []
     for dialogue in each_dialogue(scored):
         kinds = findings("\n".join(turn["content"] for turn in dialogue))
-        reasons.append(HOLDS + ", ".join(kinds) if kinds else None)
+        reasons.append(", ".join(kinds) if kinds else None)
     found = pl.Series("secret", reasons, dtype=pl.String)
     return scored.with_columns(
         (pl.col("kept") & found.is_null()).alias("kept"),
-        pl.coalesce(found, "drop_reason").alias("drop_reason"),
-    )
+        pl.when(found.is_null()).then("drop_kind").otherwise(pl.lit(HOLDS)).alias("drop_kind"),
+        pl.coalesce(found, "drop_detail").alias("drop_detail"),
+        pl.when(found.is_null()).then("costliest_feature").alias("costliest_feature"),
+    ).with_columns(reason_text(pl.col("drop_kind"), pl.col("drop_detail")).alias("drop_reason"))
 
 
 def _is_random(text: str) -> bool:

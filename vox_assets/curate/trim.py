@@ -72,7 +72,7 @@ def trim_rows(
     repeated = [
         Drop(
             stage=stage,
-            reason="equal to an earlier row once trimmed",
+            why="equal to an earlier row once trimmed",
             source_path=path,
             line=line,
             item=symbol,

@@ -102,7 +102,7 @@ class Endpoint:
             [
                 read_answer(known[key].choices[0], kind)
                 if key in known
-                else Reply(reason=session.unanswered[key])
+                else Reply(why=session.unanswered[key], arrived=False)
                 for key in keys
             ],
             usage,

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from vox_assets.compute.batches import Engine
 from vox_assets.compute.models import RemoteModel
+from vox_assets.contract.rows import Reason
 from vox_assets.profiles import Budget
 from vox_assets.store.progress import Log, silent
 
@@ -59,7 +60,7 @@ class Session:
     advance: Callable[[int], None]
 
     answered: dict[str, WireCompletion] = field(default_factory=dict)
-    unanswered: dict[str, str] = field(default_factory=dict)
+    unanswered: dict[str, Reason] = field(default_factory=dict)
     hopeless: str | None = None
 
     _stopped: str | None = None
@@ -123,9 +124,9 @@ class Session:
             self.keep(key, told.completion)
             self.answered[key] = told.completion
         else:
-            self.unanswered[key] = told.reason
+            self.unanswered[key] = told.why
         if told.silent:
-            self._fall_silent(told.reason)
+            self._fall_silent(told.why.text)
         self.hopeless = self.hopeless or told.hopeless
         if told.stopped:
             self._stop(told.stopped)
@@ -137,7 +138,7 @@ class Session:
         asyncio.run(self.run({"": question}))
         return Reported(
             completion=self.answered.get(""),
-            reason=self.unanswered.get("", ""),
+            why=self.unanswered.get("", Reason("")),
             usage=self.usage,
             given_up=frozenset(self._given_up),
             hopeless=self.hopeless,
@@ -177,7 +178,7 @@ class Session:
                 if not self._affords(cost):
                     self._stop(self._spent())
                 if self._stopped:
-                    self.unanswered[key] = f"not asked: {self._stopped}"
+                    self.unanswered[key] = Reason("not asked", str(self._stopped))
                     continue
                 self._under_way += 1
                 self._reserved += cost
@@ -200,7 +201,7 @@ class Session:
             self.keep(key, outcome)
             self.answered[key] = outcome
         else:
-            self.unanswered[key] = f"no answer: {outcome}"
+            self.unanswered[key] = Reason("no answer", str(outcome))
         self.advance(1)
 
     async def _exchange(

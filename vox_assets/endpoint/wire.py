@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vox_assets.contract.rows import Reason
+
 if TYPE_CHECKING:
     pass
 
@@ -79,12 +81,23 @@ class Question:
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
+#: Of a reply that holds an answer.
+NO_REASON = Reason("")
+
+
 @dataclass(frozen=True)
 class Reply(Generic[Answer]):
-    """An answer, or the reason why there is none: its kind, and after a colon its particulars."""
+    """An answer, or the reason why there is none."""
 
     answer: Answer | None = None
-    reason: str = ""
+    why: Reason = NO_REASON
+    #: False where the server sent nothing, so that a later build may ask again.
+    arrived: bool = True
+
+    @property
+    def reason(self) -> str:
+        """The whole reason, for people; empty where there is an answer."""
+        return self.why.text
 
 
 @dataclass
@@ -132,21 +145,21 @@ class WireCompletion(_Foreign):
 def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
     """The answer in a choice, as `kind`, or what is wrong with it."""
     if choice.message.refusal:
-        return Reply(reason="the model declined")
+        return Reply(why=Reason("the model declined"))
     text = (choice.message.content or "").strip()
     if choice.finish_reason == "length":
-        return Reply(reason="the answer was cut off at its limit of tokens")
+        return Reply(why=Reason("the answer was cut off at its limit of tokens"))
     if not text:
-        return Reply(reason="the answer is empty")
+        return Reply(why=Reason("the answer is empty"))
     fenced = _FENCED.match(text)
     try:
         return Reply(answer=kind.model_validate_json(fenced.group(1) if fenced else text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            return Reply(reason="the answer is not JSON")
+            return Reply(why=Reason("the answer is not JSON"))
         where = ".".join(str(part) for part in first["loc"]) or "answer"
-        return Reply(reason=f"the answer has another schema: {where}: {first['msg']}")
+        return Reply(why=Reason("the answer has another schema", f"{where}: {first['msg']}"))
 
 
 @dataclass(frozen=True)
@@ -154,7 +167,7 @@ class Reported:
     """What became of a question that was asked by itself."""
 
     completion: WireCompletion | None
-    reason: str
+    why: Reason
     usage: Usage
     given_up: frozenset[str]
     #: As in a session: why no question fares better, and why no other one is to be asked.

@@ -18,6 +18,7 @@ import tree_sitter_rust
 import yaml
 
 from vox_assets.contract.verdict import Verdict
+from vox_assets.extract.docs import mdbook
 
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
 _TEST_ATTRIBUTE = re.compile(
@@ -106,7 +107,7 @@ def includes_replaced(rows: pl.DataFrame) -> Verdict:
 
 def includes_found(drops: pl.DataFrame) -> Verdict:
     """No row was lost to an include that names what is not there."""
-    lost = drops.filter(pl.col("reason").str.starts_with("include"))
+    lost = drops.filter(pl.col("kind") == mdbook.INCLUDE)
     faults = [
         f"{path}:{line}: {reason}"
         for path, line, reason in lost.select("source_path", "line", "reason").iter_rows()

@@ -157,6 +157,8 @@ def _together(
                 pl.col("source_start_line").alias("line"),
                 pl.col("source_symbol").alias("item"),
                 pl.lit("repositories").alias("stage"),
+                pl.lit(f"an earlier repository has the same {same}").alias("kind"),
+                pl.lit("").alias("detail"),
                 pl.lit(f"an earlier repository has the same {same}").alias("reason"),
                 "lost_to",
                 pl.lit(None, pl.Float64).alias("similarity"),

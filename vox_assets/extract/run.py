@@ -250,7 +250,7 @@ def _distinct(
         drops.append(
             Drop(
                 stage=stage,
-                reason=f"an earlier row has the same {same}",
+                why=f"an earlier row has the same {same}",
                 source_path=pair.source_path,
                 line=pair.source_start_line,
                 item=pair.source_symbol,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vox_assets.contract.rows import Drop, each_dialogue
+from vox_assets.contract.rows import Drop, Reason, each_dialogue
 from vox_assets.mix.leakage import LEAK_JACCARD, seen_in_training
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN, CountTokens, DropLog, SimilarPairs
 from vox_assets.mix.shares import by_turns, sampling_weights, take_train
@@ -58,7 +58,9 @@ def build_mix(
 
     in_lane = rows["lane"].is_in(list(wanted))
     for row in rows.filter(~in_lane).select("pair_id", "lane").iter_rows(named=True):
-        ledger.drop(row["pair_id"], f"lane {row['lane']} is not trained: {', '.join(wanted)} is")
+        ledger.drop(
+            row["pair_id"], Reason(f"lane {row['lane']} is not trained", f"{', '.join(wanted)} is")
+        )
     rows = rows.filter(in_lane).sort("pair_id")
     rows = rows.with_columns(
         pl.Series("tokens", [count_tokens(m) for m in each_dialogue(rows)], dtype=pl.Int64)

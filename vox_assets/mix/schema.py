@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from vox_assets.contract.rows import SCHEMA, Drop, Message
+from vox_assets.contract.rows import SCHEMA, Drop, Message, Reason
 
 STAGE = "training_mix"
 
@@ -43,7 +43,11 @@ class DropLog:
         self.drops: list[Drop] = []
 
     def drop(
-        self, pair_id: str, reason: str, lost_to: str | None = None, similarity: float | None = None
+        self,
+        pair_id: str,
+        reason: Reason | str,
+        lost_to: str | None = None,
+        similarity: float | None = None,
     ) -> None:
         path, line, symbol = self._origin[pair_id]
         self.drops.append(Drop(STAGE, reason, path, line, symbol, pair_id, lost_to, similarity))

@@ -132,7 +132,7 @@ def scored_corpus(
     separation = auc_per_kind(mutants)
     weights = {name: form.weight for name, form in evaluator.calibration.forms.items()}
     kept = scored.select("lane", "kept").filter("kept")["lane"].value_counts().sort("lane")
-    dropped = scored.select(pl.col("drop_reason").alias("reason")).filter(~scored["kept"])
+    dropped = scored.select(pl.col("drop_kind").alias("kind")).filter(~scored["kept"])
     context.log.info(f"{scored.height:,} rows scored, {kept['count'].sum():,} kept")
     return dg.MaterializeResult(
         value=scored,

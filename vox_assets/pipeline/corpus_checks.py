@@ -72,7 +72,9 @@ def ledger_rows_accounted(
         [table.select("pair_id").collect() for table in sources],
         deduped_corpus.select("pair_id").collect(),
         lake.read_account("deduped_corpus", "drops"),
-        scored_corpus.select("pair_id", "kept", "drop_reason").collect(),
+        scored_corpus.select(
+            "pair_id", "kept", "drop_kind", "drop_detail", "drop_reason"
+        ).collect(),
         training_mix.select("pair_id").collect(),
         lake.read_account("training_mix", "drops"),
     )

@@ -52,13 +52,9 @@ def drop_metadata(drops: pl.DataFrame) -> dict[str, Any]:
 
 
 def drop_reasons(drops: pl.DataFrame) -> pl.DataFrame:
-    """Reasons and their number of rows, the most frequent first.
-
-    A reason may end in the particulars of one row; what stands before them is the kind.
-    """
+    """Kinds of drop, as `reason`, and their number of rows, the most frequent first."""
     return (
-        drops.with_columns(pl.col("reason").str.split(": ").list.first())
-        .group_by("reason")
+        drops.group_by(pl.col("kind").alias("reason"))
         .len("rows")
         .sort("rows", "reason", descending=[True, False])
     )

@@ -45,7 +45,9 @@ def row_ledger(
     ledger = build_ledger(
         sources,
         lake.read_account("deduped_corpus", "drops"),
-        scored_corpus.select("pair_id", "kept", "drop_reason").collect(),
+        scored_corpus.select(
+            "pair_id", "kept", "drop_kind", "drop_detail", "drop_reason"
+        ).collect(),
         lake.read_account("training_mix", "drops"),
         training_mix.select("pair_id", "split").collect(),
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from vox_assets.contract.rows import Drop, Message, drops_to_frame
+from vox_assets.contract.rows import Drop, Message, Reason, drops_to_frame
 from vox_assets.store.progress import Log, silent
 from vox_assets.vox_syntax.frontend import FrontEnd
 
@@ -84,7 +84,7 @@ def drop_refused(
     drops = []
     for row, fault in faults.items():
         path, line, symbol = places.row(row)
-        reason = f"refused by {front_end.name}: {fault}"
+        reason = Reason(f"refused by {front_end.name}", fault)
         drops.append(Drop(stage, reason, path, line, symbol))
     kept = pl.Series([row not in faults for row in range(rows.height)], dtype=pl.Boolean)
     return rows.filter(kept), drops_to_frame(drops)

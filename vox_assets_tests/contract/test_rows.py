@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from vox_assets.contract.rows import (
     SCHEMA,
     Drop,
+    Reason,
     drops_to_frame,
     keep_first,
     pair_id,
+    reason_text,
     to_frame,
     turns,
 )
@@ -60,7 +62,7 @@ def test_a_repeated_row_becomes_a_drop_that_names_the_first() -> None:
     assert drops == [
         Drop(
             stage="raw_rust_fns",
-            reason="repeats an earlier row word for word",
+            why="repeats an earlier row word for word",
             source_path="elsewhere.rs",
             line=1,
             item="vox_sample::item",
@@ -68,3 +70,24 @@ def test_a_repeated_row_becomes_a_drop_that_names_the_first() -> None:
             similarity=1.0,
         )
     ]
+
+
+def test_drops_of_one_kind_share_it_and_keep_their_details_apart() -> None:
+    drops = drops_to_frame(
+        [
+            Drop("doc_qa_pairs", Reason("include", "'x': no such file")),
+            Drop("doc_qa_pairs", Reason("include", "'y': no anchor b")),
+            Drop("doc_qa_pairs", "vox:skip"),
+        ]
+    )
+    assert drops["kind"].to_list() == ["include", "include", "vox:skip"]
+    assert drops["detail"].to_list() == ["'x': no such file", "'y': no anchor b", ""]
+    assert drops["reason"][0] == "include: 'x': no such file"
+    assert drops["reason"][2] == "vox:skip"
+
+
+def test_the_text_of_a_reason_is_the_same_for_columns_and_for_drops() -> None:
+    reasons = [Reason("score below 7", "5.0 by parses 0.00"), Reason("vox:skip")]
+    frame = pl.DataFrame(reasons, schema=["kind", "detail"], orient="row")
+    texts = frame.select(reason_text(pl.col("kind"), pl.col("detail")).alias("text"))["text"]
+    assert texts.to_list() == [reason.text for reason in reasons]

@@ -15,6 +15,7 @@ def scored(**changes: list) -> pl.DataFrame:
         "score": [9.0, 5.0, 8.0],
         "kept": [True, False, True],
         "drop_reason": [None, "score below 7: 5.0 by parses 0.00, complete 0.00", None],
+        "costliest_feature": [None, "parses", None],
     }
     return pl.DataFrame({**columns, **changes})
 
@@ -34,6 +35,11 @@ def test_a_group_that_scoring_emptied_is_named() -> None:
     assert nothing_emptied(scored(kept=[True] * 3)).passed
 
 
-def test_the_feature_that_cost_most_is_the_first_that_a_reason_names() -> None:
+def test_the_feature_that_cost_most_is_counted_by_its_column() -> None:
     assert costliest(scored()).rows() == [("parses", 1)]
-    assert costliest(scored(drop_reason=[None, "holds e-mail address", None])).rows() == []
+    assert (
+        costliest(
+            scored(costliest_feature=[None, None, None]).cast({"costliest_feature": pl.String})
+        ).rows()
+        == []
+    )

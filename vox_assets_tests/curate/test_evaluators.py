@@ -21,6 +21,7 @@ from vox_assets.curate.evaluators import (
 )
 from vox_assets.curate.judge import ModelJudge, Rubric
 from vox_assets.curate.reward import RewardModel
+from vox_assets.curate.secrets import HOLDS
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Patience
 from vox_assets.profiles import Budget
@@ -47,6 +48,8 @@ def table(count: int = 4, **columns: list) -> pl.DataFrame:
     scored = to_frame(pairs).with_columns(
         score=pl.Series([7.0 + n / 10 for n in range(count)]),
         kept=pl.lit(True),
+        drop_kind=pl.lit(None, pl.String),
+        drop_detail=pl.lit(None, pl.String),
         drop_reason=pl.lit(None, pl.String),
     )
     return scored.with_columns(pl.Series(name, values) for name, values in columns.items())
@@ -132,7 +135,7 @@ def test_what_the_judge_rates_low_is_dropped_with_what_it_misses(tmp_path: Path)
 
 
 def test_a_row_with_a_secret_is_shown_to_nobody(tmp_path: Path) -> None:
-    rows = table(3, kept=[True, False, True], drop_reason=[None, "holds github token", None])
+    rows = table(3, kept=[True, False, True], drop_kind=[None, HOLDS, None])
     with serve(lambda _number, _body: verdict(0)) as server:
         second_opinions(rows, [judge(server.url, tmp_path)], 9, 7.0)
     assert server.requests == 2

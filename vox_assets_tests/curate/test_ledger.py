@@ -21,7 +21,9 @@ def tables() -> dict[str, pl.DataFrame]:
     scored = deduped.with_columns(
         score=pl.Series([9.0, 5.0, 8.0]),
         kept=pl.Series([True, False, True]),
-        drop_reason=pl.Series([None, "score 5.0 < 7: parses 0.00", None]),
+        drop_kind=pl.Series([None, "score below 7", None]),
+        drop_detail=pl.Series([None, "5.0 by parses 0.00", None]),
+        drop_reason=pl.Series([None, "score below 7: 5.0 by parses 0.00", None]),
     )
     mix = scored[[0]].with_columns(split=pl.lit("train"), tokens=pl.lit(12))
     return {
@@ -101,7 +103,7 @@ def test_the_funnel_counts_what_is_left_of_each_source_after_each_step() -> None
     cut = pl.concat(
         [
             drops()["training_mix"],
-            drops_to_frame([Drop("training_mix", "lane is not trained: x", pair_id=docs.pair_id)]),
+            drops_to_frame([Drop("training_mix", "lane is not trained", pair_id=docs.pair_id)]),
         ]
     )
     book = ledger(sources=sources, mix_drops=cut)

@@ -95,7 +95,10 @@ def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
         rows.with_columns(
             score=pl.lit(9.0),
             kept=pl.lit(True),
-            drop_reason=pl.lit(None, pl.String),
+            **{
+                name: pl.lit(None, pl.String)
+                for name in ("drop_kind", "drop_detail", "drop_reason", "costliest_feature")
+            },
             tokens=pl.lit(90),
             embedding=pl.lit(None, pl.List(pl.Float32)),
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from vox_assets.contract.rows import Drop, drops_to_frame, to_frame
+from vox_assets.contract.rows import Drop, Reason, drops_to_frame, to_frame
 from vox_assets.extract import audit
+from vox_assets.extract.docs.mdbook import INCLUDE
 from vox_assets.extract.source_tree import FILES_SCHEMA
 from vox_assets.vox_syntax.parsers import vox_fault
 from vox_assets_tests.conftest import make_pair
@@ -66,7 +67,9 @@ def test_code_that_speaks_of_tests_is_library_code(response: str) -> None:
 def test_includes_that_stayed_and_includes_that_name_nothing_are_told_apart() -> None:
     assert not audit.includes_replaced(to_frame([make_pair("p", "{{#include a.vox}}")])).passed
     assert audit.includes_replaced(to_frame([make_pair("p", "fn f() {}")])).passed
-    lost = drops_to_frame([Drop("doc_qa_pairs", "include 'x': no such file", "docs/a.md", 3)])
+    lost = drops_to_frame(
+        [Drop("doc_qa_pairs", Reason(INCLUDE, "'x': no such file"), "docs/a.md", 3)]
+    )
     assert "docs/a.md:3" in audit.includes_found(lost).summary
 
 

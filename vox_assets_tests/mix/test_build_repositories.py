@@ -81,7 +81,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     scored = result.survivors.with_columns(
         pl.lit(8.0).alias("score"),
         pl.lit(True).alias("kept"),
-        pl.lit(None, pl.String).alias("drop_reason"),
+        *(
+            pl.lit(None, pl.String).alias(name)
+            for name in ("drop_kind", "drop_detail", "drop_reason")
+        ),
     )
     return Corpus(Extraction(code, found.files, found.drops), result.drops, scored)
 

@@ -69,7 +69,10 @@ def test_ledger_report_and_split_tell_and_use_the_repositories(
         pl.lit([0.6, 0.8], pl.List(pl.Float32)).alias("embedding"),
         pl.lit(8.0).alias("score"),
         pl.lit(True).alias("kept"),
-        pl.lit(None, pl.String).alias("drop_reason"),
+        *(
+            pl.lit(None, pl.String).alias(name)
+            for name in ("drop_kind", "drop_detail", "drop_reason")
+        ),
         pl.lit(1.0).alias("perplexity"),
         pl.lit(50).alias("tokens"),
     )

@@ -15,6 +15,11 @@ from typing import Any
 
 import yaml
 
+from vox_assets.contract.rows import Reason
+
+#: Kind of drop for text whose include names nothing that can be read.
+INCLUDE = "include"
+
 #: Front matter is a few lines; a longer one is a page that merely starts with a rule.
 MAX_FRONT_MATTER_CHARS = 16_000
 #: libyaml nests on the C stack, which Python does not guard: only short heads are given to it.
@@ -150,7 +155,7 @@ class Includes:
 
     page: str
     read: Callable[[str], str]
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Reason] = field(default_factory=dict)
     _left: int = MAX_INCLUDES_PER_PAGE
 
     def expand(self, text: str) -> str:
@@ -165,7 +170,7 @@ class Includes:
             try:
                 return self._included(name, argument, folder, depth)
             except IncludeError as error:
-                self.failures[match.group()] = f"include {argument.strip()!r}: {error}"
+                self.failures[match.group()] = Reason(INCLUDE, f"{argument.strip()!r}: {error}")
                 return match.group()
 
         return _DIRECTIVE.sub(replacement, text)
@@ -190,7 +195,7 @@ def _target(argument: str, folder: str) -> tuple[str, str]:
     return path, selector.strip()
 
 
-def why(text: str, failures: Mapping[str, str]) -> str | None:
+def why(text: str, failures: Mapping[str, Reason]) -> Reason | str | None:
     """Why `text` still holds a directive after `expand`; null when it holds none."""
     for directive, reason in failures.items():
         if directive in text:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vox_assets.contract.rows import Drop, Pair, ResponseMode, turns
+from vox_assets.contract.rows import Drop, Pair, Reason, ResponseMode, turns
 from vox_assets.extract.docs import markdown, mdbook
 from vox_assets.extract.docs.markdown import Fence, Section
 from vox_assets.extract.docs.mdbook import FrontMatter, Includes, Page
@@ -64,7 +64,7 @@ class Reading:
     front_matter: FrontMatter
     sections: list[Section]
     #: Includes that resolve to nothing, and why.
-    failures: Mapping[str, str]
+    failures: Mapping[str, Reason]
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class _Writer:
             min(10, 1 + len(text) // 600 + text.count("`") // 20),
         )
 
-    def _prose_problem(self, text: str) -> str | None:
+    def _prose_problem(self, text: str) -> Reason | str | None:
         if (reason := mdbook.why(text, self.failures)) is not None:
             return reason
         if len(text) < MIN_PROSE_CHARS:
@@ -174,7 +174,8 @@ class _Writer:
     def code(self, section: Section, fence: Fence) -> None:
         if fence.language != self.language:
             language = fence.language or "untagged"
-            self._drop(section, fence.start_line, f"code that is not {self.language}: {language}")
+            reason = Reason(f"code that is not {self.language}", language)
+            self._drop(section, fence.start_line, reason)
             return
         code, fields = _without_header(fence.content)
         if problem := self._code_problem(fence, code, fields):
@@ -196,17 +197,17 @@ class _Writer:
             min(10, 1 + min(5, code.count("\n") // 6) + min(4, branches // 2)),
         )
 
-    def _code_problem(self, fence: Fence, code: str, fields: dict[str, str]) -> str | None:
+    def _code_problem(self, fence: Fence, code: str, fields: dict[str, str]) -> Reason | str | None:
         if _is_skipped(fence):
             return "vox:skip"
         if (reason := mdbook.why(fence.content, self.failures)) is not None:
             return reason
         if fields.get("training_eligible", "true").lower() == "false":
-            return "the included file opted out: training_eligible: false"
+            return Reason("the included file opted out", "training_eligible: false")
         if len(code) < MIN_CODE_CHARS:
             return "a snippet too short to teach anything"
         if (message := self.check_vox(code)) is not None:
-            return f"not today's {self.language}: {' '.join(message.split())}"
+            return Reason(f"not today's {self.language}", " ".join(message.split()))
         return None
 
     def _summary(self) -> str:
@@ -254,7 +255,7 @@ class _Writer:
             )
         )
 
-    def _drop(self, section: Section, line: int, reason: str) -> None:
+    def _drop(self, section: Section, line: int, reason: Reason | str) -> None:
         item = " > ".join(section.path) or self.label
         self.rows.drops.append(Drop(STAGE, reason, self.path, line, item))
 

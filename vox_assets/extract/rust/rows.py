@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vox_assets.contract.rows import RESPONSE_MODES, Drop, Pair, ResponseMode, turns
+from vox_assets.contract.rows import RESPONSE_MODES, Drop, Pair, Reason, ResponseMode, turns
 from vox_assets.extract.docs import markdown
 from vox_assets.extract.rust.declarations import (
     MAX_LISTED_MEMBERS,
@@ -103,7 +103,7 @@ class _Writer:
         self.pairs: list[Pair] = []
         self.drops: list[Drop] = []
 
-    def drop(self, line: int, name: str, reason: str) -> None:
+    def drop(self, line: int, name: str, reason: Reason | str) -> None:
         symbol = f"{self.place.module}::{name}" if name else self.place.module
         self.drops.append(Drop(STAGE, reason, self.place.path, line, symbol))
 

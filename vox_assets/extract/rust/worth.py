@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vox_assets.contract.rows import Reason
 from vox_assets.extract.docs import markdown
 from vox_assets.extract.rust.doc_comment import (
     BOX_DRAWING,
@@ -118,7 +119,7 @@ def parseable(code: str) -> str | None:
     return wrapped if has_errors(code) else code
 
 
-def code_problem(item: Item) -> str | None:
+def code_problem(item: Item) -> Reason | str | None:
     if item.kind == "function" and not item.body:
         return "declared without a body"
     if item.kind == "function" and not item.body[1:-1].strip():
@@ -129,7 +130,7 @@ def code_problem(item: Item) -> str | None:
     if len(text) > MAX_CODE_CHARS:
         return f"longer than {MAX_CODE_CHARS:,} characters"
     if ("todo!" in text or "unimplemented!" in text) and _UNFINISHED.search(item.body):
-        return "unfinished: todo! or unimplemented! in its body"
+        return Reason("unfinished", "todo! or unimplemented! in its body")
     if ("```" in text or "~~~" in text) and FENCE.search(text):
         return "holds the marks of a Markdown fence"
     return None

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from vox_assets.contract.rows import Drop, Message, Pair, drops_to_frame, to_frame, turns
+from vox_assets.contract.rows import Drop, Message, Pair, Reason, drops_to_frame, to_frame, turns
 from vox_assets.curate.secrets import findings
 from vox_assets.curate.similarity import Shingles, shingle
 from vox_assets.endpoint.client import Endpoint
@@ -106,11 +106,11 @@ class _Task:
         return self.fact["language"]
 
     def dropped(
-        self, reason: str, lost_to: str | None = None, similarity: float | None = None
+        self, reason: Reason | str, lost_to: str | None = None, similarity: float | None = None
     ) -> Drop:
         return Drop(
             stage=STAGE,
-            reason=reason,
+            why=reason,
             source_path=self.fact["source_path"],
             line=self.fact["source_start_line"],
             item=f"{self.fact['source_symbol']} ({self.kind})",
@@ -174,7 +174,7 @@ def uplift(
     sound: list[tuple[_Task, Pair]] = []
     for task, reply in zip(tasks, asked.replies, strict=True):
         if reply.answer is None:
-            drops.append(task.dropped(reply.reason))
+            drops.append(task.dropped(reply.why))
         elif fault := judge.fault(task, reply.answer):
             drops.append(task.dropped(fault))
         else:
@@ -201,7 +201,9 @@ def _plan(live: pl.DataFrame, profile: Profile) -> tuple[list[_Task], list[Drop]
         for task in filter(None, chain(*zip_longest(*laps))):
             # Nothing that must not leave the lake is sent to somebody else's server.
             if kinds := findings(f"{task.fact['prompt']}\n{task.fact['response']}"):
-                drops.append(task.dropped(f"not asked: the fact holds {', '.join(kinds)}"))
+                drops.append(
+                    task.dropped(Reason("not asked", f"the fact holds {', '.join(kinds)}"))
+                )
             else:
                 yield task
 
@@ -260,7 +262,7 @@ class _Judge:
     check_vox: Gate
     leaves_lane: Callable[[str, str], bool]
 
-    def fault(self, task: _Task, example: Example) -> str | None:
+    def fault(self, task: _Task, example: Example) -> Reason | None:
         """The first thing that is wrong: its kind, and after a colon its particulars."""
         return (
             self._shape(task, example)
@@ -270,48 +272,48 @@ class _Judge:
             or self._ground(task, example)
         )
 
-    def _shape(self, task: _Task, example: Example) -> str | None:
+    def _shape(self, task: _Task, example: Example) -> Reason | None:
         fewest, most = TURNS[task.kind]
         if not fewest <= len(example.turns) <= most:
-            return f"schema: {len(example.turns)} turns in place of {fewest} to {most}"
+            return Reason("schema", f"{len(example.turns)} turns in place of {fewest} to {most}")
         for one in example.turns:
             asked, answer = one.instruction.strip(), one.answer.strip()
             if len(words(asked)) < MIN_INSTRUCTION_WORDS or len(asked) > MAX_INSTRUCTION_CHARS:
-                return f"schema: an instruction of {len(asked):,} characters"
+                return Reason("schema", f"an instruction of {len(asked):,} characters")
             if not MIN_ANSWER_CHARS <= len(answer) <= MAX_ANSWER_CHARS:
-                return f"schema: an answer of {len(answer):,} characters"
+                return Reason("schema", f"an answer of {len(answer):,} characters")
             if _NO_TEXT.search(asked + answer):
-                return "schema: characters that are no text"
+                return Reason("schema", "characters that are no text")
         return None
 
-    def _secret(self, example: Example) -> str | None:
+    def _secret(self, example: Example) -> Reason | None:
         kinds = findings("\n".join(f"{one.instruction}\n{one.answer}" for one in example.turns))
-        return f"secret: {', '.join(kinds)}" if kinds else None
+        return Reason("secret", ", ".join(kinds)) if kinds else None
 
-    def _lane(self, task: _Task, example: Example) -> str | None:
+    def _lane(self, task: _Task, example: Example) -> Reason | None:
         mode = task.fact["response_mode"]
         for one in example.turns:
             if _FRAME.search(one.instruction + one.answer):
-                return "lane: repeats the marks of the fact"
+                return Reason("lane", "repeats the marks of the fact")
             if self.leaves_lane(one.answer, mode):
-                return f"lane: the answer is not {mode}"
+                return Reason("lane", f"the answer is not {mode}")
             if mode == "prose_only" and (
                 parses("rust", one.answer) or self.check_vox(one.answer) is None
             ):
-                return "lane: code in place of prose"
+                return Reason("lane", "code in place of prose")
             if mode == "code_only" and _mostly_comment(one.answer):
-                return "lane: more comment than code"
+                return Reason("lane", "more comment than code")
         return None
 
-    def _syntax(self, task: _Task, example: Example) -> str | None:
+    def _syntax(self, task: _Task, example: Example) -> Reason | None:
         for one in example.turns:
             if task.language == "vox" and (message := self.check_vox(one.answer)) is not None:
-                return f"syntax: {message}"
+                return Reason("syntax", message)
             if not parses(task.language, one.answer):
-                return f"syntax: the answer is not {task.language}"
+                return Reason("syntax", f"the answer is not {task.language}")
         return None
 
-    def _ground(self, task: _Task, example: Example) -> str | None:
+    def _ground(self, task: _Task, example: Example) -> Reason | None:
         fact = known_names(f"{task.fact['prompt']}\n{task.fact['response']}")
         declared: set[str] = set()
         invented: set[str] = set()
@@ -320,7 +322,7 @@ class _Judge:
                 answer = names_in(one.answer, task.language)
             except VoxSyntaxError as error:
                 # Another front end may accept what the grammar cannot read names from.
-                return f"grounding: {error}"
+                return Reason("grounding", str(error))
             # A later turn may use what an earlier one declared.
             declared |= answer.declared
             invented |= answer.used - declared - fact - self.live.knows(task.language)
@@ -329,7 +331,7 @@ class _Judge:
         if not invented:
             return None
         shown = ", ".join(sorted(invented)[:NAMED])
-        return f"grounding: neither the fact nor the tree knows {shown}"
+        return Reason("grounding", f"neither the fact nor the tree knows {shown}")
 
 
 def _mostly_comment(code: str) -> bool:

@@ -108,7 +108,7 @@ def rust_dialogues(
             drops.append(
                 Drop(
                     stage=STAGE,
-                    reason=f"no Rust dialogue of {MIN_LINES} lines or more that stays below "
+                    why=f"no Rust dialogue of {MIN_LINES} lines or more that stays below "
                     f"{MAX_CHARS} characters",
                     source_path=impl.type["source_path"],
                     line=impl.type["source_start_line"],

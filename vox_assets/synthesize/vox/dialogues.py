@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vox_assets.contract.rows import Drop, Pair, turns
+from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.rust.dialogues import rust_dialogues
 from vox_assets.synthesize.vox import templates
@@ -147,21 +147,21 @@ def _laps(
             yield script, route[lap]
 
 
-def _refusal(talk: Talk, pool: Pool, check_vox: Gate) -> str | None:
+def _refusal(talk: Talk, pool: Pool, check_vox: Gate) -> Reason | str | None:
     if len(set(talk.answers)) < len(talk.answers):
         return "an answer repeats an earlier one"
     for answer in talk.answers:
         message = check_vox(answer)
         if message is not None:
-            return f"refused by the syntax gate: {message}"
+            return Reason("refused by the syntax gate", message)
     _, similarity = pool.programs.nearest("\n\n".join(talk.answers))
     return "near-duplicate of an earlier dialogue" if similarity >= NEAR_PROGRAM else None
 
 
-def _drop(talk: Talk, reason: str) -> Drop:
+def _drop(talk: Talk, reason: Reason | str) -> Drop:
     return Drop(
         stage=STAGE,
-        reason=reason,
+        why=reason,
         source_path=talk.script.source_path,
         line=talk.script.start_line,
         item=talk.symbol,

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from vox_assets.contract.rows import Drop, Pair, turns
+from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.extract.docs.mdbook import IncludeError, Includes
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.vox.lexicon import Domain
@@ -124,10 +124,10 @@ def _in_turns(queues: Sequence[tuple[Live, Sequence[Task]]]) -> Iterator[tuple[L
                 yield live, offered[lap]
 
 
-def _refusal(task: Task, pool: Pool, check_vox: Gate) -> str | None:
+def _refusal(task: Task, pool: Pool, check_vox: Gate) -> Reason | str | None:
     message = check_vox(task.answer)
     if message is not None:
-        return f"refused by the syntax gate: {message}"
+        return Reason("refused by the syntax gate", message)
     _, similarity = pool.programs.nearest(task.answer)
     return "near-duplicate of an earlier program" if similarity >= NEAR_PROGRAM else None
 
@@ -136,10 +136,10 @@ def _symbol(live: Live, task: Task) -> str:
     return f"{live.row['source_symbol']}::{task.label}"
 
 
-def _drop(live: Live, task: Task, reason: str) -> Drop:
+def _drop(live: Live, task: Task, reason: Reason | str) -> Drop:
     return Drop(
         stage=STAGE,
-        reason=reason,
+        why=reason,
         source_path=live.row["source_path"],
         line=live.row["source_start_line"],
         item=_symbol(live, task),

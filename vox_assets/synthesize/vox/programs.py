@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vox_assets.contract.rows import Drop, Pair, turns
+from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.alike import Instructions, Programs
 from vox_assets.synthesize.vox import instructions, templates
@@ -112,10 +112,12 @@ def admit(
 ) -> tuple[Program | None, Drop | None]:
     """The candidate as a program, or why not."""
 
-    def refused(reason: str, lost_to: str | None = None, similarity: float | None = None) -> Drop:
+    def refused(
+        reason: Reason | str, lost_to: str | None = None, similarity: float | None = None
+    ) -> Drop:
         return Drop(
             stage=STAGE,
-            reason=reason,
+            why=reason,
             source_path=told.variant.source_path,
             line=told.variant.start_line,
             item=symbol(told),
@@ -132,7 +134,7 @@ def admit(
         return None, refused("no wording differs enough from those of its construct")
     message = check_vox(told.source)
     if message is not None:
-        return None, refused(f"refused by the syntax gate: {message}")
+        return None, refused(Reason("refused by the syntax gate", message))
     pool.programs.add(symbol(told), told.source)
     pool.instructions[told.variant.construct].add(text)
     return Program(told, text), None

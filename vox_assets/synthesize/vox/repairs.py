@@ -161,7 +161,7 @@ def make_repairs(
             drops.append(
                 Drop(
                     stage=STAGE,
-                    reason="no mistake that the syntax gate refuses can be made in it",
+                    why="no mistake that the syntax gate refuses can be made in it",
                     source_path=program.told.variant.source_path,
                     line=program.told.variant.start_line,
                     item=program.symbol,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from vox_assets.contract.rows import Reason
 from vox_assets.extract.docs import mdbook
-from vox_assets.extract.docs.mdbook import IncludeError, Includes, includable, why
+from vox_assets.extract.docs.mdbook import INCLUDE, IncludeError, Includes, includable, why
 
 
 def test_front_matter_is_read_and_lines_are_counted() -> None:
@@ -136,8 +137,8 @@ def test_includes_that_do_not_resolve_stay_with_a_reason(target: str) -> None:
     includes = _includes()
     text = includes.expand(f"{{{{#include {target}}}}}")
     reason = why(text, includes.failures)
-    assert reason is not None
-    assert reason.startswith("include ")
+    assert isinstance(reason, Reason) and reason.kind == INCLUDE
+    assert reason.detail.startswith(repr(target))
 
 
 def test_all_that_includes_lead_to_can_be_read_beforehand() -> None:

@@ -151,7 +151,7 @@ def test_a_long_section_is_cut_between_paragraphs(profile: Profile) -> None:
         (LONG * 3 + "The code below counts them.", "speaks of code that is not in it"),
         (LONG * 3 + "Mend the code block above.", "speaks of code that is not in it"),
         (LONG * 2 + "{{#include}} is a directive.", "holds a template directive"),
-        (LONG * 2 + "{{#include ../../x.md}}", "include '../../x.md': no such file"),
+        (LONG * 2 + "{{#include ../../x.md}}", "include: '../../x.md': no such file"),
         (LONG * 2 + "\0", "holds characters that are no text"),
     ],
 )
@@ -225,7 +225,7 @@ def test_includes_become_code_without_anchors(profile: Profile) -> None:
     assert pair.response == "fn tide() to int {\n    return 3\n}"
     text = "# T\n\n```vox\nfn a() {}\n{{#include ../../../examples/a.vox:b}}\n```\n"
     assert _code(text, profile) == []
-    assert _reasons(text, profile) == ["include '../../../examples/a.vox:b': no anchor b"]
+    assert _reasons(text, profile) == ["include: '../../../examples/a.vox:b': no anchor b"]
 
 
 def test_an_example_file_brings_its_own_question(profile: Profile) -> None:
