@@ -15,6 +15,7 @@ import polars as pl
 
 from vox_assets.compute.batches import HERE, Engine
 from vox_assets.compute.models import LocalModel, at_hand, fastest_device, preferred_dtype
+from vox_assets.compute.tokens import MASKED
 from vox_assets.contract.rows import Message
 from vox_assets.store.cache import VectorCache, content_key
 from vox_assets.store.progress import Log, progress, quiet_libraries, silent
@@ -23,8 +24,6 @@ from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 LAYOUT = "nll"
 # Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
 BATCH_TOKENS = 2048
-# Positions whose logits exist at once: 128 x 49k floats stay inside the processor's cache reach.
-LOGIT_POSITIONS = 128
 # Dialogues that the tokenizer is given at once.
 TOKENISED_AT_ONCE = 1024
 # The end of a prompt, next to the answer, is what conditions it most.
@@ -106,25 +105,18 @@ def _batch_nll(
     network = _network(model, dtype)
     longest = max(len(ids) for ids, _ in sequences)
     ids = torch.zeros((len(sequences), longest), dtype=torch.long)
-    scored = torch.zeros((len(sequences), longest), dtype=torch.bool)
+    labels = torch.full((len(sequences), longest), MASKED)
     for row, (tokens, start) in enumerate(sequences):
         ids[row, : len(tokens)] = torch.from_numpy(tokens)
-        # Position p predicts token p + 1. Padding follows the tokens, and attention is causal,
-        # so that no mask is needed.
-        scored[row, max(start, 1) - 1 : len(tokens) - 1] = True
-    result = np.zeros((len(sequences), 2), dtype=np.float32)
-    ids, scored = ids.to(network.device), scored.to(network.device)
+        # Padding follows the tokens and attention is causal: no mask is needed.
+        answer = slice(max(start, 1), len(tokens))
+        labels[row, answer] = ids[row, answer]
+    counts = (labels != MASKED).sum(1)
+    ids, labels = ids.to(network.device), labels.to(network.device)
     with torch.inference_mode():
-        hidden = network.model(ids).last_hidden_state
-        rows, positions = scored.nonzero(as_tuple=True)
-        for part in range(0, len(rows), LOGIT_POSITIONS):
-            r, p = rows[part : part + LOGIT_POSITIONS], positions[part : part + LOGIT_POSITIONS]
-            logits = network.lm_head(hidden[r, p]).float()
-            nll = torch.nn.functional.cross_entropy(logits, ids[r, p + 1], reduction="none")
-            owners = r.cpu().numpy()
-            np.add.at(result[:, 0], owners, nll.cpu().numpy())
-            np.add.at(result[:, 1], owners, 1.0)
-    return result
+        nll = network(input_ids=ids, labels=labels, answer_nll=True)
+    sums = torch.stack([part.sum() for part in nll.cpu().split(counts.tolist())])
+    return torch.stack([sums, counts.float()], dim=1).numpy().astype(np.float32)
 
 
 def within_perplexity(rows: pl.DataFrame, quantile: float) -> set[str]:
@@ -174,8 +166,12 @@ def _network(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
     import torch
     from transformers import AutoModelForCausalLM
 
+    from vox_assets.compute.nll import add_answer_nll
+
     quiet_libraries()
     network = AutoModelForCausalLM.from_pretrained(
         at_hand(model), dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
     )
-    return network.to(fastest_device()).eval()
+    network = network.to(fastest_device()).eval()
+    add_answer_nll(network)
+    return network

@@ -126,3 +126,96 @@ def test_four_bit_layers_never_leave_training_mode(tiny_base: LocalModel) -> Non
         layer = quantised.model.layers[0].mlp.up_proj
         assert type(layer).__name__ == "Linear4bit" and layer.training
     assert quantised.training and layer.training
+
+
+def _tiny(family: str) -> Any:
+    """A random model of a family: two layers, a vocabulary of 96, a head whose size shows."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes: dict[str, Any] = {
+        "vocab_size": 96,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    transforms: dict[str, dict[str, Any]] = {
+        "gemma2": {"final_logit_softcapping": 5.0},
+        "granite": {"logits_scaling": 8.0},
+        "cohere": {"logit_scale": 0.0625},
+        "opt": {"word_embed_proj_dim": 32, "ffn_dim": 64},
+    }
+    if family == "gpt2":
+        sizes = {k: sizes[k] for k in ("vocab_size", "bos_token_id", "eos_token_id")}
+        sizes |= {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
+    torch.manual_seed(7)
+    config = AutoConfig.for_model(family, **sizes | transforms.get(family, {}))
+    model = AutoModelForCausalLM.from_config(config).float().eval()
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(40.0)
+    return model
+
+
+FAMILIES = (
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "granite",
+    "cohere",
+    "gpt2",
+    "gpt_neox",
+    "opt",
+    "stablelm",
+    "olmo2",
+)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_kernel_gives_the_loss_of_the_model_itself(family: str) -> None:
+    import torch
+
+    from vox_assets.compute.nll import add_answer_nll
+
+    model = _tiny(family)
+    ids = torch.randint(3, 96, (2, 12), generator=torch.Generator().manual_seed(3))
+    labels = ids.clone()
+    labels[:, :5] = MASKED
+    with torch.no_grad():
+        own = float(model(input_ids=ids, labels=labels).loss)
+    add_answer_nll(model)
+    with torch.inference_mode():
+        nll = model(input_ids=ids, labels=labels, answer_nll=True)
+    assert len(nll) == 14
+    assert float(nll.mean()) == pytest.approx(own, rel=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_perplexity_reads_an_answer_as_the_model_itself_does(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+    import torch
+
+    from vox_assets.compute.nll import add_answer_nll
+    from vox_assets.curate import perplexity
+
+    model = _tiny(family)
+    ids = [5, 9, 33, 71, 8, 40, 12]
+    labels = torch.tensor([[MASKED] * 3 + ids[3:]])
+    with torch.no_grad():
+        own = float(model(input_ids=torch.tensor([ids]), labels=labels).loss)
+    add_answer_nll(model)
+    monkeypatch.setattr(perplexity, "_network", lambda _model, _dtype: model)
+    short = (np.array(ids[:4], np.int32), 2)
+    result = perplexity._batch_nll([(np.array(ids, np.int32), 3), short], None, "float32")  # type: ignore[arg-type]
+    assert result[0, 0] / result[0, 1] == pytest.approx(own, rel=1e-4)
+    assert result[:, 1].tolist() == [4.0, 2.0]
