@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 from functools import partial
 from typing import Any
 
@@ -413,10 +413,26 @@ def _compute(operator: str, left: Any, right: Any) -> Any:
     if type(left) is not type(right):
         raise UnknownError(f"{operator} between two types")
     if operator in ("/", "%"):
-        if isinstance(left, int) and (left < 0 or right <= 0 or (operator == "/" and left % right)):
-            raise UnknownError("a division that back ends may round differently")
-        return left // right if operator == "/" else left % right
+        return _divide(operator, left, right)
     return _OPERATORS[operator](left, right)
+
+
+def _divide(operator: str, left: Any, right: Any) -> Any:
+    """Divide only where every back end must agree: exactly, and without signs for integers."""
+    if isinstance(left, Decimal):
+        if operator == "%" or right == 0:
+            raise UnknownError(f"{operator} of decimals that back ends may compute differently")
+        with localcontext() as context:
+            context.traps[Inexact] = True
+            try:
+                return left / right
+            except Inexact:
+                raise UnknownError("a division that back ends may round differently") from None
+    if not isinstance(left, int):
+        raise UnknownError(f"{operator} of values that are not numbers")
+    if left < 0 or right <= 0 or (operator == "/" and left % right):
+        raise UnknownError("a division that back ends may round differently")
+    return left // right if operator == "/" else left % right
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

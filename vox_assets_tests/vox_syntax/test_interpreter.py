@@ -110,6 +110,9 @@ def program() -> Program:
         ("{ a: 1, b: [2] }.b[0]", 2),
         ("if 1 > 2 { 3 } else { 4 }", 4),
         ("8 / 2", 4),
+        ("7.5dec / 2.0dec", Decimal("3.75")),
+        ("1.0dec / 8.0dec", Decimal("0.125")),
+        ("(0.0dec - 7.5dec) / 2.0dec", Decimal("-3.75")),
     ],
 )
 def test_an_expression_has_its_value(program: Program, expression: str, value: Any) -> None:
@@ -121,6 +124,10 @@ def test_an_expression_has_its_value(program: Program, expression: str, value: A
     [
         "7 / 2",
         "1 / 0",
+        "1.0dec / 3.0dec",
+        "1.0dec / 0.0dec",
+        "7.5dec % 2.0dec",
+        '"a" / "b"',
         "stored()",
         "endless()",
         "spin()",
