@@ -31,8 +31,8 @@ SECOND_OPINIONS = ("judge", "reward")
 #: Whose scale is fixed by a rubric, so that the threshold means something on it.
 HEEDED = ("judge",)
 
-# Rows of every score that a second opinion is asked about, so that agreement is not measured on
-# the good ones alone.
+# Rows, spread over every whole score, that a second opinion is asked about, so that agreement is
+# not measured on the good rows alone.
 SPREAD_ROWS = 50
 
 
@@ -64,7 +64,7 @@ def second_opinions(
         pl.lit(None, pl.Float64).alias(f"{name}_score") for name in SECOND_OPINIONS
     )
     for evaluator in evaluators:
-        ratings = evaluator.rate(_to_ask_about(scored, limit))
+        ratings = evaluator.rate(rows_to_rate(scored, limit))
         scored = _heeded(scored, ratings, evaluator.name, threshold)
         figures[evaluator.name] = {
             **agreement(scored, evaluator.name, threshold),
@@ -74,13 +74,24 @@ def second_opinions(
     return scored, figures
 
 
-def _to_ask_about(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
-    """Some rows of every score, then the kept ones that are nearest to falling."""
+def rows_to_rate(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """Rows of every score in equal numbers, then the kept rows nearest to the threshold.
+
+    Rows are taken in turn from each whole score, in hash order, so that the few bad rows of a good
+    corpus are asked about.
+    """
     clean = scored.filter(pl.col("drop_kind").ne_missing(HOLDS))
-    by_hash = clean.with_columns(
-        pl.col("pair_id").map_elements(content_key, pl.String).alias("_order")
-    ).sort("_order")
-    spread = by_hash.head(min(limit, SPREAD_ROWS)).drop("_order")
+    band = pl.col("score").floor()
+    in_turns = (
+        clean.with_columns(
+            pl.col("pair_id").map_elements(content_key, pl.String).alias("_order"),
+            band.alias("_band"),
+        )
+        .sort("_order")
+        .with_columns(pl.int_range(pl.len()).over("_band").alias("_turn"))
+        .sort("_turn", "_band", maintain_order=True)
+    )
+    spread = in_turns.head(min(limit, SPREAD_ROWS)).drop("_order", "_band", "_turn")
     rest = clean.filter("kept", ~pl.col("pair_id").is_in(spread["pair_id"].to_list()))
     return pl.concat([spread, rest.sort("score", "pair_id").head(limit - spread.height)])
 

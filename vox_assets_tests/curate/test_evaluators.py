@@ -17,6 +17,7 @@ from vox_assets.curate.evaluators import (
     RATINGS,
     UNRATED,
     agreement,
+    rows_to_rate,
     second_opinions,
 )
 from vox_assets.curate.judge import ModelJudge, Rubric
@@ -232,3 +233,19 @@ def test_a_model_without_a_trained_head_is_refused(base_model: LocalModel, tmp_p
         reward(three, tmp_path).rate(table(1))
     with pytest.raises(ModelError, match="VOX_REWARD_MODEL"):
         resolve_reward_model("./nowhere")
+
+
+def test_a_few_bad_rows_among_many_good_ones_are_asked_about() -> None:
+    scores = [1.0 + n / 10 for n in range(20)] + [8.0 + (n % 20) / 10 for n in range(980)]
+    rows = table(1000, score=scores, kept=[score >= 7 for score in scores])
+    asked = rows_to_rate(rows, 150)
+    assert asked.height == 150
+    assert asked["pair_id"].is_unique().all()
+    assert asked.filter(pl.col("score") < 3).height == 20
+
+
+def test_rows_of_every_score_are_asked_about_in_equal_numbers() -> None:
+    scores = [1.0 + (n % 9) for n in range(900)]
+    asked = rows_to_rate(table(900, score=scores, kept=[False] * 900), 45)
+    counts = asked["score"].floor().value_counts()["count"].to_list()
+    assert counts == [5] * 9
