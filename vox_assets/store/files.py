@@ -77,19 +77,28 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-@contextmanager
-def exclusive(lock: Path, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold `lock` for the block, after whoever holds it now; the system frees it with its holder.
+class LockHeldError(Exception):
+    """Another process holds the lock."""
 
-    `say` is told when there is somebody to wait for.
+
+@contextmanager
+def exclusive(
+    lock: Path, log: Callable[[str], None] | None = None, wait: bool = True
+) -> Iterator[None]:
+    """Hold `lock` for the block. The system frees it when the process ends, however it ends.
+
+    `log` gets one line before waiting for another holder. Without `wait`, raises LockHeldError
+    instead of waiting.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with _opened(lock) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if say is not None:
-                say(f"waiting for the build that holds {lock}")
+        except BlockingIOError as error:
+            if not wait:
+                raise LockHeldError(f"{lock} is held by another process") from error
+            if log is not None:
+                log(f"waiting for the build that holds {lock}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

@@ -6,19 +6,19 @@ to verify and its verdicts have to hold. Judging belongs to `evaluate`.
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from vox_assets.store.files import exclusive
 from vox_assets.training.adapter import manifest, verify
 from vox_assets.training.plan.spec import write_json
 
 PROMOTED = "promoted.json"
+LOCK = ".promotion.lock"
 
 
 class PromotionError(ValueError):
@@ -52,7 +52,7 @@ def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
     alone. A serving adapter that is damaged or gone is no rival. Raises PromotionError for a
     digest that is unknown, damaged or not evaluated.
     """
-    with _locked(root):
+    with exclusive(root / LOCK):
         evaluation = _fit(root, digest)
         failed = _failed(evaluation) or _astray(root, digest, lanes)
         if failed:
@@ -91,7 +91,7 @@ def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
     Raises PromotionError for a digest that is unknown, damaged, not evaluated, trained for other
     lanes than `lanes`, or whose verdicts do not hold.
     """
-    with _locked(root):
+    with exclusive(root / LOCK):
         evaluation = _fit(root, digest)
         failed = _failed(evaluation) or _astray(root, digest, lanes)
         if failed:
@@ -156,11 +156,3 @@ def _move(
     # The pointer is what counts; a manifest without its promotion is completed by the next move.
     write_json(root / PROMOTED, entry | {"history": [*serving["history"], entry]})
     manifest.record(root / digest, "promotion", entry)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".promotion.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

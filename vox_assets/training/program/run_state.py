@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vox_assets.store.files import LockHeldError, exclusive
 from vox_assets.training.plan.spec import (
     TrainingRefusedError,
     TrainingSpec,
@@ -106,9 +106,8 @@ def sole_owner(spec: TrainingSpec) -> Iterator[None]:
     if not is_main():
         yield
         return
-    with (spec.work_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TrainingRefusedError(f"digest {spec.digest} is being trained already") from error
-        yield
+    try:
+        with exclusive(spec.work_dir / "lock", wait=False):
+            yield
+    except LockHeldError as error:
+        raise TrainingRefusedError(f"digest {spec.digest} is being trained already") from error
