@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
     calibrate = command("calibrate", _calibrate, "fit the evaluator's weights on tables")
     calibrate.add_argument("version")
+    calibrate.add_argument("--out", required=True, type=Path, help="JSON file to write")
     calibrate.add_argument("tables", nargs="+", type=Path, metavar="TABLE")
     return parser
 
@@ -411,7 +412,6 @@ def _build(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from vox_assets.curate.calibrate import SEED, fit_forms
-    from vox_assets.curate.scoring import CALIBRATION_FILE
 
     settings = load_settings()
     columns = ["pair_id", "prompt", "response", "lane", "language", "origin", "source_date"]
@@ -420,8 +420,8 @@ def _calibrate(options: argparse.Namespace) -> int:
     ).unique("pair_id", keep="first", maintain_order=True)
     forms = fit_forms(rows, _models(settings).meter(_log).everything)
     content = {"version": options.version, "seed": SEED, "rows": rows.height, "forms": forms}
-    write_text(CALIBRATION_FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
-    print(f"{CALIBRATION_FILE}: {', '.join(forms)} fitted on {rows.height:,} rows")
+    write_text(options.out, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    print(f"{options.out}: {', '.join(forms)} fitted on {rows.height:,} rows")
     return 0
 
 
