@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vox_assets.contract.answers import FENCED_BLOCK
 from vox_assets.contract.rows import Reason
 
 if TYPE_CHECKING:
@@ -47,9 +48,6 @@ MALFORMED = {400, 422, 501}
 
 #: Parameters that an answer can be had without.
 OPTIONAL = ("max_tokens", "temperature", "response_format")
-
-
-_FENCED = re.compile(r"\A```(?:json)?[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
 
 
 class EndpointError(RuntimeError):
@@ -151,9 +149,9 @@ def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
         return Reply(why=Reason("the answer was cut off at its limit of tokens"))
     if not text:
         return Reply(why=Reason("the answer is empty"))
-    fenced = _FENCED.match(text)
+    fenced = FENCED_BLOCK.fullmatch(text)
     try:
-        return Reply(answer=kind.model_validate_json(fenced.group(1) if fenced else text))
+        return Reply(answer=kind.model_validate_json(fenced["code"] if fenced else text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":

@@ -1,7 +1,7 @@
 """Statements that must hold of what was extracted, checked against the tree and not the code.
 
-Each is a predicate over tables (and, where it can be, over the sources themselves): it must not
-call the extractor whose work it judges.
+Each is a predicate over tables and, where possible, over the sources themselves. It shares
+definitions with the extractor, but never calls the extractor whose work it judges.
 """
 
 from __future__ import annotations
@@ -9,28 +9,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 
 import polars as pl
-import tree_sitter
-import tree_sitter_rust
 import yaml
 
+from vox_assets import rust_syntax
+from vox_assets.contract.answers import mode_fault
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract.docs import mdbook
+from vox_assets.extract.docs.eligibility import opted_out
 
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
 _TEST_ATTRIBUTE = re.compile(
     rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b"
     rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
 )
-_FENCE = re.compile(r"^\s{0,3}(?:```|~~~)", re.MULTILINE)
-_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 _DIRECTIVE = "{{#"
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-
-CODE_LANES = frozenset({"vox_codegen", "vox_tooling", "vox_speech"})
 
 
 def files_accounted(
@@ -78,8 +74,7 @@ def _has_test_attribute(answer: str) -> bool:
     """Whether an attribute of the answer, and not a text that mentions one, marks a test."""
     if "test" not in answer and "bench" not in answer:
         return False
-    tree = _rust_parser().parse(answer.encode())
-    pending = [tree.root_node]
+    pending = [rust_syntax.parse(answer.encode())]
     while pending:
         node = pending.pop()
         if node.type == "attribute_item":
@@ -88,11 +83,6 @@ def _has_test_attribute(answer: str) -> bool:
         elif node.type not in ("string_literal", "raw_string_literal", "token_tree"):
             pending.extend(node.children)
     return False
-
-
-@cache
-def _rust_parser() -> tree_sitter.Parser:
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))
 
 
 def includes_replaced(rows: pl.DataFrame) -> Verdict:
@@ -133,10 +123,10 @@ def eligible_pages_only(roots: Mapping[str, Path], rows: pl.DataFrame) -> Verdic
         except yaml.YAMLError:
             faults.append(f"{path}: front matter does not parse")
             continue
-        if not isinstance(front, dict) or front.get("training_eligible") is False:
-            faults.append(f"{path}: opted out")
-        elif str(front.get("status", "")).lower() == "deprecated":
-            faults.append(f"{path}: deprecated")
+        if not isinstance(front, dict):
+            faults.append(f"{path}: front matter is not a mapping")
+        elif (why := opted_out(front)) is not None:
+            faults.append(f"{path}: {why}")
     return Verdict.none_of(faults, "pages that opted out", len(pages))
 
 
@@ -146,14 +136,10 @@ def lane_purity(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> V
     for pair_id, lane, mode, language, response in rows.select(
         "pair_id", "lane", "response_mode", "language", "response"
     ).iter_rows():
-        if _FENCE.search(response):
-            faults.append(f"{pair_id} holds a fence")
-        elif mode == "prose_only" and lane in CODE_LANES:
-            faults.append(f"{pair_id} is prose in lane {lane}")
-        elif mode == "code_only" and language == "vox" and vox_fault(response):
-            faults.append(f"{pair_id} is not Vox: {vox_fault(response)}")
-        elif mode == "prose_only" and _HEADING.search(response):
-            faults.append(f"{pair_id} holds a heading")
+        if fault := mode_fault(response, mode, lane):
+            faults.append(f"{pair_id} {fault}")
+        elif mode == "code_only" and language == "vox" and (refused := vox_fault(response)):
+            faults.append(f"{pair_id} is not Vox: {refused}")
     return Verdict.none_of(faults, "rows that mix code and prose", rows.height)
 
 

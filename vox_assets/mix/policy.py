@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from vox_assets.contract.answers import mode_fault
 from vox_assets.mix.schema import TRAIN
 from vox_assets.profiles import Profile
 
@@ -16,15 +17,14 @@ def lane_policy_violations(
     """Rows that must not be trained under the lane policy, each as `pair id: why`."""
     wanted = set(lanes or profile.mix.lanes)
     found = []
-    columns = ["pair_id", "lane", "response_mode", "language", "response"]
-    for pair_id, lane, mode, language, response in mix_rows.select(columns).iter_rows():
-        fenced = any(line.lstrip().startswith("```") for line in response.splitlines())
+    columns = ["pair_id", "lane", "response_mode", "messages"]
+    for pair_id, lane, mode, messages in mix_rows.select(columns).iter_rows():
         if lane not in wanted:
             found.append(f"{pair_id}: lane {lane} is not trained")
-        elif lane == "vox_codegen" and mode != "code_only":
-            found.append(f"{pair_id}: {mode} answer in a code lane")
-        elif mode == "code_only" and language != "markdown" and fenced:
-            found.append(f"{pair_id}: a fence in an answer that is code alone")
+            continue
+        answers = (turn["content"] for turn in messages if turn["role"] == "assistant")
+        if fault := next(filter(None, (mode_fault(text, mode, lane) for text in answers)), None):
+            found.append(f"{pair_id}: {fault}")
     return found
 
 

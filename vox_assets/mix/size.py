@@ -62,4 +62,4 @@ def size_verdict(counts: Mapping[str, int], lanes: Sequence[str], tier: str) -> 
             f"{floor - rows} more are needed, from more source files, raised synthesis counts, "
             f"wider caps or a larger token budget"
         )
-    return SizeVerdict(False, "minimum_size: " + "; ".join(parts), found, floor, tier)
+    return SizeVerdict(False, "; ".join(parts), found, floor, tier)

@@ -7,7 +7,6 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.compute.batches import Engine
-from vox_assets.contract.answers import out_of_mode
 from vox_assets.curate.trim import trim_rows
 from vox_assets.extract import (
     Extraction,
@@ -132,7 +131,6 @@ def synthetic_pairs(
             settings.profile,
             models.endpoint,
             check_vox=vox_fault,
-            leaves_lane=out_of_mode,
             log=context.log.info,
         )
         every_row.append(lifted.rows)

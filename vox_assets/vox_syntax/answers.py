@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
 
+from vox_assets.contract.answers import fenced_code
 from vox_assets.contract.rows import Drop, Message, Reason, drops_to_frame
 from vox_assets.store.progress import Log, silent
 from vox_assets.vox_syntax.frontend import FrontEnd
-
-_FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 class AnswerFault(NamedTuple):
@@ -67,7 +65,7 @@ def _chains(messages: list[Message]) -> Iterator[list[str]]:
     code: list[str] = []
     for turn in messages:
         if turn["role"] == "user":
-            code += _FENCE.findall(turn["content"])
+            code += fenced_code(turn["content"])
         else:
             code.append(turn["content"])
             yield list(code)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
-from vox_assets import vox_syntax
+from tree_sitter import Node
+
+from vox_assets import rust_syntax, vox_syntax
 from vox_assets.vox_syntax.frontend import BuiltInGrammar, one_by_one
 
 #: Languages that `parses` judges by a grammar.
@@ -20,7 +21,7 @@ def parses(language: str, text: str) -> bool:
     if language == "vox":
         return vox_fault(text) is None
     if language == "rust":
-        return not rust_parser().parse(text.encode("utf-8", "replace")).root_node.has_error
+        return not rust_syntax.parse(text.encode("utf-8", "replace")).has_error
     return bool(text.strip())
 
 
@@ -32,26 +33,17 @@ def tree(language: str, text: str) -> object | None:
         except vox_syntax.VoxSyntaxError:
             return None
     if language == "rust":
-        root = rust_parser().parse(text.encode("utf-8", "replace")).root_node
+        root = rust_syntax.parse(text.encode("utf-8", "replace"))
         return None if root.has_error else list(_rust_nodes(root))
     return None
 
 
-def _rust_nodes(root) -> Iterator[tuple[int, str, bytes]]:  # type: ignore[no-untyped-def]
+def _rust_nodes(root: Node) -> Iterator[tuple[int, str, bytes]]:
     """Depth, kind and, of a leaf, text of every node but comments, in source order."""
     pending = [(0, root)]
     while pending:
         depth, node = pending.pop()
         if node.type in ("line_comment", "block_comment"):
             continue
-        yield depth, node.type, b"" if node.children else node.text
+        yield depth, node.type, b"" if node.children else node.text or b""
         pending.extend((depth + 1, child) for child in reversed(node.children))
-
-
-@cache
-def rust_parser():  # type: ignore[no-untyped-def]
-    """The parser of Rust, made once."""
-    import tree_sitter
-    import tree_sitter_rust
-
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))

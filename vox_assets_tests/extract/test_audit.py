@@ -78,7 +78,15 @@ def test_includes_that_stayed_and_includes_that_name_nothing_are_told_apart() ->
     [
         ("title: A", True),
         ("training_eligible: false", False),
+        ("training_eligible: 'no'", False),
+        ("training_eligible: 0", False),
+        ("training_eligible: 'yes'", True),
         ("status: deprecated", False),
+        ("status: Legacy", False),
+        ("status: archived", False),
+        ("status: superseded", False),
+        ("status: obsolete", False),
+        ("status: draft", True),
         ("title: a: b", False),
         (None, True),
     ],
@@ -103,6 +111,9 @@ PROSE = {"lane": "vox_docs_qa", "response_mode": "prose_only", "language": "mark
         ("fn f() to int {\n    return 1\n}", {"language": "vox"}, True),
         ("fn f() -> {", {"language": "vox"}, False),
         ("```\nfn f() {}\n```", {"language": "rust"}, False),
+        ("~~~\nfn f() {}\n~~~", {"language": "rust"}, False),
+        ("A table keeps rows.", {**PROSE, "lane": "vox_tooling"}, False),
+        ("A table keeps rows.", {**PROSE, "lane": "vox_speech"}, False),
     ],
 )
 def test_code_and_prose_are_kept_apart(response: str, changes: dict, pure: bool) -> None:

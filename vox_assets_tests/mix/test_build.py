@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vox_assets.contract.rows import turns
+from vox_assets.contract.rows import SCHEMA, turns
 from vox_assets.mix import build as build_module
 from vox_assets.mix import leakage, policy, schema, shares, size, split
 from vox_assets.profiles import Profile, load
@@ -41,7 +41,7 @@ def test_size_floors(rows: int, tier: str, passed: bool, words: str) -> None:
 
 def test_a_refusal_names_every_short_lane_and_counts_an_absent_one_as_none() -> None:
     verdict = size.size_verdict({"vox_codegen": 500}, ["vox_codegen", "vox_speech"], "style")
-    assert verdict.reason.startswith("minimum_size: lane vox_speech has 0 distinct rows")
+    assert verdict.reason.startswith("lane vox_speech has 0 distinct rows")
     assert "vox_codegen" not in verdict.reason
 
 
@@ -185,20 +185,25 @@ def test_lanes_and_length_are_refused_by_reason(profile: Profile) -> None:
 
 def test_lane_policy_names_prose_and_fences(mixed: pl.DataFrame, profile: Profile) -> None:
     first = pl.int_range(pl.len()) == 0
-    fenced = mixed.with_columns(
-        pl.when(first).then(pl.lit("Here:\n```vox\nx\n```")).otherwise("response").alias("response")
-    )
+    dialogues = mixed["messages"].to_list()
+    dialogues[0] = turns("Write f.", "Here:\n~~~vox\nx\n~~~")
+    fenced = mixed.with_columns(pl.Series("messages", dialogues, dtype=SCHEMA["messages"]))
     prose = mixed.with_columns(
         pl.when(first).then(pl.lit("prose_only")).otherwise("response_mode").alias("response_mode")
     )
     stranger = mixed.with_columns(
         pl.when(first).then(pl.lit("vox_speech")).otherwise("lane").alias("lane")
     )
-    for rows, words in ((fenced, "a fence"), (prose, "prose_only"), (stranger, "not trained")):
+    for rows, words in (
+        (fenced, "holds a fence"),
+        (prose, "is prose in lane"),
+        (stranger, "not trained"),
+    ):
         (fault,) = policy.lane_policy_violations(rows, profile)
         assert words in fault and fault.startswith(mixed["pair_id"][0])
     # A fence inside a Rust doc comment belongs to the code.
-    documented = mixed.with_columns(pl.lit("/// ```\n/// x\n/// ```\nfn f() {}").alias("response"))
+    dialogues[0] = turns("Write f.", "/// ```\n/// x\n/// ```\nfn f() {}")
+    documented = mixed.with_columns(pl.Series("messages", dialogues, dtype=SCHEMA["messages"]))
     assert policy.lane_policy_violations(documented, profile) == []
 
 

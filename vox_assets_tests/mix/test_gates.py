@@ -7,7 +7,8 @@ import random
 import polars as pl
 import pytest
 
-from vox_assets.contract.rows import to_frame
+from vox_assets.contract.answers import CODE_LANES
+from vox_assets.contract.rows import SCHEMA, to_frame, turns
 from vox_assets.mix import gates
 from vox_assets.profiles import Profile, load
 from vox_assets_tests.conftest import make_pair
@@ -72,3 +73,32 @@ def test_the_human_share_is_that_of_the_training_side() -> None:
     assert gates.human_share(mix(), PROFILE).figures["share"] == 1.0
     made = mix().with_columns(origin=pl.lit("synthetic"))
     assert not gates.human_share(made, PROFILE).passed
+
+
+@pytest.mark.parametrize("mark", ["```", "~~~", "`````", "   ~~~~"])
+def test_a_fence_of_any_form_is_refused_in_code(mark: str) -> None:
+    rows = mix(response=f"{mark}rust\nfn f() {{}}\n{mark}")
+    (refused,) = gates.refusals(rows, PROFILE)
+    assert refused.startswith("lane_policy: 1 rows outside the lane policy")
+    assert "holds a fence" in refused
+
+
+@pytest.mark.parametrize("lane", sorted(CODE_LANES))
+def test_prose_is_refused_in_every_lane_of_code(lane: str) -> None:
+    rows = mix(lane=lane, response_mode="prose_only", response="A table keeps rows.")
+    verdict = gates.lane_policy(rows, PROFILE.with_lanes(sorted({"vox_codegen", lane})))
+    assert not verdict.passed
+    assert f"is prose in lane {lane}" in verdict.summary
+
+
+def test_an_earlier_answer_of_a_dialogue_is_held_to_the_policy_too() -> None:
+    dialogue = turns("Write f.", "~~~\nfn f() {}\n~~~", "And g.", "fn g() {}")
+    rows = mix()
+    messages = [dialogue, *rows["messages"].to_list()[1:]]
+    rows = rows.with_columns(pl.Series("messages", messages, dtype=SCHEMA["messages"]))
+    assert not gates.lane_policy(rows, PROFILE).passed
+
+
+def test_a_refusal_names_its_gate_once() -> None:
+    (refused,) = gates.refusals(mix(300), PROFILE)
+    assert refused.startswith("minimum_size: lane vox_codegen has 270 distinct rows")

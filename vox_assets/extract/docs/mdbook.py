@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from vox_assets.contract.rows import Reason
+from vox_assets.extract.docs.eligibility import opted_out
 
 #: Kind of drop for text whose include names nothing that can be read.
 INCLUDE = "include"
@@ -28,14 +29,11 @@ MAX_QUICK_YAML_CHARS = 2_000
 MAX_INCLUDE_DEPTH = 10
 #: Files that include themselves several times would otherwise grow without end.
 MAX_INCLUDES_PER_PAGE = 500
-#: What `status` says on a page that no longer holds.
-RETIRED = frozenset({"deprecated", "legacy", "superseded", "obsolete", "archived"})
 
 _DIRECTIVE = re.compile(r"(\\?)\{\{\s*#([A-Za-z0-9_]+)\s+([^{}]+?)\s*\}\}")
 _ANCHOR = re.compile(r"ANCHOR:\s*([\w-]+)")
 _ANCHOR_END = re.compile(r"ANCHOR_END:\s*([\w-]+)")
 _ANY_ANCHOR = re.compile(r"ANCHOR(?:_END)?:\s*[\w-]+")
-_YES = frozenset({"true", "yes", "on"})
 
 
 class IncludeError(Exception):
@@ -92,20 +90,8 @@ def _front_matter(head: str) -> FrontMatter:
         title=_text(content.get("title")),
         description=_text(content.get("description")),
         last_updated=_date(content.get("last_updated")),
-        opted_out=_opted_out(content),
+        opted_out=opted_out(content),
     )
-
-
-def _opted_out(content: Mapping[Any, Any]) -> str | None:
-    if "training_eligible" in content:
-        value = content["training_eligible"]
-        # Whoever wrote the key meant something; only a clear yes is taken for one.
-        if value is not True and not (isinstance(value, str) and value.strip().lower() in _YES):
-            return "training_eligible: false"
-    status = content.get("status")
-    if isinstance(status, str) and status.strip().lower() in RETIRED:
-        return f"status: {status.strip().lower()}"
-    return None
 
 
 def _text(value: object) -> str:

@@ -33,9 +33,6 @@ _WRAPPED = re.compile(r"(?<=[^\n:|])\n[ \t]*(?=[^\s\-*+>|#\d]|\*\*|\d+[^.)\d])")
 _LINK_DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s*\S+.*\n?", re.MULTILINE)
 
 
-FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
-
-
 BOX_DRAWING = re.compile(r"^\s*[-*+]\s+\[[ xX]\]", re.MULTILINE)
 
 

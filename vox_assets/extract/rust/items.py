@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Literal
 
 import tree_sitter
-import tree_sitter_rust
 from tree_sitter import Node
 
+from vox_assets import rust_syntax
 from vox_assets.extract.rust.attributes import (
     ATTRIBUTE,
     CFG_MACRO,
@@ -24,9 +24,6 @@ from vox_assets.extract.rust.attributes import (
     asks_for_test,
     is_test_attribute,
 )
-
-LANGUAGE = tree_sitter.Language(tree_sitter_rust.language())
-
 
 ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
 
@@ -199,7 +196,7 @@ def parse(text: str) -> RustFile:
 @lru_cache(maxsize=_KEPT_VERDICTS)
 def has_errors(code: str) -> bool:
     """Whether `code` as a file of its own has a syntax error."""
-    return tree_sitter.Parser(LANGUAGE).parse(code.encode()).root_node.has_error
+    return rust_syntax.parse(code.encode()).has_error
 
 
 def _generated_header(text: str) -> str | None:
@@ -224,7 +221,7 @@ class _Reader:
         self.test_file = False
 
     def read(self) -> RustFile:
-        root = tree_sitter.Parser(LANGUAGE).parse(self.source).root_node
+        root = rust_syntax.parse(self.source)
         # A stack and not recursion: modules nest as deep as their author likes.
         scopes = [_Scope([root] if root.is_error else root.children)]
         top = scopes[0]
@@ -446,7 +443,7 @@ class _Reader:
             return
         # Parsing that range of the whole file keeps every position exact.
         only = tree_sitter.Range(start.end_point, end.start_point, start.end_byte, end.start_byte)
-        parser = tree_sitter.Parser(LANGUAGE, included_ranges=[only])
+        parser = tree_sitter.Parser(rust_syntax.LANGUAGE, included_ranges=[only])
         root = parser.parse(self.source).root_node
         if not root.has_error:
             yield _Scope(root.children, scope.modules, scope.container, test, scope.macro_depth + 1)
@@ -489,7 +486,7 @@ class _Reader:
             return None
         source = self.source[header : brace.start_byte] + b"{}"
         reader = _Reader(source.decode())
-        node = tree_sitter.Parser(LANGUAGE).parse(reader.source).root_node.children[0]
+        node = rust_syntax.parse(reader.source).children[0]
         test = scope.test or leading.test
         if node.type == "mod_item" and not node.has_error:
             inner = next(reader._read_module(node, scope, leading, test), None)
@@ -516,10 +513,12 @@ def _has_long_literal(node: Node) -> bool:
     return any(literal.start_point.row != literal.end_point.row for literal in literals)
 
 
-_ATTRIBUTES = tree_sitter.Query(LANGUAGE, "(attribute_item) @attribute")
+_ATTRIBUTES = tree_sitter.Query(rust_syntax.LANGUAGE, "(attribute_item) @attribute")
 
 
-_LITERALS = tree_sitter.Query(LANGUAGE, "[(string_literal) (raw_string_literal)] @literal")
+_LITERALS = tree_sitter.Query(
+    rust_syntax.LANGUAGE, "[(string_literal) (raw_string_literal)] @literal"
+)
 
 
 def _is_doc_comment(text: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from vox_assets.contract.answers import FENCE
 from vox_assets.contract.rows import Reason
 from vox_assets.extract.docs import markdown
 from vox_assets.extract.rust.doc_comment import (
     BOX_DRAWING,
-    FENCE,
     RUSTDOC_WORDS,
     WORK_MARK,
     WORK_WORDS,

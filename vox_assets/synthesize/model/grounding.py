@@ -14,8 +14,7 @@ import polars as pl
 from lark import Token
 from tree_sitter import Node
 
-from vox_assets import vox_syntax
-from vox_assets.vox_syntax.parsers import rust_parser
+from vox_assets import rust_syntax, vox_syntax
 
 _NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 _NAME = re.compile(_NAME_PATTERN)
@@ -146,7 +145,7 @@ def _distinct(texts: pl.Series) -> frozenset[str]:
 def _rust_names(source: str) -> Names:
     used: set[str] = set()
     declared: set[str] = set()
-    pending = [(rust_parser().parse(source.encode()).root_node, False)]
+    pending = [(rust_syntax.parse(source.encode()), False)]
     while pending:
         node, binds = pending.pop()
         if node.type in _RUST_NAMES:

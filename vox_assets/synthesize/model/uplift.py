@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from typing import Any, Literal, get_args
@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from vox_assets.contract.answers import out_of_mode
 from vox_assets.contract.rows import Drop, Message, Pair, Reason, drops_to_frame, to_frame, turns
 from vox_assets.curate.secrets import findings
 from vox_assets.curate.similarity import Shingles, shingle
@@ -150,15 +151,13 @@ def uplift(
     endpoint: Endpoint,
     *,
     check_vox: Gate,
-    leaves_lane: Callable[[str, str], bool],
     log: Log = silent,
 ) -> Uplift:
     """Ask for as many examples as the profile says, and keep those that pass every check.
 
-    `check_vox` gives the reason why a Vox program is refused, or None. `leaves_lane` says of an
-    answer and its response mode whether it is something else. Rows keep the order of the facts,
-    which follows from their content and the profile's seed. Raises EndpointError when the
-    endpoint refuses key or model.
+    `check_vox` gives the reason why a Vox program is refused, or None. Rows keep
+    the order of the facts, which follows from their content and the profile's seed. Raises
+    EndpointError when the endpoint refuses the key or the model.
     """
     live = pl.concat([rust_rows, doc_rows])
     tasks, drops = _plan(live, profile)
@@ -170,7 +169,7 @@ def uplift(
         label="uplift",
         log=log,
     )
-    judge = _Judge(LiveNames.of(live), check_vox, leaves_lane)
+    judge = _Judge(LiveNames.of(live), check_vox)
     sound: list[tuple[_Task, Pair]] = []
     for task, reply in zip(tasks, asked.replies, strict=True):
         if reply.answer is None:
@@ -260,7 +259,6 @@ class _Judge:
 
     live: LiveNames
     check_vox: Gate
-    leaves_lane: Callable[[str, str], bool]
 
     def fault(self, task: _Task, example: Example) -> Reason | None:
         """The first thing that is wrong: its kind, and after a colon its particulars."""
@@ -295,7 +293,7 @@ class _Judge:
         for one in example.turns:
             if _FRAME.search(one.instruction + one.answer):
                 return Reason("lane", "repeats the marks of the fact")
-            if self.leaves_lane(one.answer, mode):
+            if out_of_mode(one.answer, mode):
                 return Reason("lane", f"the answer is not {mode}")
             if mode == "prose_only" and (
                 parses("rust", one.answer) or self.check_vox(one.answer) is None

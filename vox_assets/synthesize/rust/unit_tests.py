@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import tree_sitter
 from tree_sitter import Node
 
-from vox_assets.extract.rust.items import LANGUAGE
+from vox_assets import rust_syntax
 
 _CALLED = re.compile(r"(?:\b(?P<owner>[A-Z]\w*)::|(?P<dot>\.)|(?<![\w.:]))(?P<name>[a-z_]\w*)\s*\(")
 _ASSERTION = re.compile(r"^\s*(assert(?:_eq|_ne)?!\(.*\));$", re.MULTILINE)
@@ -45,7 +44,7 @@ class UnitTest:
 
 def unit_tests(source: str) -> list[UnitTest]:
     """The tests of a file in source order, without those that need a helper of their module."""
-    root = tree_sitter.Parser(LANGUAGE).parse(source.encode()).root_node
+    root = rust_syntax.parse(source.encode())
     defined = frozenset(_DEFINED.findall(source))
     found = []
     for module in _modules(root):

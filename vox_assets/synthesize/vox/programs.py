@@ -8,11 +8,11 @@ close to one that was kept.
 from __future__ import annotations
 
 import random
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from vox_assets.contract.answers import without_fenced_blocks
 from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.alike import Instructions, Programs
@@ -31,8 +31,6 @@ NEAR_INSTRUCTION = 0.7
 WORDINGS = 2 * len(instructions.STYLES)
 
 Gate = Callable[[str], str | None]
-
-_FENCE = re.compile(r"```.*?```", re.DOTALL)
 
 
 @dataclass
@@ -66,7 +64,7 @@ class Pool:
 
 def without_code(text: str) -> str:
     """A request without the code that it quotes."""
-    return _FENCE.sub("", text)
+    return without_fenced_blocks(text)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import pytest
 
 from vox_assets.compute.models import RemoteModel
 from vox_assets.contract import rows as schema
-from vox_assets.contract.answers import out_of_mode
 from vox_assets.contract.rows import Pair, turns
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Patience
@@ -120,7 +119,6 @@ class Lift:
             self.profile.model_copy(update={"uplift": policy}),
             Endpoint(RemoteModel(server.url, "scripted", "vk-77"), BlobCache(self.store), HASTY),
             check_vox=self.gate,
-            leaves_lane=out_of_mode,
         )
 
     def saying(self, content: str, *facts: Pair, **more: Any) -> Uplift:

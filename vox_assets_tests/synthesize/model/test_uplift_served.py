@@ -16,7 +16,6 @@ import pytest
 
 from vox_assets.compute.models import LocalModel, RemoteModel
 from vox_assets.contract import rows as schema
-from vox_assets.contract.answers import out_of_mode
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Patience
 from vox_assets.profiles import Budget, Profile
@@ -95,7 +94,6 @@ def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
                 Patience(timeout=400.0),
             ),
             check_vox=gate,
-            leaves_lane=out_of_mode,
             log=lines.append,
         )
 
