@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from vox_assets.contract.rows import Message
-from vox_assets.training.plan.spec import TrainingRefusedError
 
 #: The label of a token outside the loss, as torch's cross-entropy has it.
 MASKED = -100
@@ -32,21 +31,19 @@ class TokenRow:
 
 
 class TemplateError(ValueError):
-    """A dialogue whose answers cannot be told apart in the template's output."""
+    """A model without a chat template, or answers that cannot be found in a template's output."""
 
 
 def load_tokenizer(model_path: Path | str) -> Any:
     """The tokenizer of a model directory, ready for batches: a pad token and a chat template.
 
-    Raises TrainingRefusedError when the model has no chat template.
+    Raises TemplateError when the model has no chat template.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(model_path))
     if tokenizer.chat_template is None:
-        raise TrainingRefusedError(
-            f"model {model_path} has no chat template: it cannot be instructed"
-        )
+        raise TemplateError(f"model {model_path} has no chat template: it cannot be instructed")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

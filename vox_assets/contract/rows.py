@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, get_args
@@ -160,6 +160,30 @@ class Reason(NamedTuple):
     def text(self) -> str:
         """The whole reason, for people."""
         return f"{self.kind}: {self.detail}" if self.detail else self.kind
+
+
+class SchemaError(ValueError):
+    """A table that is not what its schema says."""
+
+
+def check_schema(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], table: str) -> None:
+    """Check that a table begins with the columns of `schema`, in order and of their types.
+
+    Columns of the asset's own may follow. Raises SchemaError with the first fault.
+    """
+    columns = list(frame.schema.items())
+    for position, (name, dtype) in enumerate(schema.items()):
+        expected = f"{table}: column {position + 1}: expected {name} of type {dtype}"
+        if position >= len(columns):
+            raise SchemaError(f"{expected}, but there are {len(columns)} columns")
+        actual_name, actual_dtype = columns[position]
+        if (actual_name, actual_dtype) != (name, dtype):
+            raise SchemaError(f"{expected}: is {actual_name} of type {actual_dtype}")
+
+
+#: What the lake holds its tables to when it writes them: by asset, and by account.
+TABLE_SCHEMAS = dict.fromkeys(CORPUS_TABLES, SCHEMA)
+ACCOUNT_SCHEMAS = {"drops": DROP_SCHEMA}
 
 
 @dataclass(frozen=True)

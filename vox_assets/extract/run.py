@@ -23,6 +23,7 @@ from vox_assets.extract.rust import items as rust
 from vox_assets.extract.rust import rows as rows_module
 from vox_assets.extract.source_tree import Extraction, FileAccount, SourceFile, UnreadableError
 from vox_assets.profiles import Profile
+from vox_assets.store.progress import Log, silent
 
 RUST_FOLDER = "crates"
 DOCS_FOLDER = "docs/src"
@@ -35,10 +36,6 @@ BATCH_CHARACTERS = 200_000
 Source = TypeVar("Source", tuple[str, str], "tuple[str, str, Included]")
 #: Files that includes lead to: the text of each, or why it is not read.
 Included = Mapping[str, str | mdbook.IncludeError]
-
-
-def _silent(message: str) -> None:
-    del message
 
 
 @contextmanager
@@ -59,7 +56,7 @@ def extract_rust(
     profile: Profile,
     *,
     commit: str | None,
-    log: Callable[[str], None] = _silent,
+    log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
     """Rows from the Rust below `root/crates`; raises SourceError when there is no such folder.
@@ -165,7 +162,7 @@ def extract_docs(
     commit: str | None,
     check_vox: Callable[[str], str | None],
     repository: str = "",
-    log: Callable[[str], None] = _silent,
+    log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
     """Rows from the Markdown below `root/docs/src`; raises SourceError when there is none.

@@ -12,16 +12,18 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.contract.verdict import Verdict
 from vox_assets.extract import commits
 from vox_assets.mix import gates
+from vox_assets.pipeline.check_result import report
 from vox_assets.pipeline.corpus import mix_policy
 from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
-from vox_assets.publish.corpus_report import write_report
 from vox_assets.publish.figures import loss_curve
+from vox_assets.publish.pages import render_adapter
 from vox_assets.settings import Settings
-from vox_assets.store.files import atomic_file
+from vox_assets.store.files import atomic_file, write_text
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter.evaluation_table import (
     ANSWER_HEADER,
@@ -31,6 +33,7 @@ from vox_assets.training.adapter.evaluation_table import (
 )
 from vox_assets.training.adapter.manifest import read_curve, read_manifest
 from vox_assets.training.adapter.manifest import record as put_on_record
+from vox_assets.training.adapter.verify import check_loads, verify
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.evaluation.run import record as record_evaluation
 from vox_assets.training.plan.preflight import preflight
@@ -43,7 +46,7 @@ from vox_assets.training.plan.spec import (
     make_spec,
     rows_digest,
 )
-from vox_assets.training.promote import consider
+from vox_assets.training.promote import consider, current
 from vox_assets.vox_syntax.parsers import parses
 
 GROUP = "adapter"
@@ -253,8 +256,20 @@ def adapter_eval(
     decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)
     context.log.info(decision.reason)
     held_out, told = evaluation.held_out, evaluation.to_json()
-    # Once more, now with this training and its evaluation.
-    report = write_report(settings, lake)
+    serving = current(settings.adapters_dir)
+    page = render_adapter(
+        f"{settings.profile.name} adapter {digest}",
+        {
+            "source commit": commits(settings.source_roots) or "not under git",
+            "adapter": digest,
+            "serving adapter": serving["digest"] if serving else "none yet",
+            "decision": decision.reason,
+        },
+        read_curve(directory),
+        told,
+    )
+    report = settings.reports_dir / "adapter.html"
+    write_text(report, page)
     return dg.MaterializeResult(
         value=evaluation.row_table(),
         metadata={
@@ -278,3 +293,60 @@ def adapter_eval(
             "report": dg.MetadataValue.path(str(report)),
         },
     )
+
+
+@dg.asset_check(asset="qlora_adapter")
+def adapter_loads(
+    settings: dg.ResourceParam[Settings],
+    models: dg.ResourceParam[Models],
+    qlora_adapter: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """Plain peft loads the adapter onto its base, with every tensor in its place."""
+    directory = settings.adapters_dir / qlora_adapter["digest"].item()
+    return report(Verdict.none_of(check_loads(directory, models.base.path), "faults", 1))
+
+
+@dg.asset_check(asset="qlora_adapter", additional_ins={"training_mix": dg.AssetIn("training_mix")})
+def provenance(
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[Lake],
+    qlora_adapter: pl.DataFrame,
+    training_mix: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """The manifest's digests hold, and it is of the corpus that the lake has now."""
+    directory = settings.adapters_dir / qlora_adapter["digest"].item()
+    expected = {
+        "rows_digest": rows_digest(training_mix),
+        "table_versions": {name: lake.version(name) for name in CORPUS_TABLES},
+    }
+    return report(Verdict.none_of(verify(directory, expected), "faults", 1))
+
+
+def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="adapter_eval",
+        name=name,
+        description=description,
+        additional_ins={"qlora_adapter": dg.AssetIn("qlora_adapter")},
+    )
+    def check(
+        settings: dg.ResourceParam[Settings], qlora_adapter: pl.DataFrame
+    ) -> dg.AssetCheckResult:
+        digest = qlora_adapter["digest"].item()
+        evaluation = read_manifest(settings.adapters_dir / digest)["evaluation"]
+        if evaluation is None:
+            return report(Verdict(False, f"adapter {digest} is not evaluated"))
+        [found] = [one for one in evaluation["verdicts"] if one["name"] == name]
+        return report(Verdict(found["passed"], found["reason"], found["figures"]))
+
+    return check
+
+
+CHECKS = [
+    adapter_loads,
+    provenance,
+    _verdict("beats_base", "Held-out loss is below the base model's, with confidence."),
+    _verdict("not_overfit", "What was learned on training rows carries over to held-out rows."),
+    _verdict("no_forgetting", "Loss on lanes that were not trained has not risen far."),
+    _verdict("lane_discipline", "Code prompts are answered with code that parses, and no prose."),
+]

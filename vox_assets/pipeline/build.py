@@ -82,7 +82,7 @@ def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[s
         f"tables    {settings.lake_uri}",
         f"adapters  {settings.adapters_dir}",
         f"exports   {settings.exports_dir}",
-        f"report    {settings.reports_dir / 'corpus.html'}",
+        f"reports   {settings.reports_dir / 'corpus.html'}, adapter.html",
         "UI        make dev, then http://127.0.0.1:3000",
     ]
     return lines

@@ -4,14 +4,22 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.compute.tokens import load_tokenizer
+from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.contract.verdict import Verdict
+from vox_assets.curate.audit import (
+    ledger_balances,
+    steps_balance,
+)
 from vox_assets.curate.ledger import build_ledger, fates_by_repository, funnel
 from vox_assets.extract import commits
+from vox_assets.pipeline.check_result import report
 from vox_assets.pipeline.metadata import OWNERS, lineage, pictures, table
 from vox_assets.pipeline.resources.model_set import Models
-from vox_assets.publish.corpus_report import write_report
+from vox_assets.publish.corpus_report import corpus_report
 from vox_assets.publish.export import export
 from vox_assets.publish.trainers import TrainingChoice
 from vox_assets.settings import Settings
+from vox_assets.store.files import write_text
 from vox_assets.store.lake import Lake
 from vox_assets.training.plan.ranks import choose_rank, response_tokens
 
@@ -84,6 +92,9 @@ def corpus_card(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     models: dg.ResourceParam[Models],
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
     scored_corpus: pl.LazyFrame,
     training_mix: pl.DataFrame,
     row_ledger: pl.DataFrame,
@@ -104,15 +115,71 @@ def corpus_card(
         choice=TrainingChoice(models.base.name, profile.mix.context, rank),
         source_commit=commits(settings.source_roots),
     )
-    path = write_report(settings, lake)
+    sources = {
+        "raw_rust_fns": raw_rust_fns,
+        "doc_qa_pairs": doc_qa_pairs,
+        "synthetic_pairs": synthetic_pairs,
+    }
+    report = corpus_report(
+        profile,
+        commits(settings.source_roots),
+        {name: rows.select("pair_id", "source_path").collect() for name, rows in sources.items()},
+        # The report shows a few sample texts, which the mix has, and no embeddings.
+        scored_corpus.drop("embedding", "prompt", "response").collect(),
+        training_mix,
+        row_ledger,
+        lake.read_account("scored_corpus", "mutants"),
+    )
+    path = settings.reports_dir / "corpus.html"
+    write_text(path, report)
     context.log.info(f"exports in {settings.exports_dir}, report at {path}")
     steps = funnel(row_ledger)
     return dg.MaterializeResult(
         value=steps,
         metadata={
             "funnel": table(steps),
-            "plots": pictures(path.read_text(encoding="utf-8")),
+            "plots": pictures(report),
             "report": dg.MetadataValue.path(str(path)),
             "exports": dg.MetadataValue.path(str(settings.exports_dir)),
         },
     )
+
+
+@dg.asset_check(
+    asset="row_ledger",
+    name="rows_accounted",
+    additional_ins={name: dg.AssetIn(name) for name in CORPUS_TABLES},
+)
+def ledger_rows_accounted(
+    lake: dg.ResourceParam[Lake],
+    row_ledger: pl.DataFrame,
+    raw_rust_fns: pl.LazyFrame,
+    doc_qa_pairs: pl.LazyFrame,
+    synthetic_pairs: pl.LazyFrame,
+    deduped_corpus: pl.LazyFrame,
+    scored_corpus: pl.LazyFrame,
+    training_mix: pl.LazyFrame,
+) -> dg.AssetCheckResult:
+    """Each step balances, and every pair was trained, evaluated or dropped for a reason."""
+    sources = (raw_rust_fns, doc_qa_pairs, synthetic_pairs)
+    steps = steps_balance(
+        [table.select("pair_id").collect() for table in sources],
+        deduped_corpus.select("pair_id").collect(),
+        lake.read_account("deduped_corpus", "drops"),
+        scored_corpus.select(
+            "pair_id", "kept", "drop_kind", "drop_detail", "drop_reason"
+        ).collect(),
+        training_mix.select("pair_id").collect(),
+        lake.read_account("training_mix", "drops"),
+    )
+    ends = ledger_balances(row_ledger)
+    return report(
+        Verdict(
+            steps.passed and ends.passed,
+            f"{ends.summary}; {steps.summary}",
+            {**ends.figures, **steps.figures},
+        )
+    )
+
+
+CHECKS = [ledger_rows_accounted]

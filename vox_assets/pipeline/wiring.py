@@ -16,11 +16,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     from vox_assets.pipeline import (
         ablation,
         adapter,
-        adapter_checks,
         corpus,
-        corpus_checks,
         records,
-        source_checks,
         sources,
     )
     from vox_assets.pipeline.automation import alerts, jobs, retention, schedules, sensors
@@ -52,7 +49,9 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             *dg.load_assets_from_modules([sources, corpus, adapter, records]),
             ablation.ablation_asset(settings.profile),
         ],
-        asset_checks=[*source_checks.CHECKS, *corpus_checks.CHECKS, *adapter_checks.CHECKS],
+        asset_checks=[
+            check for module in (sources, corpus, adapter, records) for check in module.CHECKS
+        ],
         jobs=jobs.JOBS,
         schedules=[schedules.nightly_schedule(settings.timezone)],
         sensors=[

@@ -67,16 +67,13 @@ def render_report(
     areas: Mapping[str, float] | None = None,
     weights: Mapping[str, Mapping[str, float]] | None = None,
     separation: pl.DataFrame | None = None,
-    curve: Sequence[Mapping[str, Any]] = (),
-    evaluation: Mapping[str, Any] | None = None,
     repositories: pl.DataFrame | None = None,
 ) -> str:
-    """The report as HTML.
+    """Render the report of a corpus as HTML.
 
     `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix; `reasons` has
     `stage`, `reason`, `rows`; `areas` is the AUC of each kind of mutant, `weights` the evaluator's
     by language and feature, `separation` the score of every real row and mutant behind them;
-    `curve` is the adapter's training curve (progress lines); `evaluation` an `Evaluation.to_json`;
     `repositories` has `repository`, `fate`, `rows`, where the profile names repositories.
     All text is escaped: rows hold arbitrary source code.
     """
@@ -132,30 +129,40 @@ def render_report(
                 ],
             )
         )
-    if curve:
-        sections.append(Section("Training", figures=[loss_curve(curve, "svg")]))
-    if evaluation is not None:
-        verdicts = [
-            (one["name"], "yes" if one["passed"] else "no", one["reason"])
-            for one in evaluation["verdicts"]
-        ]
-        sections += [
-            Section("Evaluation", table=_table(["verdict", "holds", "figures"], verdicts)),
-            Section(
-                "Loss on held-out rows and elsewhere",
-                "Nats per answer token, weighted by tokens; intervals are bootstrapped over "
-                "sources.",
-                table=_table(LOSS_HEADER, loss_lines(evaluation)),
-            ),
-            Section(
-                "Answers to held-out prompts",
-                "Shares with Wilson intervals.",
-                table=_table(ANSWER_HEADER, answer_lines(evaluation)),
-            ),
-        ]
     sections += [
         Section(f"Rows of {lane}", samples=_samples(kept, lane))
         for lane in sorted(kept["lane"].unique().to_list())
+    ]
+    return _page(title, facts, sections)
+
+
+def render_adapter(
+    title: str,
+    facts: Mapping[str, Any],
+    curve: Sequence[Mapping[str, Any]],
+    evaluation: Mapping[str, Any],
+) -> str:
+    """Render the report of an adapter as HTML.
+
+    `curve` has the progress lines of its training; `evaluation` is an `Evaluation.to_json`.
+    """
+    verdicts = [
+        (verdict["name"], "yes" if verdict["passed"] else "no", verdict["reason"])
+        for verdict in evaluation["verdicts"]
+    ]
+    sections = [
+        Section("Training", figures=[loss_curve(curve, "svg")]),
+        Section("Evaluation", table=_table(["verdict", "holds", "figures"], verdicts)),
+        Section(
+            "Loss on held-out rows and elsewhere",
+            "Nats per answer token, weighted by tokens; intervals are bootstrapped over sources.",
+            table=_table(LOSS_HEADER, loss_lines(evaluation)),
+        ),
+        Section(
+            "Answers to held-out prompts",
+            "Shares with Wilson intervals.",
+            table=_table(ANSWER_HEADER, answer_lines(evaluation)),
+        ),
     ]
     return _page(title, facts, sections)
 

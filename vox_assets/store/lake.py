@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import polars as pl
 
+from vox_assets.contract.rows import ACCOUNT_SCHEMAS, TABLE_SCHEMAS, check_schema
+
 #: How long a replaced version can still be read. A build of a real tree writes some 200 MB, so that
 #: a month of nights and changes would otherwise take tens of gigabytes.
 KEPT_FOR = timedelta(days=14)
@@ -63,14 +65,17 @@ class Lake:
     def write(self, asset: str, frame: pl.DataFrame) -> None:
         """Replace a table and, where it changed, its schema; readers see the old or the new.
 
-        Of a table that is not in KEPT_FOREVER, versions replaced longer ago than KEPT_FOR go.
+        Versions replaced longer ago than KEPT_FOR are deleted, except for KEPT_FOREVER. Raises
+        SchemaError, before anything is written, for a corpus table that breaks its schema.
         """
+        check_schema(frame, TABLE_SCHEMAS.get(asset, {}), asset)
         _write(self.uri(asset), frame)
         if asset not in KEPT_FOREVER:
             forget(self.uri(asset), KEPT_FOR)
 
     def write_account(self, asset: str, account: str, frame: pl.DataFrame) -> None:
-        """Replace an account; readers see the old or the new."""
+        """Replace an account; readers see the old or the new. Raises SchemaError as `write`."""
+        check_schema(frame, ACCOUNT_SCHEMAS.get(account, {}), f"{asset}'s {account}")
         _write(self.account_uri(asset, account), frame)
         forget(self.account_uri(asset, account), KEPT_FOR)
 

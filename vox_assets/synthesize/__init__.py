@@ -6,7 +6,6 @@ The same input gives the same rows, byte for byte. It calls no language model; `
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -14,14 +13,20 @@ import polars as pl
 from vox_assets.contract import rows as schema
 from vox_assets.contract.rows import Drop, Pair
 from vox_assets.profiles import Profile
+from vox_assets.store.progress import Log, silent
+from vox_assets.synthesize.rust.dialogues import rust_dialogues
 from vox_assets.synthesize.vox import coverage, lexicon, programs
 from vox_assets.synthesize.vox import templates as template_files
-from vox_assets.synthesize.vox.dialogues import make_dialogues
+from vox_assets.synthesize.vox.dialogues import scripts, vox_dialogues
 from vox_assets.synthesize.vox.live_code import Reader, expand_live_code
 from vox_assets.synthesize.vox.programs import STAGE, Gate
 from vox_assets.synthesize.vox.repairs import make_repairs
 
 __all__ = ["Synthesis", "synthesize"]
+
+#: Largest share of the dialogues that may be Rust: the corpus has plenty of Rust, but no other
+#: Rust of more than one turn.
+RUST_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,6 @@ class Synthesis:
     coverage: pl.DataFrame
 
 
-def _silent(message: str) -> None:
-    """Progress that nobody asked for."""
-
-
 def synthesize(
     rust_rows: pl.DataFrame,
     doc_rows: pl.DataFrame,
@@ -45,7 +46,7 @@ def synthesize(
     *,
     check_vox: Gate,
     read_source: Reader,
-    log: Callable[[str], None] = _silent,
+    log: Log = silent,
 ) -> Synthesis:
     """Expand templates and live code into rows, as many as the profile asks for.
 
@@ -75,8 +76,13 @@ def synthesize(
     drops += lost
     log(f"repairs: {len(mended)} rows")
 
-    talks, lost = make_dialogues(rust_rows, domains, profile, pool, check_vox, read_source)
+    most_rust = int(wanted.dialogues * RUST_SHARE)
+    rust_talks, lost = rust_dialogues(rust_rows, profile, most_rust, read_source)
     drops += lost
+    left = wanted.dialogues - len(rust_talks)
+    vox_talks, lost = vox_dialogues(scripts(), domains, profile, pool, check_vox, left)
+    drops += lost
+    talks = [*rust_talks, *vox_talks]
     log(f"dialogues: {len(talks)} rows")
 
     pairs = [*live, *(programs.pair(one, profile) for one in written), *mended, *talks]

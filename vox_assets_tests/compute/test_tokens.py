@@ -93,5 +93,5 @@ def test_a_model_without_a_template_is_refused(tiny_base: LocalModel, tmp_path: 
     bare = load_tokenizer(tiny_base.path)
     bare.chat_template = None
     bare.save_pretrained(tmp_path)
-    with pytest.raises(TrainingRefusedError, match="no chat template"):
+    with pytest.raises(TemplateError, match="no chat template"):
         load_tokenizer(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -11,6 +13,8 @@ from vox_assets.contract.rows import (
     SCHEMA,
     Drop,
     Reason,
+    SchemaError,
+    check_schema,
     drops_to_frame,
     keep_first,
     pair_id,
@@ -91,3 +95,28 @@ def test_the_text_of_a_reason_is_the_same_for_columns_and_for_drops() -> None:
     frame = pl.DataFrame(reasons, schema=["kind", "detail"], orient="row")
     texts = frame.select(reason_text(pl.col("kind"), pl.col("detail")).alias("text"))["text"]
     assert texts.to_list() == [reason.text for reason in reasons]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (
+            lambda rows: rows.drop("lane"),
+            "column 5: expected lane of type String: is response_mode",
+        ),
+        (lambda rows: rows.drop("parents"), "expected parents of type List(String), but there are"),
+        (
+            lambda rows: rows.with_columns(pl.col("difficulty").cast(pl.Int32)),
+            "expected difficulty of type Int64: is difficulty of type Int32",
+        ),
+        (lambda rows: rows.select(pl.all().reverse().reverse(), x=1).select("x", *SCHEMA), "is x"),
+    ],
+)
+def test_a_table_that_breaks_its_schema_is_refused_by_its_first_fault(
+    spoil: Callable[[pl.DataFrame], pl.DataFrame], fault: str
+) -> None:
+    rows = to_frame([make_pair("a", "b")])
+    check_schema(rows.with_columns(score=pl.lit(1.0)), SCHEMA, "raw_rust_fns")
+    with pytest.raises(SchemaError, match=r"^raw_rust_fns: column ") as refused:
+        check_schema(spoil(rows), SCHEMA, "raw_rust_fns")
+    assert fault in str(refused.value)

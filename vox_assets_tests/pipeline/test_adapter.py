@@ -175,8 +175,7 @@ def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
     holds = {name: one.passed for name, one in verdicts(result).items()}
     assert holds["qlora_adapter:adapter_loads"] and holds["qlora_adapter:provenance"]
     assert "no_forgetting" in {name.partition(":")[2] for name in holds}
-    # The report was written again, with the training and its evaluation.
-    report = (settings.reports_dir / "corpus.html").read_text()
+    report = (settings.reports_dir / "adapter.html").read_text()
     assert digest in report and "Answers to held-out prompts" in report
 
     monkeypatch.setenv("VOX_DATA_DIR", str(settings.data_dir))

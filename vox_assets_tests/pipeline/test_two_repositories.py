@@ -10,9 +10,9 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from vox_assets.contract.rows import DROP_SCHEMA
+from vox_assets.contract.rows import DROP_SCHEMA, SOURCE_TABLES
 from vox_assets.pipeline.corpus import copied_between_repositories
-from vox_assets.publish.corpus_report import write_report
+from vox_assets.publish.corpus_report import corpus_report
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
 from vox_assets_tests.pipeline.conftest import build, settings_for, verdicts, write_profile
@@ -94,6 +94,15 @@ def test_ledger_report_and_split_tell_and_use_the_repositories(
     (made,) = told.asset_materializations_for_node("row_ledger")
     table = made.metadata["repositories"].value
     assert {record.data["repository"] for record in table.records} >= {"main", "other"}
-    page = write_report(settings, lake).read_text(encoding="utf-8")
+    sources = {name: lake.read(name) for name in SOURCE_TABLES}
+    page = corpus_report(
+        settings.profile,
+        None,
+        sources,
+        scored,
+        lake.read("training_mix"),
+        lake.read("row_ledger"),
+        mutants,
+    )
     assert "What became of each repository" in page
     assert "<td>other</td>" in page

@@ -13,7 +13,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from vox_assets.contract.rows import SchemaError, to_frame
 from vox_assets.store.lake import Lake, TableMissingError, forget
+from vox_assets_tests.conftest import make_pair
 
 # Enough for a write to take some milliseconds.
 ROWS = 200_000
@@ -21,9 +23,9 @@ ROWS = 200_000
 
 def test_an_account_is_replaced_even_when_its_columns_change(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
-    lake.write_account("raw_rust_fns", "drops", pl.DataFrame({"a": [1, 2]}))
-    lake.write_account("raw_rust_fns", "drops", pl.DataFrame({"b": ["x"]}))
-    assert lake.read_account("raw_rust_fns", "drops").to_dict(as_series=False) == {"b": ["x"]}
+    lake.write_account("raw_rust_fns", "files", pl.DataFrame({"a": [1, 2]}))
+    lake.write_account("raw_rust_fns", "files", pl.DataFrame({"b": ["x"]}))
+    assert lake.read_account("raw_rust_fns", "files").to_dict(as_series=False) == {"b": ["x"]}
 
 
 def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
@@ -39,28 +41,28 @@ def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
 def test_a_scan_reads_the_newest_version_column_by_column(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for value in (1, 2):
-        lake.write("scored_corpus", pl.DataFrame({"v": [value], "text": ["x"]}))
-    assert lake.scan("scored_corpus").select("v").collect().rows() == [(2,)]
+        lake.write("adapter_eval", pl.DataFrame({"v": [value], "text": ["x"]}))
+    assert lake.scan("adapter_eval").select("v").collect().rows() == [(2,)]
 
 
 def test_versions_replaced_long_ago_give_their_space_back(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for value in range(3):
-        lake.write("raw_rust_fns", pl.DataFrame({"v": [value]}))
-    uri = lake.uri("raw_rust_fns")
-    abandoned = tmp_path / "raw_rust_fns" / "part-of-a-killed-writer.parquet"
+        lake.write("qlora_adapter", pl.DataFrame({"v": [value]}))
+    uri = lake.uri("qlora_adapter")
+    abandoned = tmp_path / "qlora_adapter" / "part-of-a-killed-writer.parquet"
     abandoned.write_bytes(b"half")
     os.utime(abandoned, (0, 0))
 
     assert forget(uri, timedelta(days=1)) == 1
     assert not abandoned.exists()
-    assert lake.read("raw_rust_fns", 0)["v"].to_list() == [0]
+    assert lake.read("qlora_adapter", 0)["v"].to_list() == [0]
 
     assert forget(uri, timedelta()) == 2
-    assert lake.version("raw_rust_fns") == 2
-    assert lake.read("raw_rust_fns")["v"].to_list() == [2]
-    with pytest.raises(TableMissingError, match="raw_rust_fns has no version 0"):
-        lake.read("raw_rust_fns", 0)
+    assert lake.version("qlora_adapter") == 2
+    assert lake.read("qlora_adapter")["v"].to_list() == [2]
+    with pytest.raises(TableMissingError, match="qlora_adapter has no version 0"):
+        lake.read("qlora_adapter", 0)
 
 
 @pytest.mark.slow
@@ -84,3 +86,15 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_version(tmp_path: 
         rows = Lake(str(tmp_path)).read("rows")
         assert rows.height == ROWS
         assert rows["v"].n_unique() == 1
+
+
+def test_a_table_that_breaks_its_schema_leaves_the_old_one(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    rows = to_frame([make_pair("a", "b")])
+    lake.write("doc_qa_pairs", rows)
+    with pytest.raises(SchemaError, match="doc_qa_pairs: column 5"):
+        lake.write("doc_qa_pairs", rows.drop("lane"))
+    with pytest.raises(SchemaError, match="doc_qa_pairs's drops: column 2"):
+        lake.write_account("doc_qa_pairs", "drops", rows)
+    assert lake.version("doc_qa_pairs") == 0
+    assert lake.read("doc_qa_pairs").equals(rows)

@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from vox_assets.contract.rows import SCHEMA, Drop, drops_to_frame, to_frame
 from vox_assets.pipeline.resources.build_lock import lake_io_manager
 from vox_assets.settings import load_settings
 from vox_assets.store.lake import Lake, TableMissingError
+from vox_assets_tests.conftest import make_pair
 from vox_assets_tests.postgres import free_port
 
 
@@ -39,11 +41,12 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_tables_and_accounts_are_written_replaced_and_read_back(store: str) -> None:
     lake = Lake(store)
-    rows = pl.DataFrame({"pair_id": ["a", "b"], "tags": [["x"], []]})
+    rows = to_frame([make_pair("a", "b"), make_pair("c", "d")])
+    drops = drops_to_frame([Drop("training_mix", "token budget")])
     lake.write("training_mix", rows)
     lake.write("training_mix", rows.with_columns(score=pl.lit(7.5)))
-    lake.write_account("training_mix", "drops", rows.head(1))
-    assert lake.read("training_mix").columns == ["pair_id", "tags", "score"]
+    lake.write_account("training_mix", "drops", drops)
+    assert lake.read("training_mix").columns == [*SCHEMA, "score"]
     assert lake.version("training_mix") == 1
     assert lake.read_account("training_mix", "drops").height == 1
     assert DeltaTable(lake.uri("training_mix"), version=0).to_pyarrow_table().num_rows == 2
@@ -64,7 +67,7 @@ def test_assets_hand_tables_over_through_the_store(
 
     @dg.asset
     def raw_rust_fns() -> pl.DataFrame:
-        return pl.DataFrame({"pair_id": ["a", "b", "c"]})
+        return to_frame([make_pair(name, "fn f() {}") for name in "abc"])
 
     @dg.asset
     def deduped_corpus(raw_rust_fns: pl.DataFrame) -> pl.DataFrame:
@@ -74,4 +77,4 @@ def test_assets_hand_tables_over_through_the_store(
         [raw_rust_fns, deduped_corpus], resources={"io_manager": lake_io_manager(settings)}
     )
     assert result.success
-    assert Lake(store).read("deduped_corpus")["pair_id"].to_list() == ["a", "b"]
+    assert Lake(store).read("deduped_corpus")["prompt"].to_list() == ["a", "b"]

@@ -6,6 +6,7 @@ Pure functions of files and settings. What has been built from them is `history`
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
     return {
         "crates": _together(roots, RUST_FOLDER, crates),
         "docs": _together(roots, DOCS_FOLDER, docs),
-        "profile": Fingerprint(_digest([("profile", f"{policy}\0{models}".encode())]), 1),
+        "profile": Fingerprint(_digest([("profile", _hash(f"{policy}\0{models}".encode()))]), 1),
     }
 
 
@@ -48,7 +49,8 @@ def crates(root: Path) -> Fingerprint:
 
     The bytes are read whether or not the tree is in git: git leaves out what `.gitignore` names
     and extraction does not, and asking it about a working tree lets that tree's own configuration
-    start programs. Times do not count, so that a fresh checkout of the same tree is the same.
+    start programs. Times are no part of the digest, so a fresh checkout of the same tree has the
+    same digest.
     """
     return _of(source_tree.walk(root, "crates", "Rust sources"))
 
@@ -66,32 +68,63 @@ def _together(
     found = {root.name: look(root.directory) for root in holding(roots, folder)}
     if list(found) == [""]:
         return found[""]
-    digest = _digest((name, one.digest.encode()) for name, one in found.items())
+    digest = _digest((name, _hash(one.digest.encode())) for name, one in found.items())
     return Fingerprint(digest, sum(one.files for one in found.values()))
 
 
 def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:
-    contents = [(file.path, _content(file)) for file in files]
-    return Fingerprint(_digest(contents), len(contents))
+    digests = [(file.path, _contents(file).digest) for file in files]
+    return Fingerprint(_digest(digests), len(digests))
 
 
-def _content(file: source_tree.SourceFile) -> bytes:
-    """A file's bytes; of one that is not read, why not: that decides its place in the account."""
+@dataclass(frozen=True)
+class _Contents:
+    """What is remembered of a file's bytes."""
+
+    digest: bytes
+    has_directive: bool
+
+
+#: Contents by path, with the file's status when it was read. Three sensors look at the same files
+#: every half minute: a file whose status has not changed is not read again.
+_remembered: dict[Path, tuple[tuple[int, ...], _Contents]] = {}
+
+#: A file that changed less than this many nanoseconds ago may change again within one step of its
+#: file system's clock (two seconds on FAT), so its contents are not remembered.
+_CLOCK_STEP = 2_000_000_000
+
+
+def _contents(file: source_tree.SourceFile) -> _Contents:
+    """The contents of a file; of a refused file, its reason, which decides its account."""
     if file.refused is not None:
-        return "\0".join(file.refused).encode()
+        return _Contents(_hash("\0".join(file.refused).encode()), False)
     try:
-        return file.location.read_bytes()
+        status = file.location.stat()
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        known = _remembered.get(file.location)
+        if known is not None and known[0] == key:
+            return known[1]
+        content = file.location.read_bytes()
     except OSError:
-        # It vanished while the tree was walked: the next tick sees the tree as it is then.
-        return b""
+        # The file vanished while the tree was walked: the next tick sees the tree as it is then.
+        return _Contents(_hash(b""), False)
+    contents = _Contents(_hash(content), b"{{" in content)
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _CLOCK_STEP:
+        _remembered[file.location] = (key, contents)
+    return contents
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
+    """Digest of names and of their contents' digests, in the order given."""
     digest = hashlib.blake2b(digest_size=16)
     for name, content in parts:
         encoded = name.encode("utf-8", "surrogateescape")
         digest.update(len(encoded).to_bytes(4, "big") + encoded)
-        digest.update(hashlib.blake2b(content, digest_size=16).digest())
+        digest.update(content)
     return digest.hexdigest()
 
 
@@ -115,7 +148,10 @@ def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[sourc
     for page in pages:
         if page.refused is not None or not page.path.endswith(".md"):
             continue
-        content = _content(page)
-        if b"{{" in content:
-            mdbook.Includes(page.path, read).expand(content.decode("utf-8", "replace"))
+        if _contents(page).has_directive:
+            try:
+                text = page.location.read_bytes().decode("utf-8", "replace")
+            except OSError:
+                continue
+            mdbook.Includes(page.path, read).expand(text)
     return [found[path] for path in sorted(found) if not path.startswith("docs/src/")]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dagster as dg
 import polars as pl
-from dagster_polars.io_managers.utils import get_metadata_schema
 
 from vox_assets.store.lake import Lake
+
+
+def column_schema(frame: pl.DataFrame) -> dg.TableSchema:
+    """The columns of a table and their types, as the UI shows them."""
+    return dg.TableSchema([dg.TableColumn(n, str(dtype)) for n, dtype in frame.schema.items()])
 
 
 class LakeIOManager(dg.IOManager):
     """Hands tables from asset to asset through the lake.
 
-    The one of dagster-polars computes minima and maxima over text, puts whole rows into the event
-    log and needs a second client for object stores; what a maintainer wants to see of a table, the
-    asset itself attaches.
+    The IO manager of dagster-polars computes minima and maxima over text, puts whole rows into the
+    event log and needs a second client for object stores. What a maintainer wants to see of a
+    table, the asset itself attaches.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -25,7 +29,7 @@ class LakeIOManager(dg.IOManager):
         self.lake.write(name, obj)
         context.add_output_metadata(
             {
-                "dagster/column_schema": get_metadata_schema(obj),
+                "dagster/column_schema": column_schema(obj),
                 "dagster/row_count": dg.MetadataValue.int(obj.height),
                 "dagster/uri": self.lake.uri(name),
                 "version": self.lake.version(name),

@@ -1,22 +1,18 @@
 """Dialogues of two to five turns in which every answer is new and follows from the one before.
 
 Vox dialogues are scripts in `templates/dialogues/`: a script is a variant whose body alternates
-between what is asked and, between `~~~` lines, the answer. Rust dialogues come from
-`rust_dialogues`.
+between what is asked and, between `~~~` lines, the answer.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import polars as pl
 
 from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.profiles import Profile
-from vox_assets.synthesize.rust.dialogues import rust_dialogues
 from vox_assets.synthesize.vox import templates
 from vox_assets.synthesize.vox.lexicon import Domain
 from vox_assets.synthesize.vox.programs import (
@@ -32,9 +28,6 @@ from vox_assets.synthesize.vox.templates import TEMPLATE_DIR, TemplateError, Var
 TASK_FAMILY = "dialogue"
 SCRIPT_DIR = TEMPLATE_DIR / "dialogues"
 
-#: Largest share of the dialogues that may be Rust: the corpus has plenty of Rust, but no other
-#: Rust of more than one turn.
-RUST_SHARE = 1 / 3
 #: Fewer turns are no dialogue.
 MIN_TURNS = 2
 #: Wordings tried for one dialogue.
@@ -200,18 +193,3 @@ def scripts() -> tuple[Variant, ...]:
             f"{templates.SOURCE_PREFIX}dialogues/{path.name}",
         )
     )
-
-
-def make_dialogues(
-    rust_rows: pl.DataFrame,
-    domains: Sequence[Domain],
-    profile: Profile,
-    pool: Pool,
-    check_vox: Gate,
-    read_source: Callable[[str], str],
-) -> tuple[list[Pair], list[Drop]]:
-    """As many dialogues as the profile asks for, Rust ones up to their share."""
-    wanted = profile.synthesis.dialogues
-    rust, rust_drops = rust_dialogues(rust_rows, profile, int(wanted * RUST_SHARE), read_source)
-    vox, vox_drops = vox_dialogues(scripts(), domains, profile, pool, check_vox, wanted - len(rust))
-    return [*rust, *vox], [*rust_drops, *vox_drops]

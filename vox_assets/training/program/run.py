@@ -23,7 +23,7 @@ import polars as pl
 import torch
 
 from vox_assets.compute.models import preferred_dtype
-from vox_assets.compute.tokens import load_tokenizer
+from vox_assets.compute.tokens import TemplateError, load_tokenizer
 from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.mix.split import watch_ids
 from vox_assets.training.adapter import assemble, verify
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if facts["status"] == "interrupted":
             return EXIT_INTERRUPTED
         reports.finished(facts, spec.digest)
-    except TrainingRefusedError as refusal:
+    except (TrainingRefusedError, TemplateError) as refusal:
         if is_main():
             print(f"refused: {refusal}", file=sys.stderr, flush=True)
         reports.refusal(f"refused: {refusal}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,38 @@ def test_a_missing_folder_is_refused_by_name(root: Path) -> None:
     shutil.rmtree(root / "crates")
     with pytest.raises(SourceError, match="crates"):
         fingerprint.crates(root)
+
+
+def test_a_file_that_did_not_change_is_not_read_again(root: Path) -> None:
+    long_ago = time.time() - 60
+    for path in root.rglob("*.*"):
+        os.utime(path, (long_ago, long_ago))
+    opened: list[str] = []
+    listening = True
+
+    def listen(event: str, arguments: tuple[object, ...]) -> None:
+        if listening and event == "open" and str(arguments[0]).startswith(f"{root}/crates"):
+            opened.append(str(arguments[0]))
+
+    # The change time cannot be set: wait until the files are old enough to be remembered.
+    time.sleep(2.1)
+    before = fingerprint.crates(root)
+    sys.addaudithook(listen)
+    try:
+        assert fingerprint.crates(root) == before
+        assert opened == []
+        (root / "crates/a/src/lib.rs").write_text("fn g() {}")
+        opened.clear()
+        assert fingerprint.crates(root) != before
+        assert opened == [str(root / "crates/a/src/lib.rs")]
+    finally:
+        listening = False
+
+
+def test_a_file_that_just_changed_is_read_every_time(root: Path) -> None:
+    path = root / "crates/a/src/lib.rs"
+    status = path.stat()
+    before = fingerprint.crates(root)
+    path.write_text("fn g() {}")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert fingerprint.crates(root) != before

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from vox_assets.profiles import Profile
+from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.vox import dialogues, lexicon
 from vox_assets.synthesize.vox.programs import Gate, Pool
 
@@ -35,9 +36,9 @@ def test_what_the_gate_refuses_is_a_drop(profile: Profile) -> None:
 def test_rust_takes_no_more_than_its_share(
     rust_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Callable[[str], str]
 ) -> None:
-    few = profile.synthesis.model_copy(update={"dialogues": 2})
+    few = profile.synthesis.model_copy(update={"dialogues": 2, "programs": 0, "repairs": 0})
     smaller = profile.model_copy(update={"synthesis": few})
-    pairs, _ = dialogues.make_dialogues(
-        rust_rows, lexicon.load(), smaller, Pool(), gate, read_source
+    made = synthesize(
+        rust_rows, rust_rows.clear(), smaller, check_vox=gate, read_source=read_source
     )
-    assert [pair.language for pair in pairs] == ["vox", "vox"]
+    assert made.rows["language"].to_list() == ["vox", "vox"]
