@@ -1,9 +1,10 @@
-# What the README tells a newcomer to run. Settings are environment variables (see the README).
+# Commands of the project. Settings are environment variables (see the README).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTHON_FOLDERS := vox_assets vox_assets_tests benchmarks
 
 export VOX_DATA_DIR ?= $(CURDIR)/data
 # Dagster keeps its runs here; its configuration is the dagster.yaml of this repository.
@@ -14,7 +15,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # Models come from packages or from the directory that is named: nothing is looked up on a hub.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test test-slow bench bench-train bench-month dev build corpus lint audit constraints instance
+.PHONY: help setup demo test test-slow bench bench-train bench-month dev build corpus check format lint audit constraints instance
 
 help:
 	@echo "make demo      set up, build everything on the bundled workspace, show what came out"
@@ -24,8 +25,9 @@ help:
 	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
 	@echo "make bench     time stages against their peers; make bench-train trains against TRL"
 	@echo "make bench-month  a month of ticks and builds: is the UI still fast (after make demo)"
-	@echo "make lint      format, lint and type-check"
-	@echo "make audit     known faults of the pinned packages, and their licences"
+	@echo "make check     check format, lint, types, import rules and dependencies; writes nothing"
+	@echo "make format    rewrite the format; make lint formats and checks"
+	@echo "make audit     list known vulnerabilities and licences of the pinned packages"
 
 setup: $(READY)
 
@@ -68,10 +70,18 @@ bench-train: $(READY)
 bench-month: $(READY)
 	$(BIN)/python benchmarks/month.py
 
-lint: $(READY)
-	$(BIN)/ruff format vox_assets vox_assets_tests benchmarks
-	$(BIN)/ruff check vox_assets vox_assets_tests benchmarks
+check: $(READY)
+	$(BIN)/ruff format --check $(PYTHON_FOLDERS)
+	$(BIN)/ruff check $(PYTHON_FOLDERS)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+format: $(READY)
+	$(BIN)/ruff check --fix $(PYTHON_FOLDERS)
+	$(BIN)/ruff format $(PYTHON_FOLDERS)
+
+lint: format check
 
 # Asks the public advisory database; the licences need no network.
 audit: $(READY)

@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import polars as pl
 
+import vox_assets
 from vox_assets.compute.models import ModelError, dequantised_models
 from vox_assets.compute.ray_data import ClusterError
 from vox_assets.contract.rows import CORPUS_TABLES, pair_id, turns
@@ -40,11 +41,18 @@ ENDINGS = (".jsonl", ".parquet")
 
 
 class UsageError(ValueError):
-    """Something asked for that cannot be done; the message is one clear line."""
+    """A request that cannot be carried out; the message is one clear line."""
 
 
-#: What is told in one line: its message names the thing, the place and what was expected.
-_TOLD = (UsageError, SettingsError, TableMissingError, ModelError, SourceError, ClusterError)
+#: Errors shown as one line, without a traceback.
+_ONE_LINE_ERRORS = (
+    UsageError,
+    SettingsError,
+    TableMissingError,
+    ModelError,
+    SourceError,
+    ClusterError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except _TOLD as error:
+    except _ONE_LINE_ERRORS as error:
         print(f"vox-assets: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -60,11 +68,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _ShowVersion(argparse.Action):
+    """Print the version and exit; the package's metadata is read only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"vox-assets {vox_assets.__version__}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vox-assets",
         description="The stages of the pipeline on files; IN and OUT end in .jsonl or .parquet.",
     )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(

@@ -90,7 +90,12 @@ class Settings:
 
     @property
     def source_roots(self) -> tuple[SourceRoot, ...]:
-        """What the sources are read from. Raises SourceError when a root has gone since."""
+        """The folders that sources are read from. Raises SourceError when one is missing.
+
+        Only what reads sources asks for them, so that the other commands work in any folder.
+        """
+        if not self.source_dir.is_dir():
+            raise SourceError(_no_source_tree(self.source_dir))
         return source_roots(self.profile, self.source_dir)
 
     @property
@@ -110,25 +115,30 @@ class Settings:
         return self.data_dir / "reports"
 
 
+def _no_source_tree(source: Path) -> str:
+    return (
+        f"VOX_SOURCE_DIR: {source} is not a directory: "
+        f"expected a root that holds crates/ and docs/src/"
+    )
+
+
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises SettingsError."""
     env = os.environ if environment is None else environment
     values = {name: env.get(name, "").strip() or None for name in VARIABLES}
 
     source = Path(values["VOX_SOURCE_DIR"] or SAMPLE_WORKSPACE).resolve()
-    if not source.is_dir():
-        raise SettingsError(
-            f"VOX_SOURCE_DIR: {source} is not a directory: "
-            f"expected a root that holds crates/ and docs/src/"
-        )
+    if values["VOX_SOURCE_DIR"] is not None and not source.is_dir():
+        raise SettingsError(_no_source_tree(source))
     data = Path(values["VOX_DATA_DIR"] or "data").resolve()
     if data.exists() and not data.is_dir():
         raise SettingsError(f"VOX_DATA_DIR: {data} is a file: expected a directory to write to")
-    bundled = source == SAMPLE_WORKSPACE.resolve()
+    bundled = source == SAMPLE_WORKSPACE.resolve() and source.is_dir()
     reference = values["VOX_PROFILE"] or ("sample" if bundled else "vox")
     try:
         profile = profiles.load(reference)
-        source_roots(profile, source)
+        if source.is_dir():
+            source_roots(profile, source)
     except (profiles.ProfileError, SourceError) as error:
         raise SettingsError(f"VOX_PROFILE: {error}") from error
     return Settings(

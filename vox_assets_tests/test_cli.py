@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +16,7 @@ import pytest
 from vox_assets.cli import main, read_table, write_table
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import SCHEMA
+from vox_assets.settings import SettingsError, load_settings
 from vox_assets.store.cache import BlobCache
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
@@ -205,3 +208,47 @@ def test_the_help_lists_every_command() -> None:
     commands = "extract check-vox dedup score explain promote verify cache build"
     for command in commands.split():
         assert command in done.stdout
+
+
+def run_elsewhere(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder that is no checkout, without any setting of the project."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("VOX_")}
+    return subprocess.run(
+        [sys.executable, "-m", "vox_assets.cli", *arguments],
+        cwd=folder,
+        env=clean,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    done = run_elsewhere(tmp_path, "--version")
+    assert done.returncode == 0
+    assert done.stdout == f"vox-assets {version('vox-assets')}\n"
+
+
+def test_a_table_is_deduplicated_in_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
+    rows = [{"pair_id": name, "prompt": name, "response": "fn f() {}"} for name in "ab"]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run_elsewhere(tmp_path, "dedup", "in.jsonl", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_reads_the_lake_needs_no_sources(tmp_path: Path) -> None:
+    done = run_elsewhere(tmp_path, "explain", "0" * 32)
+    assert done.returncode == 1
+    assert "VOX_SOURCE_DIR" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_source_tree_that_is_named_and_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"VOX_SOURCE_DIR: .*nowhere is not a directory"):
+        load_settings({"VOX_SOURCE_DIR": str(tmp_path / "nowhere")})
+
+
+def test_calibration_is_written_where_it_is_asked_to(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["calibrate", "1", str(tmp_path / "rows.parquet")])
+    assert refused.value.code == 2

@@ -98,7 +98,9 @@ def add_answer_nll(model: Any) -> None:
         kwargs["use_cache"] = False
         if plain:
             hidden = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][learned]
-            return AnswerNll.apply(hidden, self.get_output_embeddings().weight, targets)
+            return AnswerNll.apply(  # type: ignore[no-untyped-call]
+                hidden, self.get_output_embeddings().weight, targets
+            )
         logits = original(*args, **kwargs).logits[:, :-1][learned]
         return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 

@@ -7,6 +7,7 @@ is `calibration.json`, a versioned file of the package.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -48,7 +49,7 @@ LEAST_ROWS = 60
 RIDGE = 0.005
 
 
-def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict:
+def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
     """Sign-constrained ridge logistic regression.
 
     `matrix` is (rows, features), `real` boolean, `weights` the weight of each row. Returns the
@@ -84,7 +85,9 @@ def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict:
     }
 
 
-def fit_forms(rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray]) -> dict[str, dict]:
+def fit_forms(
+    rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray]
+) -> dict[str, dict[str, Any]]:
     """Fit one form per language of `rows`; `measure(rows)` gives the matrix of all features.
 
     Where templates wrote most rows of a language, people's are half of those fitted on: they must

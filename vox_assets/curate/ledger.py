@@ -7,6 +7,7 @@ can contradict them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -192,7 +193,7 @@ def story(
     return lines
 
 
-def _standing(asset: str, row: Mapping) -> str:
+def _standing(asset: str, row: Mapping[str, Any]) -> str:
     if asset == "deduped_corpus":
         others = row["cluster_size"] - 1
         return f"{asset}: survived, and stands for {others} duplicate{'s' * (others != 1)}."
@@ -237,7 +238,7 @@ def _victories(wanted: str, asset: str, drops: pl.DataFrame) -> list[str]:
     ]
 
 
-def _row(pair_id: str, tables: Mapping[str, pl.DataFrame]) -> dict | None:
+def _row(pair_id: str, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any] | None:
     for table in tables.values():
         found = table.filter(pl.col("pair_id") == pair_id)
         if len(found):

@@ -78,7 +78,7 @@ class RewardModel:
         )
 
 
-def _ids(tokenizer: Any, dialogue: list) -> list[int]:
+def _ids(tokenizer: Any, dialogue: Sequence[Any]) -> list[int]:
     if tokenizer.chat_template:
         text = tokenizer.apply_chat_template(dialogue, tokenize=False)
         return tokenizer(text, add_special_tokens=False)["input_ids"]

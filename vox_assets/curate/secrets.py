@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from functools import cache
+from typing import Any
 
 import polars as pl
 
@@ -105,7 +106,7 @@ def _bits(text: str) -> float:
 
 
 @cache
-def _plugins() -> tuple:
+def _plugins() -> tuple[Any, ...]:
     from importlib import import_module
 
     found = []

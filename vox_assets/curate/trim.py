@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -113,13 +114,13 @@ def _same_code(before: str, after: str, language: str) -> bool:
     return meant is not None and meant == tree(language, after)
 
 
-_CODE_RULES = {
+_CODE_RULES: dict[str, Callable[[str], str]] = {
     "licence header": _without_licence,
     "trailing comments": lambda text: _TRAILING_COMMENTS.sub("", text),
     "trailing space": lambda text: _TRAILING_SPACE.sub("", text).strip("\n"),
     "blank lines": lambda text: _BLANK_RUN.sub("\n\n", text),
 }
-_PROSE_RULES = {
+_PROSE_RULES: dict[str, Callable[[str], str]] = {
     "preamble": lambda text: _PREAMBLE.sub("", text),
     "closing chatter": lambda text: _CLOSING.sub("", text),
     "trailing space": lambda text: _TRAILING_SPACE.sub("", text).strip("\n"),

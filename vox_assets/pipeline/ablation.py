@@ -56,7 +56,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         models: dg.ResourceParam[Models],
         pipes: dg.ResourceParam[dg.PipesSubprocessClient],
         training_mix: pl.DataFrame,
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         """One arm: trained at equal tokens and seed, judged on the mix's held-out rows."""
         arm = arms[context.partition_key]
         policy = arms_of.arm_profile(mix_policy(settings, lake), config.steps)

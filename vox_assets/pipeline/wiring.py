@@ -11,7 +11,7 @@ import dagster as dg
 def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Everything that Dagster runs. Tests and deployments replace resources by name.
 
-    Raises SettingsError when a setting holds a value that it may not have.
+    Raises SettingsError when a setting has an invalid value and SourceError without a source tree.
     """
     from vox_assets.pipeline import (
         ablation,
@@ -31,6 +31,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
 
     overrides = dict(resource_overrides or {})
     settings = overrides.pop("settings", None) or load_settings()
+    # A location without sources is refused when it loads, not when a sensor first ticks.
+    settings.source_roots  # noqa: B018
     resources = {
         "settings": settings,
         "lake": Lake(settings.lake_uri),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from lark import Token
@@ -184,7 +185,7 @@ def _vox_names(source: str) -> Names:
     return Names(frozenset(used), frozenset(declared))
 
 
-def _tokens(children: list) -> Iterator[str]:
+def _tokens(children: list[Any]) -> Iterator[str]:
     return (
         str(child)
         for child in children

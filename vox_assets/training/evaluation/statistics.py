@@ -17,10 +17,6 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
-#: The normal quantile of that confidence, two-sided.
-Z = 1.959964
-
-
 @dataclass(frozen=True)
 class Interval:
     """A figure and its interval."""
@@ -125,10 +121,10 @@ def wilson(hits: int, count: int) -> Interval:
     """
     if not count:
         return Interval(0.0, 0.0, 1.0)
-    share, spread = hits / count, Z * Z / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    from scipy.stats import binomtest
+
+    low, high = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(hits / count, float(low), float(high))
 
 
 def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:

@@ -322,7 +322,7 @@ def needs_checkpointing(config: Any, micro_tokens: int) -> bool:
     if torch.cuda.is_available():
         available = torch.cuda.mem_get_info()[0]
     else:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         available = psutil.virtual_memory().available
     return per_token * micro_tokens > ACTIVATION_SHARE * available
