@@ -96,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("source", type=Path, metavar="SOURCE")
     extract.add_argument("out", type=Path, metavar="OUT")
 
-    check = command("check-vox", _check_vox, "whether Vox files are good, says the front end")
+    check = command(
+        "check-vox", _check_vox, "check Vox files with the compiler or the built-in grammar"
+    )
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
     dedup = command("dedup", _dedup, "one copy of each row of a table with prompt and response")
@@ -112,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("source", type=Path, metavar="IN")
     score.add_argument("out", type=Path, metavar="OUT")
 
-    explain = command("explain", _explain, "a row's way through the last build, in words")
+    explain = command("explain", _explain, "explain what happened to one row in the last build")
     explain.add_argument("pair_id", metavar="PAIR_ID")
 
     promote = command("promote", _promote, "let an adapter serve that passed its evaluation")
@@ -185,7 +187,7 @@ def _check_ending(path: Path) -> None:
 
 
 def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
-    """What the stages need besides prompt and response, where a table does not bring it."""
+    """Fill in the columns that the stages need beside prompt and response."""
     defaults = {"lane": "vox_codegen", "language": "text", "origin": "human"}
     rows = rows.with_columns(
         pl.lit(value).alias(name) for name, value in defaults.items() if name not in rows.columns

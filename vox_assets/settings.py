@@ -20,7 +20,7 @@ from vox_assets.compute.models import RemoteModel
 from vox_assets.extract import SourceError, SourceRoot, source_roots
 from vox_assets.store.cache import DEFAULT_LIMIT
 
-#: The bundled workspace, as it lies in a checkout.
+#: The bundled workspace in a checkout.
 SAMPLE_WORKSPACE = Path("data/sample_workspace")
 
 VARIABLES = (
@@ -58,7 +58,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are and which policy holds. Paths are absolute."""
+    """Paths and policy of a deployment. Paths are absolute."""
 
     source_dir: Path
     data_dir: Path
@@ -247,7 +247,7 @@ def _lake_url(value: str | None) -> str | None:
 def _alert_urls(value: str | None) -> tuple[str, ...]:
     urls = tuple(part for part in (value or "").replace(",", " ").split() if part)
     for position, url in enumerate(urls, start=1):
-        # The URL itself may hold a token, so the message tells its place and not its text.
+        # The URL itself may hold a token, so the message gives its position and not its text.
         if not urlsplit(url).scheme:
             raise SettingsError(
                 f"VOX_ALERT_URLS: entry {position} has no scheme: "

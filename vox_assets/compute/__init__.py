@@ -1,1 +1,1 @@
-"""Where heavy steps run: batches, local models, tokens, and the negative log-likelihood kernel."""
+"""Batches of heavy work, local models, tokens, and the negative log-likelihood kernel."""

@@ -1,4 +1,4 @@
-"""Where batches of work run: the seam between this process and a cluster.
+"""Runs batches of work in this process or on a cluster.
 
 A stage cuts its work into batches and maps a pure function over them. The batches decide a result
 down to its last bit, the place where they run does not: a stage cuts them without asking.
@@ -19,7 +19,7 @@ class Engine(Protocol):
 
     @property
     def spreads(self) -> bool:
-        """Whether batches run beside each other, so that many small ones are worth the handing."""
+        """True if batches run in parallel; then many small batches pay off."""
 
     def map(
         self,

@@ -1,4 +1,4 @@
-"""Which model: a directory on this machine, found, verified and fingerprinted, or a server's.
+"""Resolves models: a local directory, found, verified and fingerprinted, or a server's model.
 
 Loading a model for one purpose (features, training, embedding) belongs to the step that uses it;
 what a model *is* and whether it may be trusted is decided here. Heavy libraries are imported where
@@ -119,7 +119,7 @@ def preferred_dtype() -> str:
 
 
 def fastest_device() -> str:
-    """Where this process computes: `cuda` or `cpu`."""
+    """Return the fastest device of this process: `cuda` or `cpu`."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

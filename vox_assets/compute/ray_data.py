@@ -103,7 +103,7 @@ class RayData:
 
         if ray.is_initialized():
             return
-        # What Ray Data says goes to the session's folder; the stage tells a person how far it is.
+        # Ray Data logs to the session's folder; the stage itself reports progress.
         for handler in logging.getLogger(ray.data.__name__).handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setLevel(logging.ERROR)
@@ -120,7 +120,7 @@ class RayData:
 
 
 def _knock(address: str) -> None:
-    """Open and close a connection: Ray itself waits for minutes where nobody answers."""
+    """Open and close a connection, because Ray waits for minutes when no server answers."""
     parts = urlsplit(f"//{address}")
     socket.create_connection((parts.hostname, parts.port), timeout=REACH_SECONDS).close()
 

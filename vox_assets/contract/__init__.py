@@ -1,1 +1,1 @@
-"""What every package agrees on: rows, drops, verdicts, and what counts as code in an answer."""
+"""Definitions that every package shares: rows, drops, verdicts, and code in answers."""

@@ -1,4 +1,4 @@
-"""What belongs to an answer: code fences, the lanes whose answers are code, and the response mode.
+"""Properties of an answer: code fences, lanes of code, and the response mode.
 
 Extraction, synthesis, the audits, the gates and the evaluation all use these definitions, so that
 none of them is weaker than another.

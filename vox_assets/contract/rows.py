@@ -151,7 +151,7 @@ DROP_SCHEMA: dict[str, pl.DataType] = {
 
 
 class Reason(NamedTuple):
-    """Why an item was dropped: many drops share a `kind`, and `detail` belongs to this drop."""
+    """The reason of a drop: many drops share a `kind`, and `detail` belongs to this drop."""
 
     kind: str
     detail: str = ""

@@ -1,4 +1,4 @@
-"""What a check concludes: whether it holds, one line for a person, and the figures behind it."""
+"""The verdict of a check: pass or fail, one line for a person, and the figures."""
 
 from __future__ import annotations
 

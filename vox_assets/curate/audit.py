@@ -70,7 +70,7 @@ def steps_balance(
 
 
 def ledger_balances(ledger: pl.DataFrame) -> Verdict:
-    """Every pair stands once in the ledger, with its fate."""
+    """Check that every pair has exactly one line in the ledger, with its fate."""
     faults = [f"{pair_id} ended nowhere" for pair_id in unaccounted(ledger)]
     repeated = ledger.filter(pl.col("pair_id").is_duplicated())["pair_id"].unique().sort()
     faults += [f"{pair_id} stands twice" for pair_id in repeated]

@@ -229,7 +229,9 @@ def similar_rows(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, f
 
 
 def residual_duplicates(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
-    """What dedup must not leave behind: equal answers, and pairs at Jaccard >= `threshold`."""
+    """Find duplicates that dedup must remove: equal answers, and pairs at Jaccard >=
+    `threshold`.
+    """
     ids = rows["pair_id"].to_list()
     seen: dict[str, str] = {}
     repeated = []

@@ -1,4 +1,4 @@
-"""What an evaluator is, and how far two of them agree.
+"""The interface of an evaluator, and the agreement of two of them.
 
 The local evaluator (`scoring`), a model judge (`judge`) and a reward model (`reward`) rate rows
 behind one interface. What follows from a rating is decided here too.
@@ -18,7 +18,7 @@ from vox_assets.store.cache import content_key
 RATED = "rated"
 #: What came back could not be read: the row is set aside and never given a default score.
 QUARANTINED = "quarantined"
-#: No rating was made, as when a budget is spent: the row stands as it stood.
+#: No rating was made, for instance because a budget is spent: the row stays as it is.
 UNRATED = "unrated"
 
 #: One line per row: `score` is 1 to 10 where `state` is `rated`, else null; `note` says why.
@@ -41,7 +41,7 @@ class Evaluator(Protocol):
 
     @property
     def name(self) -> str:
-        """What its ratings are called: `<name>_score` in a table."""
+        """Name of the evaluator: its ratings are the column `<name>_score`."""
 
     def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
         """One line of `RATINGS` for each row, in order.
@@ -131,7 +131,7 @@ def _heeded(
 
 
 def agreement(scored: pl.DataFrame, name: str, threshold: float) -> dict[str, float | int]:
-    """How far `<name>_score` and the local `score` agree, on the rows that have both.
+    """Measure how well `<name>_score` and the local `score` agree, on rows that have both.
 
     Gives the number of rows, Spearman's rank correlation, and the share of rows that both put on
     the same side of the threshold.

@@ -1,4 +1,4 @@
-"""What can be measured of one row without a model, and the names that all features go by.
+"""Features of a row that need no model, and the names of all features.
 
 Each feature is a number with a stated range; whether more is better is the evaluator's business
 (see `scoring`). Features that need a model are computed in `embedding` and `perplexity` and only
@@ -72,7 +72,7 @@ _POINTS_OUTSIDE = re.compile(
     r"|do\s+it|make\s+it\s+work|the\s+usual)\b",
     re.IGNORECASE,
 )
-# A stub is code, not a string that speaks of one: no quote stands before the macro.
+# A stub is code, not a string that mentions a stub: no quote precedes the macro.
 _STUB_LINE = re.compile(
     r"^[^\"]*\b(?:todo|unimplemented)!|panic!\(\"(?:not|todo|stub)|^\s*(?://|#)\s*(?:todo|fixme"
     r"|\.\.\.|your code|implementation)|^\s*\.\.\.\s*$|^\s*pass\s*$"
@@ -116,7 +116,7 @@ def measure(
         "stub_share": _stub_share(answer),
         "lone_names": _lone_names(answer, prompt),
         "parses": float(good_syntax),
-        # Code that parses is whole; only what does not needs a look at where it stops.
+        # Code that parses is complete; only other code is inspected for where it stops.
         "complete": float((good_syntax and language in PARSED) or _is_complete(answer, is_prose)),
     }
 
@@ -150,7 +150,7 @@ def _names(text: str) -> set[str]:
 
 @lru_cache(maxsize=4)
 def _stems(text: str) -> frozenset[str]:
-    """What a name may be matched against: words, name parts and numbers, crudely stemmed."""
+    """Words, name parts and numbers of a text, crudely stemmed, to match names against."""
     found = set(_NUMBER.findall(text))
     for word in _WORD.findall(text):
         found.add(word.lower())

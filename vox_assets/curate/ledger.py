@@ -1,4 +1,4 @@
-"""Where every row ended: one line per pair that any source asset produced.
+"""The row ledger: one line per pair that any source asset produced, with its fate.
 
 The ledger is computed from the tables and accounts of a build, never kept by hand, so that it
 can contradict them.
@@ -27,7 +27,7 @@ LEDGER_SCHEMA = pl.Schema(
 )
 
 DROPPED = "dropped"
-#: Stands where a repository would, for rows of templates.
+#: Repository name of rows that come from templates.
 NO_REPOSITORY = "templates"
 #: Fate of a row by its split.
 FATES = {"train": "trained", "eval": "evaluated"}
@@ -42,8 +42,8 @@ def build_ledger(
 ) -> pl.DataFrame:
     """`LEDGER_SCHEMA`, one line per pair id of `sources` (asset name to its table), in order.
 
-    A pair id that two assets produced stands once, under the first. A row that no step accounts
-    for has a null fate, and one that ended twice stands twice: the check fails on both.
+    A pair id that two assets produced has one line, under the first asset. A row that no step
+    accounts for has a null fate, and a row that ended twice has two lines: the check fails on both.
     """
     born = pl.concat(
         [
@@ -157,7 +157,7 @@ def unaccounted(ledger: pl.DataFrame) -> list[str]:
 
 
 def imbalance(rows_in: set[str], rows_out: set[str], dropped: list[str]) -> list[str]:
-    """What breaks `rows in = rows out + dropped`, one line per kind; empty when it holds."""
+    """List the violations of `rows in = rows out + dropped`, one line per kind."""
     gone = set(dropped)
     faults = {
         "vanished without a reason": rows_in - rows_out - gone,
@@ -174,11 +174,11 @@ def imbalance(rows_in: set[str], rows_out: set[str], dropped: list[str]) -> list
 def story(
     wanted: str, tables: Mapping[str, pl.DataFrame], drops: Mapping[str, pl.DataFrame]
 ) -> list[str]:
-    """A row's whole way through the build, in sentences.
+    """Describe a row's way through the build, in sentences.
 
     `tables` are the asset tables by name in build order, `drops` their accounts of what they
-    dropped; a build that stopped early has fewer of both. A row that lost to another is told with
-    that row's text. Raises LookupError when no table knows the id.
+    dropped; a build that stopped early has fewer of both. For a row that lost to another, the
+    winner's text is included. Raises LookupError when no table knows the id.
     """
     lines: list[str] = []
     for asset, table in tables.items():
@@ -229,7 +229,7 @@ def _losses(
 def _victories(wanted: str, asset: str, drops: pl.DataFrame) -> list[str]:
     beaten = drops.filter(pl.col("lost_to") == wanted)
     return [
-        # What lost before it had an id of its own goes by its place.
+        # Rows dropped before they had a pair_id are named by file and line.
         f"{asset}: {pair_id or f'{item} at {path}:{line}'} lost to it, {reason}"
         + (f" at similarity {similarity:.2f}." if similarity is not None else ".")
         for pair_id, item, path, line, reason, similarity in beaten.select(

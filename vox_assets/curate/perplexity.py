@@ -1,4 +1,4 @@
-"""How surprising an answer is to the base model, with and without its prompt, cached by content.
+"""Perplexity of an answer under the base model, with and without its prompt, cached by content.
 
 Perplexity is compared inside a lane and language only: to a model that has never seen Vox, all
 Vox is hard.
@@ -74,7 +74,9 @@ def answer_nll(
 def _sequences(
     dialogues: Iterable[Sequence[Message]], model: LocalModel, max_tokens: int, prompted: bool
 ) -> Iterator[tuple[list[int], int]]:
-    """What the model reads of each dialogue: token ids, and where the answer begins in them."""
+    """Yield the token ids that the model reads of each dialogue, and the start of the answer in
+    them.
+    """
     tokenizer = _tokenizer(model)
     first = tokenizer.bos_token_id
     opening = [tokenizer.eos_token_id if first is None else first]

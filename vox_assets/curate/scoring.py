@@ -29,14 +29,14 @@ from vox_assets.profiles import Scoring
 CALIBRATION_FILE = Path(__file__).with_name("calibration.json")
 
 LOWEST, HIGHEST = 1.0, 10.0
-# A feature counts at most this many standard deviations, so that none decides alone by a freak.
+# Clip features at this many standard deviations, so that no outlier decides alone.
 CLIP = 3.0
-# The model is the dear part: it reads where readings within so many standard deviations of the
-# usual ones can change the verdict. Of 500 random rows of the Vox repository that is 38 %, and
-# 1.4 % of all are decided otherwise than if it read everything; 0.5 reads 26 % and errs in 3.6 %,
-# 1.0 reads 47 % and errs in 0.4 %.
+# The language model is expensive. It reads only rows where a value within this many standard
+# deviations of the mean can change the verdict. Of 500 random rows of the Vox repository that is
+# 38 %, and 1.4 % of all verdicts differ from reading everything; 0.5 reads 26 % and differs in
+# 3.6 %, 1.0 reads 47 % and differs in 0.4 %.
 ORDINARY = 0.75
-# Features named in a reason: more would hide what matters.
+# Features named in a reason: more would hide the important ones.
 REASONS = 3
 # Answers of every language without a model of its own are read as code of this one.
 CODE_FALLBACK = "rust"
@@ -69,12 +69,12 @@ class Form:
         return tuple(np.array([part[f] for f in features.FEATURES]) for part in columns)  # type: ignore[return-value]
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        """What each feature adds to the log-odds: (rows, features) from the same shape."""
+        """Contribution of each feature to the log-odds: (rows, features) from the same shape."""
         center, scale, weight = self._arrays
         return np.clip((matrix - center) / scale, -CLIP, CLIP) * weight
 
     def toward(self, name: str) -> float:
-        """How far an ordinary good reading of a feature lies from the usual one, with its sign."""
+        """Signed offset of a typical good value of a feature from the mean."""
         return math.copysign(ORDINARY * self.scale[name], self.weight[name])
 
 
@@ -99,7 +99,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class LocalEvaluator:
-    """A meter, a calibration and a policy: what turns rows into scores."""
+    """Turns rows into scores with a meter, a calibration and a policy."""
 
     meter: Meter
     calibration: Calibration
@@ -184,7 +184,9 @@ class LocalEvaluator:
     def _undecided(
         self, measured: pl.DataFrame, languages: pl.Series, names: Sequence[str]
     ) -> np.ndarray:
-        """Which rows an ordinary reading of the named features can move across the threshold."""
+        """Mark the rows that an ordinary reading of the named features can move across the
+        threshold.
+        """
         forms = [self.calibration.form(language) for language in languages]
 
         def reaches(side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How alike two rows are: token shingles, Jaccard, MinHash candidates, embeddings.
+"""Similarity of rows: token shingles, Jaccard, MinHash candidates, embeddings.
 
 Pairs are given as positions `(i, j)` with `i < j` into the texts that were asked about. Which of
 two similar rows survives is decided in `dedup`, not here.
@@ -102,7 +102,7 @@ def shingle(texts: Sequence[str], engine: Engine = HERE) -> Shingles:
 
 
 def _shingle_block(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """How many distinct shingles each text has (int64), and their hashes, text by text."""
+    """Count the distinct shingles of each text (int64) and return their hashes, text by text."""
     tokens = (
         pl.DataFrame({"text": pl.Series(list(texts), dtype=pl.String)})
         .with_row_index("row")
@@ -164,9 +164,9 @@ def jaccard(shingles: Shingles, left: np.ndarray, right: np.ndarray) -> np.ndarr
         block = slice(start, start + BLOCK_PAIRS)
         i, j = left[block], right[block]
         keys = np.concatenate([_numbered(*shingles.gather(i)), _numbered(*shingles.gather(j))])
-        # Two sorted runs: a sort that merges is five times as fast as one that does not look.
+        # Two sorted runs: a merging sort is five times as fast as a general one.
         keys.sort(kind="stable")
-        # Each row's shingles are distinct: a key that stands twice is shared by both.
+        # Each row's shingles are distinct: a key that occurs twice is shared by both rows.
         twice = keys[1:][keys[1:] == keys[:-1]]
         shared = np.bincount((twice >> _HASH_BITS).astype(np.int64), minlength=len(i))
         union = shingles.sizes[i] + shingles.sizes[j] - shared
@@ -254,7 +254,7 @@ def _collisions(keys: np.ndarray) -> np.ndarray:
 
     The lowest bits of a key are not compared: what they tell apart, verification does too.
     """
-    # The position stands in the low bits, so that one plain sort groups and orders at once.
+    # The position is in the low bits, so that one plain sort groups and orders at once.
     bits = np.uint64(len(keys).bit_length())
     low = (np.uint64(1) << bits) - np.uint64(1)
     packed = (keys & ~low) | np.arange(len(keys), dtype=np.uint64)

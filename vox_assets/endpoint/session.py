@@ -196,7 +196,7 @@ class Session:
             settled.set()
         if isinstance(outcome, WireCompletion):
             spent = outcome.usage.total_tokens if outcome.usage else None
-            # A server that does not tell, or tells nonsense, is taken to have spent what it may.
+            # A server that reports no usage, or a wrong one, counts as having used the maximum.
             self.usage.tokens += spent if spent is not None and spent > 0 else cost
             self.keep(key, outcome)
             self.answered[key] = outcome
@@ -278,7 +278,7 @@ class Session:
         return completion
 
     def _judge(self, error: openai.APIStatusError) -> Failure:
-        """What an HTTP error means for the question and for those that follow."""
+        """Decide what an HTTP error means for this question and for later ones."""
         status = error.status_code
         complaint = self._brief(error).removeprefix(f"Error code: {status} - ")
         text = f"HTTP {status} ({complaint})"
@@ -295,7 +295,7 @@ class Session:
         )
 
     def _parameters(self, without: frozenset[str]) -> dict[str, Any]:
-        """What goes beside model and messages, as far as the server is known to know it."""
+        """Request parameters besides model and messages that the server is known to accept."""
         schema = {"name": self.schema_name, "schema": self.schema, "strict": True}
         wanted = {
             "max_tokens": self.answer_tokens,
@@ -356,7 +356,7 @@ class Session:
             self.log(f"asks no more: {reason}")
 
     def _redacted(self, text: str) -> str:
-        """What the server says, without the key, should it repeat what it was sent."""
+        """The server's message without the key, in case the server repeats it."""
         return text.replace(self.model.api_key, "***") if self.model.api_key else text
 
     def _brief(self, error: BaseException) -> str:

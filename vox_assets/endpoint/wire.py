@@ -1,4 +1,4 @@
-"""What is sent to an endpoint and what comes back: questions, replies, usage, errors."""
+"""Wire format of an endpoint: questions, replies, usage and errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REQUEST_LAYOUT = "1"
 
 
-#: What is asked again is answered alike, as far as the server can; variety comes from the facts.
+#: Temperature 0, so that a repeated question gets the same answer where the server allows it.
 TEMPERATURE = 0.0
 
 
@@ -56,7 +56,7 @@ class EndpointError(RuntimeError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is waited for. Times are seconds."""
+    """Timeouts and retries of a server. Times are seconds."""
 
     #: A small model on a processor takes minutes for a long answer.
     timeout: float = 180.0
@@ -70,7 +70,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked once: the caller's instructions, and content that may be anybody's text."""
+    """One question: the caller's instructions, and content from an untrusted source."""
 
     instructions: str
     content: str
@@ -100,7 +100,7 @@ class Reply(Generic[Answer]):
 
 @dataclass
 class Usage:
-    """What a run of questions came to."""
+    """Requests and tokens that a run of questions used."""
 
     from_store: int = 0
     requests: int = 0
@@ -162,7 +162,7 @@ def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
 
 @dataclass(frozen=True)
 class Reported:
-    """What became of a question that was asked by itself."""
+    """Outcome of a question that was sent by itself."""
 
     completion: WireCompletion | None
     why: Reason
@@ -176,7 +176,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Failure:
-    """What came in place of a completion, and what to do about it."""
+    """An error in place of a completion, and how to react to it."""
 
     text: str
     #: It may pass: the same question may be put again.

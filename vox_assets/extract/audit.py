@@ -32,9 +32,9 @@ _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOT
 def files_accounted(
     roots: Mapping[str, Path], folder: str, files: pl.DataFrame, rows: pl.DataFrame
 ) -> Verdict:
-    """Every file below `folder` stands once in `files`, and every row's file stands there.
+    """Check that `files` lists every file below `folder` once, and the file of every row.
 
-    `roots` are source roots by what stands before their paths in the tables.
+    `roots` are source roots by the prefix of their paths in the tables.
     """
     found = {
         prefix + Path(parent, name).relative_to(root).as_posix()

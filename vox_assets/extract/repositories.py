@@ -1,4 +1,4 @@
-"""Several source roots as one source: where each lies, and what they give together.
+"""Several source roots as one source: their folders, and their rows together.
 
 Reading one root is `run`'s business. Without named repositories there is one root without a name,
 and everything here passes through unchanged.
@@ -38,7 +38,7 @@ class SourceRoot:
 
     @property
     def prefix(self) -> str:
-        """What stands before the paths of its rows."""
+        """Prefix of the paths of its rows."""
         return f"{self.name}/" if self.name else ""
 
 
@@ -80,7 +80,7 @@ def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
 
 
 def commits(roots: Sequence[SourceRoot]) -> str | None:
-    """What the roots are checked out at, in one line; null where git tracks none of them."""
+    """Commits of the roots in one line; null where git tracks none of them."""
     found = [(root.name, git_commit(root.directory)) for root in roots]
     if not any(commit for _, commit in found):
         return None
@@ -133,7 +133,8 @@ def _together(
     extract: Callable[[SourceRoot, Profile], Extraction],
     said_once: Mapping[str, str],
 ) -> Extraction:
-    """What `extract` finds in the roots; paths and categories begin with the repository's name.
+    """Join what `extract` finds in the roots, with the repository's name before paths and
+    categories.
 
     What a column of `said_once` says that an earlier repository says too becomes a drop which names
     that row: as within one tree, where one question with two answers is wrong, and so is a copied

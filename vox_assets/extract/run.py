@@ -40,7 +40,7 @@ Included = Mapping[str, str | mdbook.IncludeError]
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """No search for cycles, of which items and rows have none, among millions of live objects."""
+    """Turn the garbage collector off: rows form no cycles, and scanning objects is slow."""
     was_at_work = gc.isenabled()
     gc.disable()
     try:
@@ -258,7 +258,7 @@ def _distinct(
 
 
 def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
-    """What questions call each page: its title; where two pages share one, with its path.
+    """Names of pages in questions: the title, or the path where two pages share a title.
 
     With a repository's name its title and that name, and its path below the name.
     """

@@ -44,7 +44,7 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileAccount:
-    """Where one file ended. `reason` is null only where the file gave rows."""
+    """Outcome of one file. `reason` is null only where the file gave rows."""
 
     path: str
     bytes: int
@@ -55,7 +55,7 @@ class FileAccount:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What one extractor makes of a tree; every frame is in source order.
+    """Result of one extractor on a tree; every frame is in source order.
 
     `rows` has `rows.SCHEMA`, `files` has `FILES_SCHEMA`, `drops` has `rows.DROP_SCHEMA`.
     """
@@ -205,7 +205,7 @@ def decode(data: bytes) -> str:
 def git_commit(root: Path) -> str | None:
     """The commit that `root` is checked out at; null where git does not track it."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    # The second name fails for a folder that merely lies inside somebody's repository.
+    # The second name fails for a folder that is only inside another repository.
     command = ["git", "-C", str(root), "rev-parse", "HEAD", "HEAD:./"]
     try:
         answer = subprocess.run(

@@ -1,1 +1,1 @@
-"""Which rows are trained and which are held out, and the gates that prove the choice."""
+"""Selects the rows that are trained and held out, and checks the selection with gates."""

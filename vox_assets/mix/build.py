@@ -74,7 +74,7 @@ def build_mix(
         rows = rows.with_columns(pl.Series("_repository", names, dtype=pl.String))
 
     pairs = similar_pairs(rows, min(LEAK_JACCARD, profile.dedup.semantic_code_jaccard))
-    # What training would take from all rows tells how the held-out ones should be mixed.
+    # The languages of a mix without a split give the quotas of the held-out rows.
     planned = Counter(take_train(rows, policy, None)["language"].to_list())
     held_out = hold_out(rows, components(rows, scored, copies), pairs, planned, policy)
     is_held_out = pl.col("pair_id").is_in(list(held_out))

@@ -1,4 +1,4 @@
-"""What a training mix must satisfy before a trainer starts: each gate by name.
+"""The gates that a training mix must pass before training starts, by name.
 
 The checks on `training_mix` report these, and `qlora_adapter` asks them again itself, because a
 blocking check protects only the runs that include it.

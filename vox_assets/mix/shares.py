@@ -1,4 +1,4 @@
-"""Which training rows are taken: caps, shares of human and synthetic rows, sampling weights."""
+"""Selection of training rows: caps, shares of human and synthetic rows, sampling weights."""
 
 from __future__ import annotations
 

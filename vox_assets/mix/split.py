@@ -24,12 +24,12 @@ EVAL_ROWS_PER_SOURCE = 5
 COPIED_SHARE = 0.5
 
 
-#: One held-out source in this many tells training when to stop; the others judge the adapter.
+#: One held-out source in this many is read by early stopping; the others judge the adapter.
 WATCH_ONE_IN = 4
 
 
 def watch_ids(mix_rows: pl.DataFrame) -> set[str]:
-    """Held-out rows that early stopping may look at; the rest judge the adapter unseen.
+    """Return the held-out rows that early stopping may read; the others judge the adapter.
 
     Whole sources are chosen, by hash. Small sets give at least one source to either side where
     they have two.

@@ -29,7 +29,7 @@ GROUP = "ablation"
 
 
 class AblationOptions(dg.Config):
-    """What one run may decide for itself; arms are comparable when it is the same for all."""
+    """Options of one run; arms are comparable when all arms have the same options."""
 
     #: Optimiser steps of every arm; the profile's when left out.
     steps: int | None = None

@@ -66,7 +66,7 @@ _VERDICTS = {
 
 
 class TrainingOptions(dg.Config):
-    """What one run may decide for itself."""
+    """Options of one training run."""
 
     #: Instead of the policy table's; the manifest records what was asked for.
     rank: int | None = None
@@ -94,7 +94,7 @@ def qlora_adapter(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """A QLoRA adapter of the base model, trained on the mix when every gate lets it through."""
     profile = mix_policy(settings, lake)
-    # Asked here as well, because a blocking check protects only the runs that include it.
+    # Repeated here, because a blocking check protects only the runs that include it.
     refused = [*failed_checks(context.instance), *gates.refusals(training_mix, profile)]
     if refused:
         raise dg.Failure(
@@ -129,7 +129,7 @@ def qlora_adapter(
     )
     manifest = read_manifest(spec.adapter_dir)
     if manifest["provenance"] != spec.provenance:
-        # The same rows from newer tables: the adapter stands, and is of today's corpus.
+        # The same rows from newer tables: the adapter stays valid for the current corpus.
         put_on_record(spec.adapter_dir, "provenance", spec.provenance)
     facts: dict[str, Any] = {
         "name": spec.name,
@@ -172,7 +172,7 @@ def failed_checks(instance: dg.DagsterInstance) -> list[str]:
         )
         if history and history[0].status == AssetCheckExecutionRecordStatus.FAILED:
             name, run_id = key.to_user_string(), history[0].run_id
-            refused.append(f"{name} failed in run {run_id}: mend the corpus and build it again")
+            refused.append(f"{name} failed in run {run_id}: fix the corpus and build it again")
     return refused
 
 
@@ -186,7 +186,7 @@ def launch(
     output_root: Path,
     provenance: Mapping[str, Any],
 ) -> tuple[TrainingSpec, Mapping[str, Any]]:
-    """Run the training program to its end: what was trained, and what the program told.
+    """Run the training program to its end; return its specification and the metadata it reported.
 
     Raises dg.Failure when it ends early.
     """

@@ -1,4 +1,4 @@
-"""One job from the command line, and the table that says what was built and where to look."""
+"""Runs one job from the command line and prints what was built and where to find it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def build(job_name: str) -> int:
             job,
             instance=instance,
             tags=_tags(settings, job_name),
-            # Dagster tells of every event at debug level; the story is told at info.
+            # Dagster logs every event at debug level; info has one line per stage.
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
         checks = _checks(result)
@@ -48,7 +48,7 @@ def named_job(name: str) -> dg.JobDefinition:
 
 
 def _tags(settings: Settings, job_name: str) -> dict[str, str]:
-    """The tags by which sensors and schedule know that everything is built already."""
+    """The tags by which sensors and schedule recognise a build of everything."""
     commit = commits(settings.source_roots)
     if job_name != "rebuild":
         return {history.COMMIT_TAG: commit or NO_COMMIT}
@@ -58,7 +58,7 @@ def _tags(settings: Settings, job_name: str) -> dict[str, str]:
 
 
 def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:
-    """What was built, how the checks went, and where to look: lines of a table."""
+    """Lines of a table: what was built, the verdicts of the checks, and where the results are."""
     lake = Lake(settings.lake_uri)
     lines = ["", f"{'asset':<18}{'version':>8}{'rows':>9}  lanes"]
     for asset in TABLES:

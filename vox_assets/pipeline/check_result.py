@@ -20,5 +20,5 @@ def report(
 
 
 def warn(verdict: Verdict) -> dg.AssetCheckResult:
-    """A verdict that is worth a look and stops nothing."""
+    """Report a verdict as a warning, which stops nothing."""
     return report(verdict, dg.AssetCheckSeverity.WARN)

@@ -47,9 +47,9 @@ GROUP = "corpus"
 
 
 class MixOptions(dg.Config):
-    """What one run may decide for itself."""
+    """Options of one run."""
 
-    #: Lanes to train instead of the profile's; the adapter's name tells them.
+    #: Lanes to train instead of the profile's; the adapter's name contains them.
     lanes: list[str] | None = None
 
 
@@ -285,7 +285,7 @@ def _ids(table: pl.LazyFrame) -> pl.Series:
 def evaluator_separates_mutants(
     lake: dg.ResourceParam[Lake], scored_corpus: pl.LazyFrame
 ) -> dg.AssetCheckResult:
-    """The score tells spoilt rows from real ones, for each way of spoiling."""
+    """The score separates spoilt rows from real ones, for each kind of mutant."""
     return report(evaluator_separates(lake.read_account("scored_corpus", "mutants")))
 
 

@@ -1,4 +1,4 @@
-"""What every corpus asset shows in the UI: counts by lane, a preview, reasons for drops."""
+"""Metadata of assets in the UI: counts by lane, a preview, reasons for drops, lineage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from vox_assets.publish.figures import Figure as Picture
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
 REASONS_SHOWN = 10
-#: Stands where a commit would, for a tree that git does not track.
+#: Commit of a tree that git does not track.
 NO_COMMIT = "not in git"
 OWNERS = ["team:vox-maintainers"]
 
 # The nightly run builds at least once a week, even when nothing has changed; half a day later it
-# is worth a look, and a day later a failed night has not been made good.
+# it warns, and a day later a failed night has not been repaired.
 FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=7, hours=12), fail_window=timedelta(days=8)
 )
@@ -44,7 +44,7 @@ def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def drop_metadata(drops: pl.DataFrame) -> dict[str, Any]:
-    """How many rows were dropped and for which reasons, the most frequent first."""
+    """Number of dropped rows and their reasons, the most frequent first."""
     return {
         "dropped": drops.height,
         "drop_reasons": table(drop_reasons(drops).head(REASONS_SHOWN)),

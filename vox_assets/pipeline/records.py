@@ -1,4 +1,4 @@
-"""What a build leaves for people and trainers: the ledger, the exports and the report."""
+"""Assets for people and trainers: the ledger, the exports and the report."""
 
 import dagster as dg
 import polars as pl

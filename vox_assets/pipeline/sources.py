@@ -170,7 +170,7 @@ def synthetic_pairs(
 
 
 def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
-    """What the endpoint was asked, what it cost, and what became of the answers."""
+    """Questions to the endpoint, their cost, and the outcome of the answers."""
     return {
         "uplift/rows": lifted.rows.height,
         "uplift/from_store": lifted.usage.from_store,
@@ -292,7 +292,7 @@ def template_drift(
 
 
 def _roots(settings: Settings) -> dict[str, Path]:
-    """Where the sources lie, by what stands before their paths in the tables."""
+    """Source folders by the prefix of their paths in the tables."""
     return {root.prefix: root.directory for root in settings.source_roots}
 
 

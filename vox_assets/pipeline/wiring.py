@@ -70,5 +70,5 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What `dagster` and `dg` load."""
+    """The definitions that `dagster` and `dg` load."""
     return build_defs()

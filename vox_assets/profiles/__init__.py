@@ -39,7 +39,7 @@ RESERVED_NAMES = frozenset({"synthesize", "tests", "benches", "target"})
 
 
 class Repository(Policy):
-    """One of several source roots. Its name stands before the paths and categories of its rows."""
+    """One of several source roots. Its name prefixes the paths and categories of its rows."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     #: A directory with `crates/`, `docs/src/` or both; relative to VOX_SOURCE_DIR, or absolute.
@@ -67,14 +67,14 @@ class Yields(Policy):
 
 
 class Size(Policy):
-    """How many distinct rows a lane needs before it may be trained."""
+    """Number of distinct rows that a lane needs before it may be trained."""
 
     #: `style` accepts 400 rows, `domain` asks for 1,000: see SIZE_FLOORS in mix.size.
     tier: Literal["style", "domain"]
 
 
 class Synthesis(Policy):
-    """How many synthetic rows to make before their own dedup."""
+    """Number of synthetic rows to make, before dedup."""
 
     seed: int
     programs: Count
@@ -83,7 +83,7 @@ class Synthesis(Policy):
 
 
 class Budget(Policy):
-    """What one step may spend at the language model's endpoint in one run."""
+    """Limits of one step at the language model's endpoint, per run."""
 
     #: HTTP requests, repeated ones included.
     requests: Count
@@ -94,7 +94,7 @@ class Budget(Policy):
 
 
 class Uplift(Policy):
-    """What a language model is asked to make of raw facts, where an endpoint is set."""
+    """Questions to a language model that turn raw facts into rows, where an endpoint is set."""
 
     #: One question each; answers that are kept from earlier runs cost nothing of the budget.
     questions: Count
@@ -104,7 +104,7 @@ class Uplift(Policy):
 
 
 class Judge(Policy):
-    """What a language model is asked to judge, where an endpoint is set."""
+    """Rows that a language model judges, where an endpoint is set."""
 
     #: Some of every score, then the kept ones nearest to the threshold.
     rows: Count
@@ -122,7 +122,7 @@ class Dedup(Policy):
 
 
 class Scoring(Policy):
-    """What survives curation."""
+    """Thresholds and weights of the score."""
 
     threshold: Annotated[float, Field(ge=1, le=10)]
     #: Rows in the hardest share of their lane and language, by perplexity, are discarded.
@@ -134,7 +134,7 @@ class Scoring(Policy):
 
 
 class Mix(Policy):
-    """What is trained."""
+    """Composition of the training mix."""
 
     lanes: tuple[Lane, ...] = Field(min_length=1)
     context: Annotated[int, Field(ge=128)]
@@ -178,7 +178,7 @@ class Training(Policy):
 
 
 class Evaluation(Policy):
-    """What an adapter must show on held-out rows."""
+    """Limits that an adapter must meet on held-out rows."""
 
     generations: Count
     generation_tokens: Annotated[int, Field(ge=1)]
@@ -251,7 +251,7 @@ class Profile(Policy):
         return self
 
     def locate(self, source_path: str) -> tuple[str, str]:
-        """Where a row's `source_path` lies: the repository's name and the path below its root.
+        """Split a row's `source_path` into the repository's name and the path below its root.
 
         The name is empty where no repository is named, and of a template, which is in none.
         """

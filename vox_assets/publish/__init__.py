@@ -1,1 +1,1 @@
-"""What a build leaves for people and trainers: datasets, training files, reports and plots."""
+"""Datasets, training files, reports and plots for people and trainers."""

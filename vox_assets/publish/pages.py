@@ -48,7 +48,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One heading of the report and what stands under it."""
+    """One heading of the report and its content."""
 
     title: str
     text: str = ""

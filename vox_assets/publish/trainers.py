@@ -16,7 +16,7 @@ from vox_assets.training.plan.ranks import RankChoice
 
 @dataclass(frozen=True)
 class TrainingChoice:
-    """What the configurations for other trainers carry: the policy's answer to this mix."""
+    """Values for the configurations of other trainers: base model, context and rank."""
 
     base_name: str
     context: int

@@ -1,1 +1,1 @@
-"""What is written to disk: atomic files, locks, Delta tables and content caches."""
+"""Storage: atomic files, locks, Delta tables and content caches."""

@@ -32,7 +32,7 @@ DEFAULT_LIMIT: Final = 10 * 10**9
 _KEYS_PER_QUERY = 500
 # A cache at its limit gives up a tenth at once: one sweep serves many new entries.
 _SHARE_LEFT = 0.9
-# Uses are told apart by the hour: a build that reads an entry again and again writes its use once.
+# Uses are recorded by the hour: a build that reads an entry many times writes one use.
 _USE_SECONDS = 3600
 
 # Kept in the file's user_version; 0 is a new file, or one from before uses were recorded.
@@ -76,7 +76,7 @@ def content_key(*parts: str) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a cache holds: entries, the bytes it takes on disk, first and last use (Unix time)."""
+    """Size of a cache: entries, bytes on disk, first and last use (Unix time)."""
 
     entries: int
     size: int
@@ -122,7 +122,7 @@ class BlobCache:
         self._guarded(store)
 
     def contents(self) -> Contents:
-        """What the cache holds at this moment."""
+        """Measure the cache's current contents."""
 
         def ask(connection: sqlite3.Connection) -> Contents:
             query = "SELECT count(*), min(used), max(used) FROM uses"

@@ -1,4 +1,4 @@
-"""Where tables are and how they are read: one Delta table per asset, one version per build.
+"""Reads and writes the Delta tables: one table per asset, one version per build.
 
 The main table of an asset is written through its IO manager. An asset's accounts (files read,
 items dropped, mutants scored) are Delta tables too, below `_accounts`, written by the asset itself.

@@ -1,4 +1,4 @@
-"""Which program this is: two machines, or two nights, may run different ones."""
+"""A digest of this package's files, to detect a different version on another machine or night."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike two texts are: token shingles for programs, ROUGE-L for instructions.
+"""Similarity of texts: token shingles for programs, ROUGE-L for instructions.
 
 Generation uses these to refuse a candidate that says too little new. Removing duplicates from a
 whole corpus is curation and does not belong here.
@@ -33,7 +33,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _positions(sequence: Sequence[Hashable]) -> dict[Hashable, int]:
-    """For every element, the bit set of the places where it stands."""
+    """For every element, the bit set of the positions where it occurs."""
     masks: dict[Hashable, int] = {}
     for place, element in enumerate(sequence):
         masks[element] = masks.get(element, 0) | (1 << place)

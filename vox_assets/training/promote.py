@@ -1,4 +1,4 @@
-"""Which adapter serves: `promoted.json`, moved atomically, with its history.
+"""Promotion of adapters: `promoted.json`, replaced atomically, with its history.
 
 An adapter is promoted by its recorded evaluation or, as a way back, by a person; either way it has
 to verify and its verdicts have to hold. Judging belongs to `evaluate`.
@@ -27,7 +27,7 @@ class PromotionError(ValueError):
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a candidate."""
+    """Whether a candidate was promoted, and why."""
 
     promoted: bool
     reason: str

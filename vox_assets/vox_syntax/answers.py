@@ -1,4 +1,4 @@
-"""Which Vox answers of a table a front end accepts."""
+"""Checks the Vox answers of a table with a front end."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class AnswerFault(NamedTuple):
 
 
 def answer_faults(rows: pl.DataFrame, front_end: FrontEnd, log: Log = silent) -> list[AnswerFault]:
-    """What `front_end` refuses of the Vox answers of `rows`, in their order.
+    """Return the Vox answers of `rows` that `front_end` refuses, in order.
 
-    An answer may build on the code before it in its dialogue: it is good by itself, or together
-    with as much of what the user showed in fences and what was answered before as it needs. The
-    fault of one that never is, is that of the answer by itself.
+    An answer may build on earlier code of its dialogue: the code that the user showed in fences and
+    the earlier answers. It passes if it parses alone or with as many of these as it
+    needs. Otherwise its fault is that of the answer alone.
     """
     answers = [
         (row, chain)
@@ -74,7 +74,7 @@ def _chains(messages: list[Message]) -> Iterator[list[str]]:
 def drop_refused(
     rows: pl.DataFrame, front_end: FrontEnd, stage: str, log: Log = silent
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows whose Vox answers `front_end` accepts, and the others as drops with the fault."""
+    """Split rows into those whose Vox answers `front_end` accepts and drops with the fault."""
     faults: dict[int, str] = {}
     for row, _, fault in answer_faults(rows, front_end, log):
         faults.setdefault(row, fault)

@@ -101,7 +101,7 @@ def _parser() -> Lark:
 
 
 def _explain(source: str, error: UnexpectedToken) -> Diagnostic:
-    """Say what stands where the parser stopped, and what could stand there instead."""
+    """Describe the token where the parser stopped, and the tokens that it expected."""
     token: Token = error.token
     if token.type == "$END":
         position = len(source.rstrip())
@@ -131,7 +131,7 @@ def _explain(source: str, error: UnexpectedToken) -> Diagnostic:
 
 @cache
 def _spelling() -> dict[str, str]:
-    """How the terminals that are always spelled alike are spelled."""
+    """Spelling of terminals that have only one."""
     return {
         terminal.name: str(terminal.pattern.value)
         for terminal in _parser().terminals

@@ -59,7 +59,7 @@ _OPTIONS = ("check", "--for-llm")
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "NO_COLOR": "1",
-    # The compiler writes its log to the stream that the verdict stands on.
+    # The compiler writes its log to the same stream as the verdict.
     "RUST_LOG": "off",
 }
 

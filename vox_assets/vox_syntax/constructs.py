@@ -1,4 +1,4 @@
-"""What a Vox program contains: the constructs it uses and the declarations it makes.
+"""Constructs and declarations of a Vox program.
 
 What belongs here: names and descriptions of constructs, and everything read off a finished tree.
 Most constructs are named after the grammar rule that forms them, so a new rule usually needs one

@@ -1,4 +1,4 @@
-"""What a refusal says: the diagnostic itself, and advice about forms that Vox gave up.
+"""Messages of refusals: the diagnostic, and advice about retired forms of Vox.
 
 What belongs here: wording and nothing else. Whether a text is refused is decided by the grammar,
 the lexer and `builtin`; a form listed here is named only after it failed there.
@@ -214,7 +214,7 @@ _RETIRED_PATTERNS = tuple((re.compile(pattern), text) for pattern, text in _RETI
 
 
 def advice(source: str, position: int) -> str | None:
-    """Return which retired form stands at ``position`` and what replaces it, if one does."""
+    """Return the retired form at ``position`` and its replacement, if there is one."""
     before = source[max(0, position - _CONTEXT) : position]
     line = before.rpartition("\n")[2]
     rest = source[position : position + _CONTEXT].partition("\n")[0].rstrip("\r")

@@ -1,4 +1,4 @@
-"""What judges Vox programs: the seam between the built-in grammar and the real compiler.
+"""The interface of front ends: the built-in grammar and the compiler.
 
 What belongs here: the protocol, and the front end that needs nothing but this package. The one
 that runs the compiler is in `compiler`.
@@ -26,7 +26,7 @@ class FrontEnd(Protocol):
 
     @property
     def name(self) -> str:
-        """What judges, with its version; recorded with the tables that it judged."""
+        """Name and version of the front end, recorded with the tables that it judged."""
 
     def check(
         self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent

@@ -1,4 +1,4 @@
-"""What a small Vox program computes: enough of the language to know what a test may assert.
+"""Interpreter for small Vox programs: enough of the language to compute a test's assertions.
 
 A tree-walking interpreter for functions without effects: numbers, texts, lists, records, variants,
 loops, matches, lambdas. Whatever it does not know, and whatever two back ends may compute

@@ -175,7 +175,7 @@ class _Bracket:
 
 
 class _Context:
-    """What the lexer remembers of the tokens so far."""
+    """State of the lexer: the relevant tokens so far."""
 
     def __init__(self) -> None:
         self.brackets = [_Bracket(keeps_newlines=True)]
@@ -187,7 +187,7 @@ class _Context:
         return self.brackets[-1]
 
     def swallows_newline_before(self, text: str) -> bool:
-        """Whether a line end here stands at the start of the text or next to a brace's inside."""
+        """Whether a line end here is at the start of the text or next to the inside of a brace."""
         beside_brace = self.last == "{" or text == "}"
         return not self.last or (beside_brace and not self.bracket.keeps_newlines)
 
@@ -195,7 +195,7 @@ class _Context:
         """Whether what came before may be complete although no line end follows it."""
         return (
             self.last == "}"
-            # What stands on the line of a `return` is its value.
+            # The rest of the line of a `return` is its value.
             or (text in _MEMBERS and self.last != "return")
             or (self.after_view_call and self.bracket.is_children)
         )

@@ -1,4 +1,4 @@
-"""What an answer's own grammar says of it: whether it parses, and as what."""
+"""Parses answers in the grammar of their language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vox_assets.vox_syntax.frontend import BuiltInGrammar, one_by_one
 #: Languages that `parses` judges by a grammar.
 PARSED = frozenset({"vox", "rust"})
 
-#: The first thing the built-in grammar refuses in a Vox program, in one line; None when it is good.
+#: The first fault of a Vox program by the built-in grammar, in one line; None when it parses.
 vox_fault = one_by_one(BuiltInGrammar())
 
 

@@ -1,4 +1,4 @@
-"""Which pages may be read: the front matter of a page can opt it out.
+"""Eligibility of pages: the front matter of a page can opt it out.
 
 The extractor and the audit `eligible_pages_only` both use this definition; each reads the front
 matter on its own, so that the audit finds a page that the extractor failed to leave out.

@@ -78,7 +78,7 @@ class Block:
 
 @dataclass(slots=True)
 class Section:
-    """A heading and what stands below it, up to the next heading of any level."""
+    """A heading and the text below it, up to the next heading of any level."""
 
     level: int
     path: tuple[str, ...]
@@ -179,7 +179,7 @@ def _lines(token: Token, first_line: int) -> tuple[int, int]:
 
 
 class _Renderer:
-    """Writes one top-level block back as Markdown that stands alone."""
+    """Writes one top-level block back as self-contained Markdown."""
 
     def __init__(self, environment: dict[str, object], before: Sequence[str] = ()) -> None:
         self.environment = environment
@@ -305,7 +305,7 @@ class _Container:
         self.number += 1
 
     def prefix(self) -> str:
-        """What the next line starts with: an item's marker once, then white space."""
+        """Prefix of the next line: an item's marker once, then white space."""
         if self.kind == "quote":
             return "> "
         marker, self.marker = self.marker, ""

@@ -1,4 +1,4 @@
-"""What mdBook adds to Markdown: front matter above a page and `{{#include}}` inside it.
+"""The parts of mdBook beyond Markdown: front matter above a page and `{{#include}}` inside it.
 
 Nothing here reads a file by itself; `source_tree` and the caller's reader decide what may be read.
 """
@@ -42,7 +42,7 @@ class IncludeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """What a page says about itself. `opted_out` is why it may not be learnt from, or null."""
+    """The front matter of a page. `opted_out` is the reason why it may not be used, or null."""
 
     title: str = ""
     description: str = ""
@@ -182,7 +182,7 @@ def _target(argument: str, folder: str) -> tuple[str, str]:
 
 
 def why(text: str, failures: Mapping[str, Reason]) -> Reason | str | None:
-    """Why `text` still holds a directive after `expand`; null when it holds none."""
+    """Return why `text` still holds a directive after `expand`, or None when it holds none."""
     for directive, reason in failures.items():
         if directive in text:
             return reason
@@ -190,7 +190,7 @@ def why(text: str, failures: Mapping[str, Reason]) -> Reason | str | None:
 
 
 def includable(page: str, text: str, read: Callable[[str], str]) -> dict[str, str | IncludeError]:
-    """What `read` says to each file that the includes of a page may lead to: its text, or why not.
+    """Read every file that the includes of a page may lead to: its text, or the error of `read`.
 
     With that at hand `Includes` needs no other reader.
     """

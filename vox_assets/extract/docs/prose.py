@@ -107,7 +107,7 @@ def _own_prose(section: Section) -> Prose:
     kept = []
     after_code = False
     for block, following in zip_longest(section.blocks, section.blocks[1:]):
-        # What a last line announces stands below another heading, or nowhere.
+        # The text that a last line announces is below another heading, or missing.
         leads_in = block.text.endswith(":") and (following is None or following.holds_code)
         # `This starts the server.` under a command says nothing without it.
         points_back = after_code and _POINTS_BACK.match(block.text)
@@ -140,7 +140,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What a part holds in one piece; `cut` is the long block that it was cut out of."""
+    """An indivisible piece of a part; `cut` is the long block that it was cut from."""
 
     text: str
     lines: tuple[int, int]

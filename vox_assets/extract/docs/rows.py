@@ -30,7 +30,7 @@ from vox_assets.profiles import Profile
 STAGE = "extract_docs"
 
 
-#: An answer shorter than this tells a model nothing that the question does not.
+#: A shorter answer adds nothing to its question.
 MIN_PROSE_CHARS = 120
 
 
@@ -69,7 +69,7 @@ class Reading:
 
 @dataclass(slots=True)
 class PageRows:
-    """What one page gave."""
+    """Rows and drops of one page."""
 
     pairs: list[Pair] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)

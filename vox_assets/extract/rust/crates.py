@@ -1,4 +1,4 @@
-"""How Rust files form crates: manifests, crate roots and the tree of `mod` declarations.
+"""Crates of a workspace: manifests, crate roots and the tree of `mod` declarations.
 
 It answers two questions about a file: which module it is, and whether only tests pull it in.
 """
@@ -73,7 +73,7 @@ def _tables(value: object) -> list[object]:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What a file is in its crate: `symbol` is its module path from the crate's name."""
+    """The module that a file defines: `symbol` is its path from the crate's name."""
 
     symbol: str
     #: Why nothing in it is library code; null when it is.
@@ -99,7 +99,7 @@ class CrateIndex:
 
 
 def test_folder(path: str) -> str | None:
-    """Why a path is test code by the folder it is in; null when no folder says so."""
+    """Return the folder that makes a path test code, or None."""
     folders = path.split("/")[:-1]
     return next((TEST_FOLDERS[name] for name in folders if name in TEST_FOLDERS), None)
 

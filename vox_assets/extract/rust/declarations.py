@@ -27,13 +27,13 @@ MAX_LISTED_MEMBERS = 24
 TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 
 
-#: What stands before a call's bracket and says whose function it is; `value.method` does not.
+#: The path before a call's bracket, which names the function's owner; `value.method` has none.
 _CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file's items are: what a question says about their surroundings."""
+    """The crate, module and path of a file's items, as questions mention them."""
 
     path: str
     module: str
@@ -166,7 +166,7 @@ def one_line(text: str) -> str:
 
 
 def index_declarations(files: Mapping[str, RustFile], crate_of: Mapping[str, str]) -> Declarations:
-    """All that `files` declare, by the crate folder that `crate_of` gives each path."""
+    """Index all declarations of `files` by the crate folder that `crate_of` gives each path."""
     index = Declarations()
     for path, file in files.items():
         index.add(crate_of[path], path, file)

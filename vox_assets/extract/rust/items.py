@@ -97,7 +97,7 @@ class Item:
     attributes: tuple[str, ...]
     #: The declaration as written, without documentation and attributes.
     text: str
-    #: What stands before the body.
+    #: The text before the body.
     signature: str
     body: str
     parameters: tuple[str, ...]
@@ -168,7 +168,7 @@ class _Scope:
 
 @dataclass(slots=True)
 class _Leading:
-    """What precedes the next item: documentation, attributes, remarks."""
+    """Documentation, attributes and remarks before the next item."""
 
     docs: list[str] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
@@ -249,7 +249,7 @@ class _Reader:
         for node in scope.nodes:
             kind = node.type
             if kind == "line_comment" or kind == "block_comment":
-                # What test code says about itself is read by nobody.
+                # The documentation of test code is not used.
                 if not scope.test:
                     self._read_comment(node, leading, is_top)
             elif kind == "attribute_item":

@@ -16,7 +16,7 @@ _Form = TypeVar("_Form", str, tuple[str, ...])
 
 
 def module_noun(path: str) -> str:
-    """What a file is as a whole: crate roots share the crate's name, and are told apart by this."""
+    """The noun for a file: crate roots share the crate's name, and the noun tells them apart."""
     folder, _, name = path.rpartition("/")
     if name == "build.rs" and not folder.endswith("/src"):
         return "build script"

@@ -1,4 +1,4 @@
-"""Rust items as corpus rows: which are worth learning, what is asked and what is answered.
+"""Rust items as corpus rows: which items are used, and the question and answer of each.
 
 The task families: `implement_from_doc`, `complete_signature`, `define_type`, `explain_api` (prose)
 and `use_api`. Reading syntax belongs to `rust`, and who sees the file to `crates`.
@@ -75,7 +75,7 @@ def pairs(
 
 @dataclass(frozen=True, slots=True)
 class _Api:
-    """What a row is about: its name, what it is called in a sentence, and where it stands."""
+    """The subject of a row: its name, its noun in a sentence, and its location."""
 
     symbol: str
     noun: str
@@ -265,7 +265,7 @@ class _Writer:
         if item.attributes:
             marks = ", ".join(f"`{one_line(attribute)}`" for attribute in item.attributes)
             members = sentences(members, f"It carries {marks}.")
-        # What an alias stands for is the answer.
+        # The target of an alias is the answer.
         declared = f"`{one_line(item.signature).split(' = ')[0]}`"
         parts = choose(
             item.symbol + item.text,
@@ -403,7 +403,7 @@ class _Writer:
 
 
 def answer(item: Item) -> str:
-    """The item as code that stands alone: its attributes, and its `impl` or `trait` around it.
+    """The item as self-contained code: its attributes, and its `impl` or `trait` around it.
 
     Its own documentation is left out: it is the question. Comments inside stay.
     """

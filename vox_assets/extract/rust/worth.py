@@ -1,4 +1,4 @@
-"""Which Rust items make a row: size, completeness, literals; and how difficult a row is."""
+"""Selection of Rust items by size, completeness and literals, and the difficulty of a row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vox_assets.extract.rust.doc_comment import (
 )
 from vox_assets.extract.rust.items import Item, has_errors
 
-#: Without documentation only the body tells; fewer lines are forwarding and accessors.
+#: Without documentation only the body explains an item; shorter bodies are mere accessors.
 MIN_UNDOCUMENTED_LINES = 3
 
 
@@ -34,8 +34,8 @@ MIN_PROSE_CHARS = 100
 MAX_PROSE_CHARS = 2_500
 
 
-#: Share of an answer in string literals: with more, and nothing that says what they read, the
-#: question is a riddle.
+#: Share of an answer in string literals: beyond it the question cannot be answered, because nothing
+#: gives the texts.
 MAX_LITERAL_SHARE = 0.4
 
 
@@ -110,10 +110,11 @@ def _without_hidden(code: str) -> str:
 
 
 def parseable(code: str) -> str | None:
-    """`code` as it stands or, where it ends in a bare expression, inside a function."""
+    """`code` unchanged or, where it ends in a bare expression, inside a function."""
     inside = "\n".join(f"    {line}".rstrip() for line in code.split("\n"))
     wrapped = f"fn main() {{\n{inside}\n}}"
-    # What is no Rust in a function is none outside: so prose, slow to parse, is parsed once.
+    # Text that does not parse inside a function does not parse outside either: prose, which is slow
+    # to parse, is parsed once.
     if has_errors(wrapped):
         return None
     return wrapped if has_errors(code) else code
@@ -143,7 +144,7 @@ def prose_problem(prose: str) -> str | None:
         return "too long for one answer"
     if "```" in prose or "~~~" in prose or "{{#" in prose or "<!--" in prose:
         return "that is more than prose"
-    # A pattern takes as long where nothing matches; a look for its words takes no time.
+    # The pattern is slow where nothing matches; searching for its words first is fast.
     has_box = "[" in prose and BOX_DRAWING.search(prose)
     if has_box or (any(word in prose for word in WORK_WORDS) and WORK_MARK.search(prose)):
         return "that speaks of work to do"
@@ -151,6 +152,6 @@ def prose_problem(prose: str) -> str | None:
 
 
 def body_lines(item: Item) -> int:
-    """Lines of the body that say something: not blank, not a comment."""
+    """Lines of the body that are neither blank nor a comment."""
     inside = item.body[1:-1].split("\n")
     return sum(1 for line in inside if (text := line.strip()) and not text.startswith("//"))

@@ -1,1 +1,1 @@
-"""What runs without a click: jobs, the nightly schedule, source sensors, alerts, retention."""
+"""Automation: jobs, the nightly schedule, source sensors, alerts, retention."""

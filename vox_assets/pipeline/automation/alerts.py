@@ -25,7 +25,7 @@ from vox_assets.pipeline.sources import raw_rust_fns
 from vox_assets.settings import Settings
 
 SECONDS_BETWEEN_TICKS = 30
-# A failure that repeats is counted, and told again once a day.
+# A failure that repeats is counted, and reported again once a day.
 REMIND_AFTER = timedelta(days=1)
 # Lines in one message; the UI has the rest.
 NAMED = 20
@@ -66,7 +66,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run says: subjects that failed, subjects that hold, and at which commit."""
+    """Outcome of one run: subjects that failed, subjects that passed, and the commit."""
 
     failed: Mapping[str, Failure]
     held: frozenset[str]
@@ -95,7 +95,7 @@ class Told(BaseModel):
 
 @dataclass
 class Message:
-    """What one tick has to say."""
+    """News of one tick."""
 
     new: list[tuple[str, Problem]] = field(default_factory=list)
     again: list[tuple[str, Problem]] = field(default_factory=list)
@@ -198,7 +198,7 @@ def _how_far(evaluation: dg.AssetCheckEvaluation) -> str:
 
 
 def _said(event: dg.DagsterEvent) -> str:
-    """What a step's error says, where its words are ours or the system's; else only its kind."""
+    """Text of a step's error if it is ours or the operating system's; else only its kind."""
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
@@ -265,7 +265,7 @@ def learn(told: Told, message: Message, run_id: str, seen: Outcome, now: float) 
 
 
 def overdue(instance: dg.DagsterInstance) -> Outcome:
-    """What the freshness policies say, in the form of a run's outcome."""
+    """Violated freshness policies, in the form of a run's outcome."""
     failed = {}
     held = set()
     for key, record in instance.get_freshness_state_records(FRESH).items():

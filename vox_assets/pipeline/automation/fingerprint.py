@@ -1,4 +1,4 @@
-"""What a build is made from, as digests: sources, policy and program.
+"""Digests of a build's inputs: sources, policy and program.
 
 Pure functions of files and settings. What has been built from them is `history`'s business.
 """
@@ -79,13 +79,13 @@ def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What is remembered of a file's bytes."""
+    """Digest of a file's bytes, remembered between ticks."""
 
     digest: bytes
     has_directive: bool
 
 
-#: Contents by path, with the file's status when it was read. Three sensors look at the same files
+#: Contents by path, with the file's status when it was read. Three sensors read the same files
 #: every half minute: a file whose status has not changed is not read again.
 _remembered: dict[Path, tuple[tuple[int, ...], _Contents]] = {}
 

@@ -1,4 +1,4 @@
-"""What has been built from what, read off the runs and the tags that they carry.
+"""History of builds, read from runs and their tags.
 
 Nothing is kept beside the runs, so that it cannot claim more than they did: a build counts only
 when its run succeeded, whoever launched it.

@@ -1,4 +1,4 @@
-"""What is forgotten: builds of long ago, with their events and their logs.
+"""Deletes old builds with their events and logs.
 
 Dagster purges ticks by the `retention` of dagster.yaml, and keeps runs and events for ever. Only
 builds gather by themselves; what a person launched stays until a person deletes it.
@@ -11,7 +11,7 @@ import dagster as dg
 
 from vox_assets.pipeline.automation.history import BUILD_TAG
 
-# As long as the ticks of the schedule: a quarter of row counts and verdicts to look back on.
+# As long as the ticks of the schedule: three months of row counts and verdicts.
 KEEP = timedelta(days=90)
 SECONDS_BETWEEN_TICKS = 3600
 # A tick may take sixty seconds, and one build is deleted in far less than one; a month of them is

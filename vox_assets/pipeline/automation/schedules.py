@@ -14,8 +14,8 @@ from vox_assets.store.program import program
 
 # After the day's last merge and before the first one, in the zone of the settings.
 NIGHTLY = "0 2 * * *"
-# Once a week also what has not changed is built: it proves that the machine still can, and the
-# freshness policies hold a day more than that against us.
+# Everything is built once a week, even when nothing changed. It proves that builds still work; the
+# freshness policies allow one day more than this.
 REBUILD_ANYWAY_AFTER_DAYS = 7
 _SECONDS_IN_A_DAY = 86_400
 
@@ -51,7 +51,7 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
 
 
 def _unchanged_since(instance: dg.DagsterInstance, digests: dict[str, str]) -> dg.SkipReason | None:
-    """Why nothing needs to be built; null when something does."""
+    """Return why nothing needs to be built, or None when something does."""
     if not all(history.is_built(instance, name, digest) for name, digest in digests.items()):
         return None
     ended = {

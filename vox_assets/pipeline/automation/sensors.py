@@ -98,7 +98,7 @@ def _build(
     tried = history.attempts(instance, wanted)
     given_up = _given_up(instance, source, tried)
     if given_up is not None:
-        return None, f"{given_up}: mend {' or '.join(changed)}, or launch {job.name}"
+        return None, f"{given_up}: fix {' or '.join(changed)}, or launch {job.name}"
     return (
         dg.RunRequest(
             # A run key is never launched twice, so each attempt has its own.
@@ -117,7 +117,7 @@ def _build(
 def _given_up(
     instance: dg.DagsterInstance, source: str, tried: Sequence[dg.DagsterRun]
 ) -> str | None:
-    """Why this content is not built again after the builds of it in `tried`, newest first."""
+    """Return why this content is not built again after the builds in `tried`, newest first."""
     last = history.last_build(instance, source)
     if not tried or last is None or last.dagster_run.run_id != tried[0].run_id:
         # Another content was built since: what failed before is no reason to give up on this one.

@@ -1,4 +1,4 @@
-"""What assets are given: the lake, models, the compute engine, the front end and the notifier.
+"""Resources of assets: the lake, models, the compute engine, the front end, the notifier.
 
 Wiring creates them once when definitions load; assets and checks take them as parameters.
 """

@@ -1,4 +1,4 @@
-"""Where the heavy steps of a deployment run: on this machine, or on the cluster of the settings."""
+"""The engine of heavy steps: this machine, or the Ray cluster of the settings."""
 
 from __future__ import annotations
 

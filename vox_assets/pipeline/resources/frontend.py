@@ -11,7 +11,7 @@ from vox_assets.vox_syntax.frontend import BuiltInGrammar, FrontEnd
 
 
 def front_end(settings: Settings) -> FrontEnd:
-    """What judges Vox code in a build; the compiler's verdicts are kept in the cache folder."""
+    """Create the front end of a build; the compiler's verdicts are cached."""
     verdicts = BlobCache(settings.cache_dir / "verdicts.sqlite", settings.cache_limit)
     return compiler_or_grammar(settings.compiler, settings.search_path, verdicts)
 

@@ -61,7 +61,7 @@ class Models:
         return found
 
     def meter(self, log: Log) -> Meter:
-        """What measures features, writing its progress to `log`."""
+        """Create the meter that measures features; it logs its progress to `log`."""
         return Meter(
             base_model=self.base,
             embedding_model=self.embedder,

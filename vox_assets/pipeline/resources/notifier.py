@@ -1,4 +1,4 @@
-"""The way out for alerts: Apprise URLs, of which it knows a hundred kinds of service."""
+"""Sends alerts through Apprise, which supports about a hundred services."""
 
 from __future__ import annotations
 

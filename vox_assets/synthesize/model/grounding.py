@@ -84,7 +84,7 @@ _VOX_USING = {
 
 @dataclass(frozen=True)
 class Names:
-    """What a text says of names: those it uses, and those it declares for itself."""
+    """Names in a text: those it uses, and those it declares."""
 
     used: frozenset[str]
     declared: frozenset[str] = frozenset()

@@ -70,7 +70,7 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
 
 
 class Turn(BaseModel):
-    """What is asked, and the answer."""
+    """A question and its answer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -225,7 +225,7 @@ def _rank(seed: int, pair_id: str) -> int:
 
 
 def question(fact: dict[str, Any], kind: Kind, project: str) -> Question:
-    """What a model is asked to make of a fact; the fact stands between marks as data."""
+    """The question to a model about a fact; the fact is enclosed between marks as data."""
     language = str(fact["language"]).capitalize()
     form = (
         f"Every answer is {language} code and nothing else: no Markdown, no fences, no explanation."
@@ -255,7 +255,7 @@ def question(fact: dict[str, Any], kind: Kind, project: str) -> Question:
 
 @dataclass(frozen=True)
 class _Judge:
-    """What is wrong with an example by itself, whatever else is in the corpus."""
+    """Finds the faults of an example by itself, independent of the corpus."""
 
     live: LiveNames
     check_vox: Gate
@@ -398,7 +398,7 @@ def _counted_words(texts: Sequence[str]) -> Shingles:
 
 
 class _Shared:
-    """How much each text shares with one of them, by an inverted index over their elements."""
+    """Measures the overlap of texts by an inverted index over their elements."""
 
     def __init__(self, sets: Shingles) -> None:
         from scipy.sparse import csr_matrix

@@ -233,7 +233,7 @@ def _fresh(prompt: str, given: str) -> str:
 
 
 def _test_request(impl: _Impl, test: UnitTest, said: Sequence[Turn], rng: random.Random) -> str:
-    """What the test is called, what it calls, which other types it needs, what it asserts."""
+    """Describe a test: its name, its calls, other types it needs, its assertions."""
     methods = enumerated([f"`{name}`" for name in impl.used_by(test)])
     parts = [rng.choice(_TEST_LEADS).format(name=test.name, methods=methods)]
     known = {word for turn in said for part in turn for word in _TYPE_NAME.findall(part)}

@@ -31,7 +31,7 @@ def _found(source: str) -> frozenset[str]:
 
 
 def vox_sources(rows: pl.DataFrame) -> list[str]:
-    """What the rows answer in Vox, one text a row: all answers of a dialogue together."""
+    """Vox answers of rows, one text per row: all answers of a dialogue together."""
     vox = rows.filter((pl.col("language") == "vox") & (pl.col("response_mode") == "code_only"))
     return ["\n\n".join(_answers(turns)) for turns in vox["messages"].to_list()]
 
@@ -41,7 +41,7 @@ def _answers(messages: Iterable[Message]) -> list[str]:
 
 
 def table(doc_rows: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """How many live and how many synthetic rows use each construct."""
+    """Count the live and the synthetic rows that use each construct."""
     live, synthetic = (
         Counter(name for source in vox_sources(frame) for name in _found(source))
         for frame in (doc_rows, rows)

@@ -83,7 +83,7 @@ def _question(asks: Sequence[str], facts: Sequence[str], rng: random.Random) -> 
 
 
 def _worded(talk: Talk, pool: Pool, rng: random.Random) -> list[str] | None:
-    """What the user says in each turn, unlike the other dialogues of the script, or None.
+    """Word the user's turns unlike the script's other dialogues, or return None.
 
     A dialogue may end early: its length is drawn too.
     """

@@ -122,5 +122,5 @@ STYLES: tuple[Callable[[Rendered, str, random.Random], str], ...] = (
 
 
 def word(told: Rendered, style: int, rng: random.Random) -> str:
-    """An instruction in style number `style`, counted round."""
+    """An instruction in style number `style`, modulo the number of styles."""
     return STYLES[style % len(STYLES)](told, rng.choice(told.goals), rng)

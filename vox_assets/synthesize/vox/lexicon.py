@@ -172,7 +172,7 @@ class State(Entry):
 
 
 class Verbs(Entry):
-    """What is done to an entity; both make a function name in front of its noun."""
+    """Verbs for an entity; each makes a function name in front of its noun."""
 
     add: Annotated[str, Field(pattern=_IDENTIFIER.pattern)]
     close: Annotated[str, Field(pattern=_IDENTIFIER.pattern)]

@@ -170,7 +170,7 @@ def _pair(live: Live, task: Task, prompt: str, profile: Profile) -> Pair:
 
 
 def main_construct(source: str) -> str:
-    """What a live program mainly shows: its most specific declaration, else its first construct.
+    """Main construct of a live program: its most specific declaration, else its first construct.
 
     A plain function is the least specific: nearly every program has one.
     """

@@ -35,7 +35,7 @@ Gate = Callable[[str], str | None]
 
 @dataclass
 class Pool:
-    """What was kept so far, against which candidates are measured."""
+    """The programs and instructions kept so far, against which candidates are compared."""
 
     programs: Programs = field(default_factory=Programs)
     instructions: dict[str, Instructions] = field(default_factory=lambda: defaultdict(Instructions))

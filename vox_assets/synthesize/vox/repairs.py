@@ -29,7 +29,7 @@ class Mistake:
     name: str
     #: Where in the source the mistake can be made; one place is drawn.
     where: re.Pattern[str]
-    #: What stands there instead: a template for `re.Match.expand`, or a function of the match.
+    #: The replacement: a template for `re.Match.expand`, or a function of the match.
     wrong: str | Callable[[re.Match[str]], str]
     #: Whether `where` is about text inside string literals.
     in_strings: bool = False
@@ -67,7 +67,7 @@ def _rename_to_reserved(found: re.Match[str]) -> str:
 
 
 def _drop_payload_name(found: re.Match[str]) -> str:
-    """Only where a pattern names the payload again: otherwise nobody could tell its name."""
+    """Only where a pattern names the payload again: otherwise its name cannot be known."""
     variant, name, kind = found.groups()
     named_again = re.search(rf"\b{variant}\({name}\)", found.string)
     return f"| {variant}({kind})" if named_again else found[0]

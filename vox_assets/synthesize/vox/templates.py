@@ -72,7 +72,7 @@ class Rendered:
 
 
 class Names:
-    """What a template sees of a domain: short names, and choices that a seed fixes."""
+    """The variables of a template: short names of a domain, and choices that a seed fixes."""
 
     def __init__(self, domain: Domain, rng: random.Random) -> None:
         self.domain = domain

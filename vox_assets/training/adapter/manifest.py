@@ -19,7 +19,7 @@ MIX_TABLE = "training_mix"
 MANIFEST_SCHEMA = "vox-assets/adapter/2"
 
 
-#: What ROWS tells of each row: enough to recompute the digest and to find the row in its source.
+#: Columns of ROWS: enough to recompute the digest and to find each row in its source.
 ROW_COLUMNS = (
     *("pair_id", "split", "weight", "lane", "origin", "tokens"),
     *("source_path", "source_commit"),

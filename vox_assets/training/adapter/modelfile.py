@@ -16,7 +16,7 @@ MODELFILE = "Modelfile"
 #: Architectures whose safetensors adapters Ollama converts itself; others need a GGUF adapter.
 CONVERTED_BY_OLLAMA = ("llama", "gemma2")
 
-#: Contents that no template holds: where they come out tells what stands between the turns.
+#: Contents that no template holds: their positions in the output show the text between turns.
 _SENTINELS = ("\x01one\x01", "\x01two\x01", "\x01three\x01")
 
 

@@ -53,7 +53,7 @@ def verify(directory: Path, expected: Mapping[str, Any] | None = None) -> list[s
 
 
 def verify_tables(directory: Path, lake: Lake) -> list[str]:
-    """Whether the lake still tells of the rows that a whole adapter was trained on.
+    """Check that the lake still has the rows that an adapter was trained on.
 
     The version of the mix that the manifest names is read again and its digest recomputed; a newer
     version beside it is no fault. Faults, one line each, or nothing when it holds.
@@ -75,7 +75,9 @@ def verify_tables(directory: Path, lake: Lake) -> list[str]:
 
 
 def _row_faults(directory: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """What the list of rows contradicts in the manifest: its digest, and the lanes trained."""
+    """Contradictions between the list of rows and the manifest: its digest, and the lanes
+    trained.
+    """
     rows = pl.read_ndjson(directory / ROWS)
     faults = []
     if rows_digest(rows) != manifest["config"]["rows_digest"]:

@@ -1,4 +1,4 @@
-"""What curation and rank are worth: the same training with one thing changed, on the same test.
+"""Ablation arms: the same training with one factor changed, judged on the same test.
 
 An arm is one training. All arms see as many tokens, from the same seed, and are judged on the same
 held-out rows, so that what differs between them is what the arm is named for. Arms are never
@@ -131,7 +131,7 @@ def _parents(rows: pl.DataFrame) -> set[str]:
 def result(
     arm: Arm, mix_rows: pl.DataFrame, manifest: Mapping[str, Any], told: Evaluation
 ) -> dict[str, Any]:
-    """What is kept of an arm, as plain JSON values."""
+    """Result of an arm, as plain JSON values."""
     return {
         "arm": arm.name,
         "why": arm.why,

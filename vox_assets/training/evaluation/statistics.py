@@ -59,7 +59,7 @@ class RowScore:
 
 @dataclass(frozen=True)
 class Trend:
-    """How far held-out loss is above training loss along a run: growing means overfitting.
+    """Gap of held-out loss over training loss along a run: a growing gap means overfitting.
 
     `gaps` is (step, watched NLL less the mean training loss since the look before) per look;
     `slope` is nats per 100 steps by least squares, None with fewer than two looks.
@@ -128,7 +128,7 @@ def wilson(hits: int, count: int) -> Interval:
 
 
 def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:
-    """The gap between watched and training loss at each look of a training curve."""
+    """The gap between watched and training loss at each evaluation step of a training curve."""
     gaps: list[tuple[int, float]] = []
     losses: list[float] = []
     for line in curve:

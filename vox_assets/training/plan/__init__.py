@@ -1,1 +1,1 @@
-"""What will be trained: the specification and the rank policy."""
+"""The plan of a training run: the specification and the rank policy."""

@@ -1,4 +1,4 @@
-"""What one training run is: its inputs, its identity, where it may write, how it is launched.
+"""The specification of a training run: inputs, identity, output folder and launch command.
 
 The caller writes a `TrainingSpec` as JSON and the training program reads it. Standard library and
 profile models only, so that an orchestrator may import this.
@@ -64,7 +64,7 @@ class TrainingSpec:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the digest covers, as plain JSON values."""
+        """Values that the digest covers, as plain JSON values."""
         rank = asdict(self.rank)
         del rank["reason"]
         return {
@@ -80,7 +80,7 @@ class TrainingSpec:
 
     @property
     def adapter_dir(self) -> Path:
-        """Where the finished adapter appears, all at once."""
+        """Folder of the finished adapter, which appears at once."""
         return Path(self.output_root) / self.digest
 
     @property

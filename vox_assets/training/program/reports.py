@@ -19,7 +19,7 @@ _STEP_LINE = re.compile(r"step \d+/")
 
 
 class Reports:
-    """What the orchestrator is told, on rank 0 of a run that Dagster launched; else nothing.
+    """Reports to Dagster, on rank 0 of a run that Dagster launched; otherwise does nothing.
 
     A cancelled orchestrator takes its channel away at once, while this program still has a
     checkpoint to write: a channel that is gone is not a fault.

@@ -30,7 +30,7 @@ CHECKPOINT_WHOLE = "whole.json"
 
 @dataclass
 class Progress:
-    """What early stopping and the budget know; travels with every checkpoint."""
+    """State of early stopping and of the budget; saved with every checkpoint."""
 
     seconds: float = 0.0
     tokens: int = 0
@@ -67,7 +67,7 @@ class Interrupt:
 
 
 def best_dir(spec: TrainingSpec, step: int) -> Path:
-    """Where the weights of a look that was the best so far are kept."""
+    """The folder with the best weights so far."""
     return spec.work_dir / f"best-{step}"
 
 

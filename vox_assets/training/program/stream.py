@@ -15,7 +15,7 @@ from vox_assets.training.plan.spec import (
     TrainingSpec,
 )
 
-#: Tokens of watched rows that one early-stopping look may read: some seconds on two cores.
+#: Tokens of watched rows that one evaluation for early stopping reads: some seconds on two cores.
 WATCH_TOKENS = 6000
 
 

@@ -46,7 +46,7 @@ DECAY_FROM = 0.5
 MAX_GRADIENT_NORM = 1.0
 
 
-#: A look counts as better from this relative fall of the watched loss on.
+#: Minimum relative improvement of the watched loss for early stopping.
 MIN_IMPROVEMENT = 1e-3
 
 
@@ -94,7 +94,7 @@ class AnswerTrainer(SFTTrainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         metrics = self.budget.look()
-        # The event takes back the request, which would otherwise stand again when the epoch ends.
+        # Fire on_evaluate to clear the flag: otherwise evaluation repeats when the epoch ends.
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -209,7 +209,7 @@ class Budget(TrainerCallback):
         self.progress.seconds = seconds
         self.progress.tokens += round(tokens)
         self._tokens_of_step = 0
-        # The last look belongs to the budget too.
+        # The last evaluation counts towards the budget too.
         out_of_time = seconds + look_seconds >= self.spec.training.max_seconds
         if interrupted:
             self._stop(f"interrupted: {self._interrupt.reason or 'another rank'}")

@@ -85,7 +85,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Task:
-    """What may be asked about a live program, and the answer."""
+    """A task about a live program, and its answer."""
 
     family: str
     #: Names the task among those of its parent.
@@ -104,7 +104,7 @@ def fenced(source: str) -> str:
 
 
 def paragraphs(*parts: str) -> str:
-    """The parts that say something, each set off from what stands before it."""
+    """Join the parts that are not empty, separated by blank lines."""
     return "".join(f"\n\n{part}" for part in parts if part)
 
 
@@ -123,7 +123,7 @@ def mentions(prompt: str, name: str) -> str:
 
 
 def needed(missing: str, shown: str) -> str:
-    """The texts and larger numbers of the missing part, which nobody could guess."""
+    """The texts and larger numbers of the missing part, which cannot be guessed."""
     texts = [one for one in dict.fromkeys(_CONSTANT.findall(missing)) if one not in shown]
     if not texts:
         return ""

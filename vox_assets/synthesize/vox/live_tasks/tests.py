@@ -70,7 +70,7 @@ def existing_tests(live: Live, domains: Sequence[Domain], rng: random.Random) ->
 
 
 def _expectations(test: str) -> str:
-    """What the test asserts, said in the prompt so that its values need no guessing."""
+    """State the test's assertions in the prompt, so that its values need no guessing."""
     asserted = re.findall(r"assert\((.+)\)$", test, re.MULTILINE)
     return "It asserts " + ", ".join(f"`{one}`" for one in asserted) + "." if asserted else ""
 
@@ -160,7 +160,7 @@ def _variants(declaration: str) -> list[str]:
 
 
 def _claim(call: str, value: Any) -> str | None:
-    """What a test may assert of the call, or None for values that Vox does not compare simply."""
+    """Assertion about a call, or None for values that Vox does not compare simply."""
     match value:
         case True:
             return call
