@@ -108,7 +108,7 @@ def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
     quiet_libraries()
     try:
         tokenizer = AutoTokenizer.from_pretrained(at_hand(model), trust_remote_code=False)
-        network, told = AutoModelForSequenceClassification.from_pretrained(
+        network, loading = AutoModelForSequenceClassification.from_pretrained(
             model.path,
             dtype=getattr(torch, dtype),
             trust_remote_code=False,
@@ -118,10 +118,10 @@ def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         detail = " ".join(str(error).split())[:200]
         raise ModelError(f"VOX_REWARD_MODEL: {model.name} cannot be loaded: {detail}") from error
-    if told["missing_keys"]:
+    if loading["missing_keys"]:
         raise ModelError(
             f"VOX_REWARD_MODEL: {model.name} has no trained classification head: "
-            f"{sorted(told['missing_keys'])[0]} is missing"
+            f"{sorted(loading['missing_keys'])[0]} is missing"
         )
     if network.config.num_labels > 2:
         raise ModelError(

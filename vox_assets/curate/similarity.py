@@ -305,7 +305,7 @@ def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
 
 def _prefixes(shingles: Shingles, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The rarest n - ceil(threshold n) + 1 shingles of each row: bounds (int64) and hashes."""
-    # Rarity is told by buckets, of which a table is small: any order that all rows share will do.
+    # Rarity is counted by buckets, to keep the table small: any order shared by all rows works.
     bits = min(BUCKET_BITS, len(shingles.hashes).bit_length())
     mask = np.uint64((1 << bits) - 1)
     buckets = np.bincount((shingles.hashes & mask).astype(np.int64), minlength=1 << bits)

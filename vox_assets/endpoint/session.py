@@ -90,10 +90,10 @@ class Session:
                 given_up=frozenset(self._given_up),
             )
             batches = [(left[key], budget) for key, budget in sure.items()]
-            told = engine.map(ask, batches, at_once=self.budget.concurrency)
-            with closing(told):
+            report = engine.map(ask, batches, at_once=self.budget.concurrency)
+            with closing(report):
                 keys = list(sure)
-                for place, outcome in told:
+                for place, outcome in report:
                     del left[keys[place]]
                     self._record(keys[place], outcome)
                     if self._stopped:
@@ -115,21 +115,21 @@ class Session:
             found[key] = Budget(requests=requests, tokens=most, concurrency=1)
         return found
 
-    def _record(self, key: str, told: Reported) -> None:
-        self.usage.requests += told.usage.requests
-        self.usage.tokens += told.usage.tokens
-        self._give_up(told.given_up)
-        if told.completion is not None:
+    def _record(self, key: str, report: Reported) -> None:
+        self.usage.requests += report.usage.requests
+        self.usage.tokens += report.usage.tokens
+        self._give_up(report.given_up)
+        if report.completion is not None:
             self._silent = 0
-            self.keep(key, told.completion)
-            self.answered[key] = told.completion
+            self.keep(key, report.completion)
+            self.answered[key] = report.completion
         else:
-            self.unanswered[key] = told.why
-        if told.silent:
-            self._fall_silent(told.why.text)
-        self.hopeless = self.hopeless or told.hopeless
-        if told.stopped:
-            self._stop(told.stopped)
+            self.unanswered[key] = report.why
+        if report.silent:
+            self._fall_silent(report.why.text)
+        self.hopeless = self.hopeless or report.hopeless
+        if report.stopped:
+            self._stop(report.stopped)
         self.advance(1)
 
     def alone(self, question: Question, given_up: Collection[str]) -> Reported:

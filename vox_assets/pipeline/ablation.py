@@ -89,8 +89,8 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
             say=context.log.info,
         )
         manifest = read_manifest(spec.adapter_dir)
-        told = arms_of.result(arm, rows, manifest, evaluation)
-        write_json(root / f"{arm.name}.json", told)
+        arm_result = arms_of.result(arm, rows, manifest, evaluation)
+        write_json(root / f"{arm.name}.json", arm_result)
 
         found = [
             json.loads((root / f"{name}.json").read_text("utf-8"))

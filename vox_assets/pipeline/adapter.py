@@ -255,7 +255,7 @@ def adapter_eval(
     record_evaluation(directory, evaluation)
     decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)
     context.log.info(decision.reason)
-    held_out, told = evaluation.held_out, evaluation.to_json()
+    held_out, figures = evaluation.held_out, evaluation.to_json()
     serving = current(settings.adapters_dir)
     page = render_adapter(
         f"{settings.profile.name} adapter {digest}",
@@ -266,7 +266,7 @@ def adapter_eval(
             "decision": decision.reason,
         },
         read_curve(directory),
-        told,
+        figures,
     )
     report = settings.reports_dir / "adapter.html"
     write_text(report, page)
@@ -287,8 +287,10 @@ def adapter_eval(
                     ]
                 )
             ),
-            "losses": table(pl.DataFrame(loss_lines(told), schema=LOSS_HEADER, orient="row")),
-            "answers": table(pl.DataFrame(answer_lines(told), schema=ANSWER_HEADER, orient="row")),
+            "losses": table(pl.DataFrame(loss_lines(figures), schema=LOSS_HEADER, orient="row")),
+            "answers": table(
+                pl.DataFrame(answer_lines(figures), schema=ANSWER_HEADER, orient="row")
+            ),
             "overfitting": str(evaluation.trend),
             "report": dg.MetadataValue.path(str(report)),
         },

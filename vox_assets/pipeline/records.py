@@ -64,7 +64,7 @@ def row_ledger(
         .len("rows")
         .sort("source_asset", "fate", "stage")
     )
-    told = (
+    by_repository = (
         {"repositories": table(fates_by_repository(ledger, sources, settings.profile))}
         if settings.profile.repositories
         else {}
@@ -75,7 +75,7 @@ def row_ledger(
         value=ledger,
         metadata={
             "fates": table(fates),
-            **told,
+            **by_repository,
             **lineage(ledger.columns, {**born, **ends}, ("pair_id",)),
         },
     )

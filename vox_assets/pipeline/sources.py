@@ -129,7 +129,7 @@ def synthetic_pairs(
         log=context.log.info,
     )
     every_row, every_drop = [made.rows], [made.drops]
-    told: dict[str, Any] = {}
+    uplift_metadata: dict[str, Any] = {}
     if models.endpoint is not None:
         lifted = uplift(
             raw_rust_fns,
@@ -142,7 +142,7 @@ def synthetic_pairs(
         )
         every_row.append(lifted.rows)
         every_drop.append(lifted.drops)
-        told = _uplift_metadata(lifted)
+        uplift_metadata = _uplift_metadata(lifted)
     # The built-in grammar has judged while rows were made; a compiler is asked once, in batches.
     asset = context.asset_key.to_user_string()
     sound, refused = drop_refused(pl.concat(every_row), front_end, asset, context.log.info)
@@ -160,7 +160,7 @@ def synthetic_pairs(
                 rows.columns, {"raw_rust_fns": (), "doc_qa_pairs": ()}, ("prompt", "response")
             ),
             "front_end": front_end.name,
-            **told,
+            **uplift_metadata,
             "tokens_trimmed": dict(saved),
             "coverage": table(made.coverage),
             "instructions_alike": instructions_alike(rows),
@@ -194,7 +194,7 @@ def _source_result(
     lake: Lake,
     found: Extraction,
     roots: Sequence[SourceRoot],
-    **told: str,
+    **more: str,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     asset = context.asset_key.to_user_string()
     rows, drops, saved = trim_rows(found.rows, found.drops, asset)
@@ -210,7 +210,7 @@ def _source_result(
             **drop_metadata(drops),
             "commit": commits(roots) or NO_COMMIT,
             **_rows_by_repository(rows, roots),
-            **told,
+            **more,
             "files": table(found.files.group_by("status").len("files").sort("status")),
             "tokens_trimmed": dict(saved),
         },

@@ -61,7 +61,7 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 ASIDE = ".damaged"
 
 _logger = logging.getLogger(__name__)
-_Told = TypeVar("_Told")
+_Result = TypeVar("_Result")
 
 
 def content_key(*parts: str) -> str:
@@ -156,7 +156,7 @@ class BlobCache:
             raise
         return connection
 
-    def _guarded(self, work: Callable[[sqlite3.Connection], _Told]) -> _Told:
+    def _guarded(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Do `work` in one transaction; a second time, on a new file, when the file is damaged."""
         inode = self.path.stat().st_ino if self.path.exists() else None
         try:

@@ -94,8 +94,8 @@ class Compiler:
             except NoVerdictError:
                 code, output = 1, ""
         lines = output.split("\n")
-        told = " ".join(lines[0].split())[:MAX_MESSAGE]
-        return told if code == 0 and told else f"{self.program.name} of unknown version"
+        reply = " ".join(lines[0].split())[:MAX_MESSAGE]
+        return reply if code == 0 and reply else f"{self.program.name} of unknown version"
 
     def check(
         self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
@@ -123,8 +123,8 @@ class Compiler:
                 if self.verdicts:
                     self.verdicts.put(
                         {
-                            keys[source]: json.dumps(told).encode()
-                            for source, told in verdicts.items()
+                            keys[source]: json.dumps(reply).encode()
+                            for source, reply in verdicts.items()
                         }
                     )
                 done(len(verdicts) + len(failures))
@@ -231,19 +231,19 @@ def _read(stream: IO[bytes], deadline: float) -> bytes:
 
 def _verdict(code: int, output: str) -> str | None:
     """The first error, or None for a good program. Raises NoVerdictError when it does not say."""
-    told = _envelope(output)
-    if told is None:
+    reply = _envelope(output)
+    if reply is None:
         if code < 0:
             raise NoVerdictError(f"killed by {signal.Signals(-code).name}")
         lines = output.strip().splitlines()
         raise NoVerdictError(
             f"exit code {code}: {_line(lines[-1]) if lines else 'it printed nothing'}"
         )
-    if told.get("ok") is not (code == 0):
-        raise NoVerdictError(f"says ok={told.get('ok')} and exits with {code}")
+    if reply.get("ok") is not (code == 0):
+        raise NoVerdictError(f"says ok={reply.get('ok')} and exits with {code}")
     if code == 0:
         return None
-    diagnostics = told.get("diagnostics")
+    diagnostics = reply.get("diagnostics")
     for found in diagnostics if isinstance(diagnostics, list) else []:
         if isinstance(found, dict) and found.get("severity") == "Error":
             span = found.get("span")

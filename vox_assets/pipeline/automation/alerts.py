@@ -1,6 +1,6 @@
 """Alerts: what failed, what still fails, what is overdue, and what holds again.
 
-One sensor for each channel, with the state of what that channel was told in its cursor. A dead
+One sensor for each channel, with the state of that channel in its cursor. A dead
 channel fails its own sensor's tick, where it can be seen, and nothing else; the cursor stays, so
 that everything since then is gathered in the message that gets through at last.
 """
@@ -84,7 +84,7 @@ class Problem(BaseModel):
     told_at: float
 
 
-class Told(BaseModel):
+class ChannelState(BaseModel):
     """A channel's cursor: up to where runs were read, and what the channel knows."""
 
     until: float
@@ -236,15 +236,15 @@ def _commit_read_last(instance: dg.DagsterInstance) -> str:
     return str(made.metadata["commit"].value) if made and "commit" in made.metadata else "unknown"
 
 
-def learn(told: Told, message: Message, run_id: str, seen: Outcome, now: float) -> None:
+def learn(state: ChannelState, message: Message, run_id: str, seen: Outcome, now: float) -> None:
     """Take a run's outcome into what is known, and into the message where it is news."""
-    for subject in seen.held & set(told.open):
-        problem = told.open.pop(subject)
+    for subject in seen.held & set(state.open):
+        problem = state.open.pop(subject)
         message.new = [one for one in message.new if one[0] != subject]
         message.again = [one for one in message.again if one[0] != subject]
         message.recovered.append((subject, problem.model_copy(update={"run_id": run_id})))
     for subject, failure in seen.failed.items():
-        known = told.open.get(subject)
+        known = state.open.get(subject)
         if known is None or (known.severity == "WARN" and failure.severity == "ERROR"):
             problem = Problem(
                 severity=failure.severity,
@@ -253,7 +253,7 @@ def learn(told: Told, message: Message, run_id: str, seen: Outcome, now: float) 
                 run_id=run_id,
                 told_at=now,
             )
-            told.open[subject] = problem
+            state.open[subject] = problem
             message.new.append((subject, problem))
             continue
         if run_id:
@@ -309,36 +309,36 @@ def alert_sensor(channel: int) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         now = time.time()
         if not notifier.urls:
-            return dg.SensorResult(skip_reason="nobody is told: VOX_ALERT_URLS is not set")
+            return dg.SensorResult(skip_reason="no alert is sent: VOX_ALERT_URLS is not set")
         if not context.cursor:
-            first = Told(until=now).model_dump_json()
+            first = ChannelState(until=now).model_dump_json()
             return dg.SensorResult(skip_reason="alerts from now on", cursor=first)
-        told = Told.model_validate_json(context.cursor)
+        state = ChannelState.model_validate_json(context.cursor)
         message = Message()
-        for record in _ended_runs(context.instance, told):
+        for record in _ended_runs(context.instance, state):
             run = record.dagster_run
             if run.tags.get("dagster/will_retry") != "true":
-                learn(told, message, run.run_id, outcome(context.instance, run), now)
-            told.until = record.update_timestamp.timestamp()
-            told.read = [*told.read, run.run_id][-_READ_KEPT:]
-        learn(told, message, "", overdue(context.instance), now)
+                learn(state, message, run.run_id, outcome(context.instance, run), now)
+            state.until = record.update_timestamp.timestamp()
+            state.read = [*state.read, run.run_id][-_READ_KEPT:]
+        learn(state, message, "", overdue(context.instance), now)
         if message:
             notifier.send(channel, message.title(), message.body(settings.ui_url), message.tone)
         return dg.SensorResult(
-            skip_reason=f"told: {message.title()}" if message else "no news",
-            cursor=told.model_dump_json(),
+            skip_reason=f"sent: {message.title()}" if message else "no news",
+            cursor=state.model_dump_json(),
         )
 
     return alert
 
 
-def _ended_runs(instance: dg.DagsterInstance, told: Told) -> list[dg.RunRecord]:
-    since = datetime.fromtimestamp(told.until - _OVERLAP_SECONDS, UTC)
+def _ended_runs(instance: dg.DagsterInstance, state: ChannelState) -> list[dg.RunRecord]:
+    since = datetime.fromtimestamp(state.until - _OVERLAP_SECONDS, UTC)
     records = instance.get_run_records(
         dg.RunsFilter(statuses=_ENDED, updated_after=since),
-        limit=RUNS_PER_TICK + len(told.read),
+        limit=RUNS_PER_TICK + len(state.read),
         order_by="update_timestamp",
         ascending=True,
     )
-    unread = [record for record in records if record.dagster_run.run_id not in told.read]
+    unread = [record for record in records if record.dagster_run.run_id not in state.read]
     return unread[:RUNS_PER_TICK]

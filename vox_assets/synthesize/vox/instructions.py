@@ -35,14 +35,14 @@ def _numbered(facts: tuple[str, ...]) -> str:
     return "\n".join(f"{number}. {fact}" for number, fact in enumerate(facts, 1))
 
 
-def terse(told: Rendered, goal: str, rng: random.Random) -> str:
+def terse(rendered: Rendered, goal: str, rng: random.Random) -> str:
     """As an experienced colleague would put it."""
-    body = "; ".join(told.facts)
-    place = told.domain.place
+    body = "; ".join(rendered.facts)
+    place = rendered.domain.place
     return rng.choice(
         (
             f"{_capital(goal)}, in Vox: {body}.",
-            f"Vox, {told.domain.name.replace('_', ' ')}: {goal}. {_capital(body)}.",
+            f"Vox, {rendered.domain.name.replace('_', ' ')}: {goal}. {_capital(body)}.",
             f"Need Vox code to {goal}. {_capital(body)}.",
             f"{_capital(body)}. That should {goal}. Vox only.",
             f"Vox for {place}: {body}. Purpose: {goal}.",
@@ -50,9 +50,9 @@ def terse(told: Rendered, goal: str, rng: random.Random) -> str:
     )
 
 
-def specification(told: Rendered, goal: str, rng: random.Random) -> str:
+def specification(rendered: Rendered, goal: str, rng: random.Random) -> str:
     """A purpose and numbered requirements."""
-    place = told.domain.place
+    place = rendered.domain.place
     opening = rng.choice(
         (
             f"Write Vox code for {place}. Purpose: {goal}.",
@@ -64,43 +64,43 @@ def specification(told: Rendered, goal: str, rng: random.Random) -> str:
             f"Goal: {goal}. Language: Vox. Points to meet, in order:",
         )
     )
-    return f"{opening}\n{_numbered(told.facts)}"
+    return f"{opening}\n{_numbered(rendered.facts)}"
 
 
-def user_story(told: Rendered, goal: str, rng: random.Random) -> str:
+def user_story(rendered: Rendered, goal: str, rng: random.Random) -> str:
     """Who wants it and what for, then the details."""
-    keeper, place = article(told.domain.keeper), told.domain.place
+    keeper, place = article(rendered.domain.keeper), rendered.domain.place
     opening = rng.choice(
         (
-            f"As {keeper} at {place}, I want a Vox program to {goal} so that {told.why}.",
-            f"I work as {keeper}. I'd like Vox code to {goal}, because then {told.why}.",
-            f"{_capital(keeper)} at {place} asks for Vox code to {goal}, so that {told.why}.",
+            f"As {keeper} at {place}, I want a Vox program to {goal} so that {rendered.why}.",
+            f"I work as {keeper}. I'd like Vox code to {goal}, because then {rendered.why}.",
+            f"{_capital(keeper)} at {place} asks for Vox code to {goal}, so that {rendered.why}.",
         )
     )
     details = rng.choice(("", "What it holds: ", "Acceptance: ", "Details: "))
-    return f"{opening} {details}{_prose(told.facts)}"
+    return f"{opening} {details}{_prose(rendered.facts)}"
 
 
-def bullets(told: Rendered, goal: str, rng: random.Random) -> str:
+def bullets(rendered: Rendered, goal: str, rng: random.Random) -> str:
     """The goal as a heading and unordered requirements."""
     mark = rng.choice("-*")
     opening = rng.choice(
         (
             f"{_capital(goal)} (Vox):",
             f"Please write Vox code to {goal}. Requirements:",
-            f"For {told.domain.place}: Vox code to {goal}. Points:",
+            f"For {rendered.domain.place}: Vox code to {goal}. Points:",
             f"Task: {goal}. The Vox program has",
             f"Wanted: a piece of Vox to {goal}. It has",
-            f"Vox program, used by {article(told.domain.keeper)} to {goal}:",
+            f"Vox program, used by {article(rendered.domain.keeper)} to {goal}:",
         )
     )
-    return f"{opening}\n{_bulleted(told.facts, mark)}"
+    return f"{opening}\n{_bulleted(rendered.facts, mark)}"
 
 
-def question(told: Rendered, goal: str, rng: random.Random) -> str:
+def question(rendered: Rendered, goal: str, rng: random.Random) -> str:
     """Somebody who learns the language asks."""
-    place = told.domain.place
-    body = _prose(told.facts)
+    place = rendered.domain.place
+    body = _prose(rendered.facts)
     return rng.choice(
         (
             f"In Vox, how do I {goal}? {body}",
@@ -121,6 +121,6 @@ STYLES: tuple[Callable[[Rendered, str, random.Random], str], ...] = (
 )
 
 
-def word(told: Rendered, style: int, rng: random.Random) -> str:
+def word(rendered: Rendered, style: int, rng: random.Random) -> str:
     """An instruction in style number `style`, modulo the number of styles."""
-    return STYLES[style % len(STYLES)](told, rng.choice(told.goals), rng)
+    return STYLES[style % len(STYLES)](rendered, rng.choice(rendered.goals), rng)

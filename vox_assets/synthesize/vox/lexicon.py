@@ -1,6 +1,6 @@
 """The domain lexicon: what synthetic programs talk about.
 
-A domain is one small world (a town library, a tide office) told in fixed roles, so that every
+A domain is one small world (a town library, a tide office) described in fixed roles, so that every
 template can be rendered in every domain and still make sense. The worlds are YAML files in
 `lexicon/`; this module says what an entry must hold and refuses one that would not compile as
 Vox. How domains become programs does not belong here.

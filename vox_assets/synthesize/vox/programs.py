@@ -42,11 +42,11 @@ class Pool:
     #: The last questions of dialogues: they stand alone as a row's prompt.
     last_questions: set[str] = field(default_factory=set)
 
-    def wording(self, told: Rendered, first_style: int, rng: random.Random) -> str | None:
+    def wording(self, rendered: Rendered, first_style: int, rng: random.Random) -> str | None:
         """A wording that is unlike the others of its construct, or None."""
-        kept = self.instructions[told.variant.construct]
+        kept = self.instructions[rendered.variant.construct]
         for attempt in range(WORDINGS):
-            text = instructions.word(told, first_style + attempt, rng)
+            text = instructions.word(rendered, first_style + attempt, rng)
             if kept.nearest(text, NEAR_INSTRUCTION) < NEAR_INSTRUCTION:
                 return text
         return None
@@ -71,17 +71,17 @@ def without_code(text: str) -> str:
 class Program:
     """A rendered variant and the instruction that asks for it."""
 
-    told: Rendered
+    rendered: Rendered
     instruction: str
 
     @property
     def symbol(self) -> str:
-        return symbol(self.told)
+        return symbol(self.rendered)
 
 
-def symbol(told: Rendered) -> str:
+def symbol(rendered: Rendered) -> str:
     """`construct::variant::domain`, the name of a program within its template file."""
-    return f"{told.variant.construct}::{told.variant.name}::{told.domain.name}"
+    return f"{rendered.variant.construct}::{rendered.variant.name}::{rendered.domain.name}"
 
 
 def candidates(
@@ -106,7 +106,7 @@ def candidates(
 
 
 def admit(
-    number: int, told: Rendered, pool: Pool, seed: int, check_vox: Gate
+    number: int, rendered: Rendered, pool: Pool, seed: int, check_vox: Gate
 ) -> tuple[Program | None, Drop | None]:
     """The candidate as a program, or why not."""
 
@@ -116,26 +116,26 @@ def admit(
         return Drop(
             stage=STAGE,
             why=reason,
-            source_path=told.variant.source_path,
-            line=told.variant.start_line,
-            item=symbol(told),
+            source_path=rendered.variant.source_path,
+            line=rendered.variant.start_line,
+            item=symbol(rendered),
             lost_to=lost_to,
             similarity=similarity,
         )
 
-    nearest, similarity = pool.programs.nearest(told.source)
+    nearest, similarity = pool.programs.nearest(rendered.source)
     if similarity >= NEAR_PROGRAM:
         return None, refused("near-duplicate of an earlier program", nearest, similarity)
-    rng = random.Random(f"{seed}:words:{symbol(told)}")
-    text = pool.wording(told, number, rng)
+    rng = random.Random(f"{seed}:words:{symbol(rendered)}")
+    text = pool.wording(rendered, number, rng)
     if text is None:
         return None, refused("no wording differs enough from those of its construct")
-    message = check_vox(told.source)
+    message = check_vox(rendered.source)
     if message is not None:
         return None, refused(Reason("refused by the syntax gate", message))
-    pool.programs.add(symbol(told), told.source)
-    pool.instructions[told.variant.construct].add(text)
-    return Program(told, text), None
+    pool.programs.add(symbol(rendered), rendered.source)
+    pool.instructions[rendered.variant.construct].add(text)
+    return Program(rendered, text), None
 
 
 def take(
@@ -146,10 +146,10 @@ def take(
     drops: list[Drop] = []
     while len(kept) < amount:
         try:
-            number, told = next(stream)
+            number, rendered = next(stream)
         except StopIteration:
             break
-        program, drop = admit(number, told, pool, seed, check_vox)
+        program, drop = admit(number, rendered, pool, seed, check_vox)
         if program:
             kept.append(program)
         if drop:
@@ -165,16 +165,16 @@ def difficulty(level: int, *sources: str) -> int:
 
 def pair(program: Program, profile: Profile) -> Pair:
     """The row that teaches the program."""
-    variant = program.told.variant
+    variant = program.rendered.variant
     return Pair(
-        messages=turns(program.instruction, program.told.source),
+        messages=turns(program.instruction, program.rendered.source),
         lane=profile.lane_for("synthetic", "code_only", variant.source_path),
         response_mode="code_only",
         task_family=TASK_FAMILY,
         language="vox",
         origin="synthetic",
         category=variant.construct,
-        difficulty=difficulty(variant.level, program.told.source),
+        difficulty=difficulty(variant.level, program.rendered.source),
         source_kind="synthetic",
         source_path=variant.source_path,
         source_start_line=variant.start_line,

@@ -156,14 +156,14 @@ def make_repairs(
     for program in programs:
         rng = random.Random(f"{seed}:repair:{program.symbol}")
         rarest_first = sorted(MISTAKES, key=lambda mistake: made[mistake.name])
-        found = _broken(program.told.source, rarest_first, check_vox, rng)
+        found = _broken(program.rendered.source, rarest_first, check_vox, rng)
         if found is None:
             drops.append(
                 Drop(
                     stage=STAGE,
                     why="no mistake that the syntax gate refuses can be made in it",
-                    source_path=program.told.variant.source_path,
-                    line=program.told.variant.start_line,
+                    source_path=program.rendered.variant.source_path,
+                    line=program.rendered.variant.start_line,
                     item=program.symbol,
                 )
             )
@@ -171,7 +171,8 @@ def make_repairs(
         mistake, broken, message = found
         made[mistake.name] += 1
         request = pool.least_alike(
-            f"repairs/{program.told.variant.construct}", _requests(program, broken, message, rng)
+            f"repairs/{program.rendered.variant.construct}",
+            _requests(program, broken, message, rng),
         )
         pairs.append(_pair(program, mistake, request, profile))
     return pairs, drops
@@ -192,14 +193,14 @@ def _broken(
 def _requests(program: Program, broken: str, message: str, rng: random.Random) -> Iterator[str]:
     """The ways to ask for the repair, in an order of their own."""
     for opening in rng.sample(_OPENINGS, k=len(_OPENINGS)):
-        goal = rng.choice(program.told.goals)
+        goal = rng.choice(program.rendered.goals)
         yield f"{opening.format(goal=goal, message=message)}\n\n```vox\n{broken}\n```"
 
 
 def _pair(program: Program, mistake: Mistake, request: str, profile: Profile) -> Pair:
     return replace(
         pair(program, profile),
-        messages=turns(request, program.told.source),
+        messages=turns(request, program.rendered.source),
         task_family=TASK_FAMILY,
         source_symbol=f"{program.symbol}::{mistake.name}",
     )

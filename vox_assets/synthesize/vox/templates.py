@@ -270,8 +270,8 @@ def render(variant: Variant, domain: Domain, rng: random.Random) -> Rendered:
     Raises TemplateError where the layout is not followed.
     """
     text = render_text(variant, domain, rng)
-    told, mark, source = text.partition(f"\n{_CODE_MARK}\n")
-    lines = [alternatives(line, rng) for line in told.splitlines() if line.strip()]
+    head, mark, source = text.partition(f"\n{_CODE_MARK}\n")
+    lines = [alternatives(line, rng) for line in head.splitlines() if line.strip()]
     goals = tuple(_after("goal: ", lines))
     whys = tuple(_after("why: ", lines))
     if not mark or not goals or len(whys) != 1:

@@ -87,7 +87,7 @@ def assemble(
     listed = mix_rows.sort("split", "pair_id").select(ROW_COLUMNS)
     listed.write_ndjson(target / ROWS)
 
-    told = {key: value for key, value in facts.items() if key not in ("adapter", "digest")}
+    training = {key: value for key, value in facts.items() if key not in ("adapter", "digest")}
     write_manifest(
         target,
         {
@@ -103,7 +103,7 @@ def assemble(
             "config": spec.config,
             "rank": {"reason": spec.rank.reason, **spec.config["rank"]},
             "rows": _row_facts(mix_rows),
-            "training": told,
+            "training": training,
             "provenance": spec.provenance,
             "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
             "platform": {"python": platform.python_version(), "machine": platform.machine()},

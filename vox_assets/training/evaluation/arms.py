@@ -129,7 +129,7 @@ def _parents(rows: pl.DataFrame) -> set[str]:
 
 
 def result(
-    arm: Arm, mix_rows: pl.DataFrame, manifest: Mapping[str, Any], told: Evaluation
+    arm: Arm, mix_rows: pl.DataFrame, manifest: Mapping[str, Any], evaluation: Evaluation
 ) -> dict[str, Any]:
     """Result of an arm, as plain JSON values."""
     return {
@@ -140,7 +140,7 @@ def result(
         "tokens": manifest["training"]["tokens"],
         "steps": manifest["training"]["steps"],
         "seed": manifest["config"]["training"]["seed"],
-        "evaluation": told.to_json(),
+        "evaluation": evaluation.to_json(),
     }
 
 
@@ -155,8 +155,11 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
     curated = next((one for one in results if one["arm"] == CURATED), None)
     lines: list[tuple[str, ...]] = []
     for one in results:
-        told = one["evaluation"]
-        held_out, parsed = told["held_out"], told["adapter_writes"]["intervals"]["parse_rate"]
+        evaluation = one["evaluation"]
+        held_out, parsed = (
+            evaluation["held_out"],
+            evaluation["adapter_writes"]["intervals"]["parse_rate"],
+        )
         against = "" if curated is None or one is curated else str(_against(curated, one, seed))
         lines.append(
             (
@@ -168,7 +171,7 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
                 _interval(held_out["ratio"]),
                 against,
                 f"{parsed['value']:.0%} [{parsed['low']:.0%}, {parsed['high']:.0%}] "
-                f"of {told['adapter_writes']['count']}",
+                f"of {evaluation['adapter_writes']['count']}",
             )
         )
     return lines
@@ -184,5 +187,5 @@ def _against(curated: Mapping[str, Any], other: Mapping[str, Any], seed: int) ->
     return compare_scores(scores, seed).ratio
 
 
-def _interval(told: Mapping[str, float]) -> str:
-    return f"{told['value']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"
+def _interval(interval: Mapping[str, float]) -> str:
+    return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"

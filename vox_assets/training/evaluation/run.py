@@ -125,7 +125,7 @@ def evaluate_adapter(
     with model.disable_adapter():
         base_texts = write()
     base_writes, adapter_writes = Written.of(base_texts), Written.of(adapted_texts)
-    say(f"{adapter_writes.count} answers: {adapter_writes.told('parse_rate')} parse")
+    say(f"{adapter_writes.count} answers: {adapter_writes.shown('parse_rate')} parse")
     trend = overfit_trend(manifest.read_curve(directory))
     return Evaluation(
         digest=directory.name,

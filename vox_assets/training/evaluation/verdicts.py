@@ -47,7 +47,7 @@ class Written:
         """
         return wilson(round(getattr(self, name) * self.count), self.count)
 
-    def told(self, name: str) -> str:
+    def shown(self, name: str) -> str:
         share = self.interval(name)
         return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
@@ -143,7 +143,7 @@ def verdicts(
             memorised <= policy.max_overfit_gap,
             f"{memorised:.0%} of the gain on training rows does not carry over (at most "
             f"{policy.max_overfit_gap:.0%}): training rows {trained.base_nll:.3f} -> "
-            f"{trained.adapter_nll:.3f}, {adapter_writes.told('copy_rate')} of "
+            f"{trained.adapter_nll:.3f}, {adapter_writes.shown('copy_rate')} of "
             f"{adapter_writes.count} answers copy a training answer; {trend}",
             {
                 "unlearned_share": memorised,
@@ -160,10 +160,11 @@ def verdicts(
             adapter_writes.count > 0
             and adapter_writes.out_of_mode_rate <= policy.max_prose_share
             and gain >= policy.min_parse_rate_gain,
-            f"{adapter_writes.told('out_of_mode_rate')} of {adapter_writes.count} answers leave "
+            f"{adapter_writes.shown('out_of_mode_rate')} of {adapter_writes.count} answers leave "
             f"their mode (base {base_writes.out_of_mode_rate:.0%}, at most "
-            f"{policy.max_prose_share:.0%}); {adapter_writes.told('parse_rate')} parse (base "
-            f"{base_writes.parse_rate:.0%}); {adapter_writes.told('stop_rate')} stop by themselves",
+            f"{policy.max_prose_share:.0%}); {adapter_writes.shown('parse_rate')} parse (base "
+            f"{base_writes.parse_rate:.0%}); "
+            f"{adapter_writes.shown('stop_rate')} stop by themselves",
             {
                 "out_of_mode_rate": adapter_writes.out_of_mode_rate,
                 "limit": policy.max_prose_share,

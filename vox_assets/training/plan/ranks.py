@@ -60,12 +60,12 @@ def choose_rank(
     }
     if not asked:
         return RankChoice(**chosen, reason=f"{volume}: {tier.reason}")
-    told = ", ".join(
+    asked_text = ", ".join(
         f"{name} {value:g} instead of {chosen[name]:g}" for name, value in asked.items()
     )
     if "rank" in asked and "alpha" not in asked:
         chosen["alpha"] = max(1, round(asked["rank"] * tier.alpha / tier.rank))
-    return RankChoice(**chosen | asked, reason=f"{volume}: this run asks for {told}")
+    return RankChoice(**chosen | asked, reason=f"{volume}: this run asks for {asked_text}")
 
 
 def response_tokens(mix_rows: pl.DataFrame, tokenizer: Any) -> int:

@@ -47,9 +47,11 @@ class Reports:
         self._tell(lambda channel: channel.log.error(line))
 
     def finished(self, facts: dict[str, Any], digest: str) -> None:
-        told = {key: value for key, value in facts.items() if value is not None}
+        reported = {key: value for key, value in facts.items() if value is not None}
         self._tell(
-            lambda channel: channel.report_asset_materialization(metadata=told, data_version=digest)
+            lambda channel: channel.report_asset_materialization(
+                metadata=reported, data_version=digest
+            )
         )
 
     def close(self) -> None:

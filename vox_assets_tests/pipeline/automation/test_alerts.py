@@ -11,7 +11,12 @@ import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from vox_assets.extract import SourceError
-from vox_assets.pipeline.automation.alerts import REMIND_AFTER, Told, alert_sensor, alert_sensors
+from vox_assets.pipeline.automation.alerts import (
+    REMIND_AFTER,
+    ChannelState,
+    alert_sensor,
+    alert_sensors,
+)
 from vox_assets.pipeline.automation.history import COMMIT_TAG
 from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
 from vox_assets.settings import load_settings
@@ -211,8 +216,8 @@ def test_a_warning_that_becomes_an_error_is_news(
     deployment.run({"warns": True})
     deployment.tick()
     assert receiver.mails[0]["type"] == "warning"
-    told = Told.model_validate_json(deployment.cursor or "")
-    assert told.open["check training_mix:human_share"].severity == "WARN"
+    state = ChannelState.model_validate_json(deployment.cursor or "")
+    assert state.open["check training_mix:human_share"].severity == "WARN"
     deployment.run({"warns": True, "faults": 1})
     deployment.tick()
     assert [mail["title"] for mail in receiver.mails] == ["vox-assets: 1 failed"] * 2
@@ -287,7 +292,7 @@ def test_each_channel_has_a_sensor_and_without_one_the_tick_says_so(
 
 def a_day_ago(deployment: Deployment) -> None:
     """Set back what the channel was told by the time after which it is told again."""
-    told = Told.model_validate_json(deployment.cursor or "")
-    for problem in told.open.values():
+    state = ChannelState.model_validate_json(deployment.cursor or "")
+    for problem in state.open.values():
         problem.told_at -= REMIND_AFTER.total_seconds()
-    deployment.cursor = told.model_dump_json()
+    deployment.cursor = state.model_dump_json()

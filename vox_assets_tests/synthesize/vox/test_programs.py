@@ -26,10 +26,10 @@ def test_what_is_taken_is_neither_near_in_code_nor_in_words(gate: Gate) -> None:
     kept, drops = programs.take(programs.candidates(few, DOMAINS, 5), 10**6, Pool(), 5, gate)
     seen = Programs()
     for one in kept:
-        assert seen.nearest(one.told.source)[1] < NEAR_PROGRAM
-        seen.add(one.symbol, one.told.source)
+        assert seen.nearest(one.rendered.source)[1] < NEAR_PROGRAM
+        seen.add(one.symbol, one.rendered.source)
     for construct in ("contracts", "properties"):
-        said = [one.instruction for one in kept if one.told.variant.construct == construct]
+        said = [one.instruction for one in kept if one.rendered.variant.construct == construct]
         assert share_alike(said, NEAR_INSTRUCTION) == 0
     assert len(kept) + len(drops) == len(few) * len(DOMAINS)
     lost = [drop for drop in drops if "near-duplicate" in drop.reason]

@@ -22,7 +22,7 @@ def test_every_mistake_is_made_somewhere_and_refused(
 ) -> None:
     """A mistake that no template offers, or that the gate lets pass, is dead weight."""
     for one in sound:
-        broken = mistake.made_in(one.told.source, random.Random(1))
+        broken = mistake.made_in(one.rendered.source, random.Random(1))
         if broken is not None and gate(broken) is not None:
             return
     pytest.fail(f"{mistake.name} is never refused in {len(sound)} programs")

@@ -79,7 +79,7 @@ def completions(live: Live, domains: Sequence[Domain], rng: random.Random) -> It
             continue
         shortened, missing = found
         shown = around.replace(text, shortened, 1)
-        told = mentions(live.row["prompt"], one.name)
-        details = paragraphs(told, needed(missing, shown), fenced(shown))
+        mentioning = mentions(live.row["prompt"], one.name)
+        details = paragraphs(mentioning, needed(missing, shown), fenced(shown))
         leads = lead_ins(_COMPLETE_LEADS, name=one.name)
         yield Task("complete_body", f"body_of_{one.name}", leads, details, text)

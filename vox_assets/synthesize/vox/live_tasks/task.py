@@ -118,8 +118,8 @@ _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)+"|(?<![\w.])\d{2,}(?![\w.])')
 def mentions(prompt: str, name: str) -> str:
     """The sentences of the parent's prompt that speak of a function."""
     sentences = re.split(r"(?<=[.!?])\s+|\n{2,}", prompt)
-    told = [one.strip() for one in sentences if f"`{name}" in one and "```" not in one]
-    return " ".join(one for one in told if not re.match(r"Declare\b|#", one))
+    mentioning = [one.strip() for one in sentences if f"`{name}" in one and "```" not in one]
+    return " ".join(one for one in mentioning if not re.match(r"Declare\b|#", one))
 
 
 def needed(missing: str, shown: str) -> str:
