@@ -49,7 +49,7 @@ def steps_balance(
     kept = pl.col("kept")
     steps = {
         "deduped_corpus": rows_balance(
-            {one for table in sources for one in table["pair_id"]},
+            {item for table in sources for item in table["pair_id"]},
             deduped["pair_id"],
             dedup_drops["pair_id"],
         ),

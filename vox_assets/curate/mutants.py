@@ -52,19 +52,19 @@ def plant(rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
     language = dict(rows.select("pair_id", "language").iter_rows())
     mutants = []
     for kind in KINDS:
-        chances = {one: content_key(str(seed), kind, one) for one in language}
+        chances = {item: content_key(str(seed), kind, item) for item in language}
         order = sorted(chances, key=chances.__getitem__)
         # Swapped with the next row of the same language.
         others = {
-            one: next(
-                (o for o in chain(order[n + 1 :], order[:n]) if language[o] == language[one]), one
+            item: next(
+                (o for o in chain(order[n + 1 :], order[:n]) if language[o] == language[item]), item
             )
-            for n, one in enumerate(order[:per_kind])
+            for n, item in enumerate(order[:per_kind])
         }
         texts = rows.filter(pl.col("pair_id").is_in([*others, *others.values()]))
         records = {record["pair_id"]: record for record in texts.to_dicts()}
-        for one, other in others.items():
-            record, rng = records[one], random.Random(chances[one])
+        for item, other in others.items():
+            record, rng = records[item], random.Random(chances[item])
             if kind == "vague":
                 spoilt = {"prompt": rng.choice(_VAGUE)}
             elif kind == "swapped":

@@ -329,7 +329,7 @@ class Session:
     def _bound(self, question: Question) -> int:
         """Tokens that a question costs at most: no tokeniser makes more tokens than bytes."""
         prompt = sum(
-            len(one["content"].encode()) + FRAME_TOKENS for one in self._messages(question)
+            len(item["content"].encode()) + FRAME_TOKENS for item in self._messages(question)
         )
         return prompt + self.answer_tokens
 

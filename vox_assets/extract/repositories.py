@@ -76,7 +76,7 @@ def _overlap(inner: Path, outer: Path) -> bool:
 
 def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
     """The roots that have `folder`; all of them where none has, so that reading it complains."""
-    return [one for one in roots if (one.directory / folder).is_dir()] or list(roots)
+    return [item for item in roots if (item.directory / folder).is_dir()] or list(roots)
 
 
 def commits(roots: Sequence[SourceRoot]) -> str | None:

@@ -99,7 +99,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         ]
         results = arms_of.comparable(found, evaluation.eval_digest)
         lines = arms_of.table_lines(results, seed)
-        plot = forest([(one["arm"], one["evaluation"]["held_out"]["ratio"]) for one in results])
+        plot = forest([(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results])
         path = settings.reports_dir / "ablation.html"
         write_text(path, render_ablation(f"{policy.name} ablation", results, lines))
         return dg.MaterializeResult(

@@ -338,7 +338,7 @@ def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
         evaluation = read_manifest(settings.adapters_dir / digest)["evaluation"]
         if evaluation is None:
             return report(Verdict(False, f"adapter {digest} is not evaluated"))
-        [found] = [one for one in evaluation["verdicts"] if one["name"] == name]
+        [found] = [entry for entry in evaluation["verdicts"] if entry["name"] == name]
         return report(Verdict(found["passed"], found["reason"], found["figures"]))
 
     return check

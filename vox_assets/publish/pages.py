@@ -171,8 +171,8 @@ def render_ablation(
     title: str, results: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[str]]
 ) -> str:
     """The ablation as HTML: one table and one plot; `results` and `lines` are `ablation`'s."""
-    ratios = [(one["arm"], one["evaluation"]["held_out"]["ratio"]) for one in results]
-    reasons = [(one["arm"], one["why"]) for one in results]
+    ratios = [(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results]
+    reasons = [(item["arm"], item["why"]) for item in results]
     sections = [
         Section(
             "Arms",

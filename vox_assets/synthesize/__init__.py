@@ -85,7 +85,7 @@ def synthesize(
     talks = [*rust_talks, *vox_talks]
     log(f"dialogues: {len(talks)} rows")
 
-    pairs = [*live, *(programs.pair(one, profile) for one in written), *mended, *talks]
+    pairs = [*live, *(programs.pair(item, profile) for item in written), *mended, *talks]
     frame, repeated = _distinct(pairs)
     return Synthesis(
         rows=frame,

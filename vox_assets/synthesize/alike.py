@@ -96,7 +96,7 @@ class Programs:
     def nearest(self, source: str) -> tuple[str, float]:
         """Name and Jaccard of the nearest kept program; ("", 0) when nothing is shared."""
         new = shingles(source)
-        shared = Counter(place for one in new for place in self._holding.get(one, ()))
+        shared = Counter(place for item in new for place in self._holding.get(item, ()))
         if not shared:
             return "", 0.0
         # The earlier of two that are equally near, so that hash order decides nothing.
@@ -110,8 +110,8 @@ class Programs:
         place = len(self._kept)
         new = shingles(source)
         self._kept.append((name, new))
-        for one in new:
-            self._holding.setdefault(one, []).append(place)
+        for item in new:
+            self._holding.setdefault(item, []).append(place)
 
 
 def share_alike(texts: Iterable[str], threshold: float) -> float:

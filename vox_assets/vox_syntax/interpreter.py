@@ -124,7 +124,7 @@ class Program:
         self._count()
         match node.data:
             case "let":
-                binding = next(one for one in node.children if _data(one) != "mutable")
+                binding = next(item for item in node.children if _data(item) != "mutable")
                 if not self._bind(binding, self._value(node.children[-1], scope), scope):
                     raise UnknownError("a binding that does not match")
             case "assignment":
@@ -185,15 +185,15 @@ class Program:
                 return type(value) in (int, str) and value == _literal(inner[0])
             case "tuple_pattern":
                 return len(inner) == len(value) and all(
-                    self._bind(part, one, scope) for part, one in zip(inner, value, strict=True)
+                    self._bind(part, item, scope) for part, item in zip(inner, value, strict=True)
                 )
             case _:
                 return (
                     value.name == str(inner[0])
                     and len(value.payload) == len(inner) - 1
                     and all(
-                        self._bind(part, one, scope)
-                        for part, one in zip(inner[1:], value.payload, strict=True)
+                        self._bind(part, item, scope)
+                        for part, item in zip(inner[1:], value.payload, strict=True)
                     )
                 )
 
@@ -229,10 +229,10 @@ class Program:
         return self._value(node.children[0], scope)
 
     def _list_literal(self, node: Node, scope: Scope) -> Any:
-        return [self._value(one, scope) for one in node.children]
+        return [self._value(item, scope) for item in node.children]
 
     def _tuple(self, node: Node, scope: Scope) -> Any:
-        return tuple(self._value(one, scope) for one in node.children)
+        return tuple(self._value(item, scope) for item in node.children)
 
     def _object_literal(self, node: Node, scope: Scope) -> Any:
         return {
@@ -245,7 +245,7 @@ class Program:
         return owner[_name(node)]
 
     def _indexing(self, node: Node, scope: Scope) -> Any:
-        owner, place = (self._value(one, scope) for one in node.children)
+        owner, place = (self._value(item, scope) for item in node.children)
         if place < 0:
             raise UnknownError("a negative index")
         return owner[place]
@@ -253,11 +253,11 @@ class Program:
     def _call(self, node: Node, scope: Scope) -> Any:
         callee, arguments = node.children
         named, given = {}, []
-        for one in arguments.children:
-            if one.data == "named_argument":
-                named[str(one.children[0])] = self._value(one.children[1], scope)
+        for item in arguments.children:
+            if item.data == "named_argument":
+                named[str(item.children[0])] = self._value(item.children[1], scope)
             else:
-                given.append(self._value(one, scope))
+                given.append(self._value(item, scope))
         if callee.data == "name":
             name = str(callee.children[0])
             if name == "assert":
@@ -278,14 +278,14 @@ class Program:
         method = _METHODS.get((type(owner), _name(attribute)))
         if method is None:
             raise UnknownError(f"{_name(attribute)} is not known")
-        return method(owner, *(self._value(one, scope) for one in arguments.children))
+        return method(owner, *(self._value(item, scope) for item in arguments.children))
 
     def _lambda(self, node: Node, scope: Scope) -> Callable[..., Any]:
-        names = [_name(one) for one in _parameters(node)]
+        names = [_name(item) for item in _parameters(node)]
         return self._closure(names, node.children[-1], scope)
 
     def _arrow_lambda(self, node: Node, scope: Scope) -> Callable[..., Any]:
-        return self._closure([str(one) for one in node.children[:-1]], node.children[-1], scope)
+        return self._closure([str(item) for item in node.children[:-1]], node.children[-1], scope)
 
     def _closure(self, names: list[str], body: Node, scope: Scope) -> Callable[..., Any]:
         def run(*given: Any) -> Any:
@@ -297,14 +297,14 @@ class Program:
         return run
 
     def _pipe(self, node: Node, scope: Scope) -> Any:
-        value, function = (self._value(one, scope) for one in node.children)
+        value, function = (self._value(item, scope) for item in node.children)
         return function(value)
 
     def _or(self, node: Node, scope: Scope) -> Any:
-        return any(self._value(one, scope) for one in node.children)
+        return any(self._value(item, scope) for item in node.children)
 
     def _and(self, node: Node, scope: Scope) -> Any:
-        return all(self._value(one, scope) for one in node.children)
+        return all(self._value(item, scope) for item in node.children)
 
     def _not(self, node: Node, scope: Scope) -> Any:
         return not self._value(node.children[0], scope)
@@ -313,7 +313,7 @@ class Program:
         return -self._value(node.children[0], scope)
 
     def _binary(self, node: Node, scope: Scope) -> Any:
-        left, right = (self._value(one, scope) for one in node.children)
+        left, right = (self._value(item, scope) for item in node.children)
         return _compute(self._between(node), left, right)
 
     _equality = _comparison = _sum = _product = _binary
@@ -344,7 +344,7 @@ class Program:
         raise UnknownError("no arm matches")
 
     def _for(self, node: Node, scope: Scope) -> None:
-        names = [str(one) for one in node.children if isinstance(one, Token)]
+        names = [str(item) for item in node.children if isinstance(item, Token)]
         values = self._value(node.children[len(names)], scope)
 
         def rounds() -> Iterator[None]:
@@ -371,8 +371,8 @@ def _data(node: Any) -> str:
 
 def _parameters(node: Node) -> list[Node]:
     """Of a function or lambda, not of a lambda inside it."""
-    found = next(one for one in node.children if _data(one) == "parameters")
-    return [one for one in found.children if isinstance(one, Tree)]
+    found = next(item for item in node.children if _data(item) == "parameters")
+    return [item for item in found.children if isinstance(item, Tree)]
 
 
 def _name(node: Node) -> str:
@@ -475,8 +475,8 @@ _METHODS: dict[tuple[type, str], Callable[..., Any]] = {
     (str, "index_of"): _place,
     (list, "length"): len,
     (list, "push"): lambda values, value: [*values, value],
-    (list, "map"): lambda values, function: [function(one) for one in values],
-    (list, "filter"): lambda values, function: [one for one in values if function(one)],
+    (list, "map"): lambda values, function: [function(item) for item in values],
+    (list, "filter"): lambda values, function: [item for item in values if function(item)],
     (list, "join"): lambda values, separator: separator.join(values),
     (list, "contains"): lambda values, value: value in values,
     (list, "get"): _found,

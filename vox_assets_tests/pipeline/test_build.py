@@ -17,8 +17,10 @@ from vox_assets import profiles
 from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import SCHEMA, SOURCE_TABLES, pair_id
+from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
+from vox_assets_tests.conftest import SAMPLE
 from vox_assets_tests.pipeline.conftest import QUICK, build, settings_for, verdicts, write_profile
 
 
@@ -58,7 +60,9 @@ def test_the_run_goes_through_and_no_blocking_check_fails(built: Built) -> None:
         for name, evaluation in verdicts(built.result).items()
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     }
-    # Three steps of training on a cut prove nothing, and need not: the rest has to hold.
+    # Three steps of training prove nothing about an adapter, and a cut of the workspace has too few
+    # rows and programs for two checks of the corpus. All others have to pass; the slow test below
+    # holds the whole workspace to every check of the corpus.
     assert failed <= {
         "adapter_eval:beats_base",
         "adapter_eval:not_overfit",
@@ -67,6 +71,16 @@ def test_the_run_goes_through_and_no_blocking_check_fails(built: Built) -> None:
         "scored_corpus:evaluator_separates_mutants",
         "synthetic_pairs:construct_coverage",
     }
+
+
+def test_every_check_of_the_definitions_was_evaluated(built: Built) -> None:
+    defs = build_defs(resource_overrides={"settings": built.settings})
+    declared = {
+        f"{spec.asset_key.to_user_string()}:{spec.name}"
+        for definition in defs.asset_checks or ()
+        for spec in definition.check_specs
+    }
+    assert set(verdicts(built.result)) == declared
 
 
 def test_every_corpus_table_has_the_contract_columns_and_true_ids(built: Built) -> None:
@@ -280,3 +294,16 @@ def test_a_missing_source_folder_ends_the_run_and_writes_no_table(tmp_path: Path
     said = [str(event.event_specific_data) for event in result.get_step_failure_events()]
     assert any("crates" in line for line in said)
     assert not (tmp_path / "data" / "lake" / "raw_rust_fns").exists()
+
+
+@pytest.mark.slow
+def test_every_check_of_the_bundled_workspace_passes(tmp_path: Path, model_dir: Path) -> None:
+    shutil.copytree(model_dir, tmp_path / "cache")
+    settings = settings_for(SAMPLE.resolve(), tmp_path, "sample")
+    with dg.instance_for_test() as instance:
+        result = build(settings, "corpus", instance)
+    assert result.success
+    failed = {
+        name: check.description for name, check in verdicts(result).items() if not check.passed
+    }
+    assert failed == {}

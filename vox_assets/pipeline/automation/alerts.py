@@ -225,7 +225,7 @@ def _commit(instance: dg.DagsterInstance, run: dg.DagsterRun, events: list[dg.Da
         for event in events
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
     ]
-    known = [str(one["commit"].value) for one in read if "commit" in one]
+    known = [str(item["commit"].value) for item in read if "commit" in item]
     return known[0] if known else _commit_read_last(instance)
 
 
@@ -240,8 +240,8 @@ def learn(state: ChannelState, message: Message, run_id: str, seen: Outcome, now
     """Take a run's outcome into what is known, and into the message where it is news."""
     for subject in seen.held & set(state.open):
         problem = state.open.pop(subject)
-        message.new = [one for one in message.new if one[0] != subject]
-        message.again = [one for one in message.again if one[0] != subject]
+        message.new = [item for item in message.new if item[0] != subject]
+        message.again = [item for item in message.again if item[0] != subject]
         message.recovered.append((subject, problem.model_copy(update={"run_id": run_id})))
     for subject, failure in seen.failed.items():
         known = state.open.get(subject)

@@ -68,8 +68,8 @@ def _together(
     found = {root.name: look(root.directory) for root in holding(roots, folder)}
     if list(found) == [""]:
         return found[""]
-    digest = _digest((name, _hash(one.digest.encode())) for name, one in found.items())
-    return Fingerprint(digest, sum(one.files for one in found.values()))
+    digest = _digest((name, _hash(item.digest.encode())) for name, item in found.items())
+    return Fingerprint(digest, sum(item.files for item in found.values()))
 
 
 def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:

@@ -102,7 +102,7 @@ def blocked_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
         if record.event_log_entry.dagster_event is not None
     ]
     return sorted(
-        one.asset_check_key.to_user_string()
-        for one in evaluations
-        if one.blocking and not one.passed and one.severity == dg.AssetCheckSeverity.ERROR
+        item.asset_check_key.to_user_string()
+        for item in evaluations
+        if item.blocking and not item.passed and item.severity == dg.AssetCheckSeverity.ERROR
     )

@@ -39,7 +39,7 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
         except (SourceError, ProfileError):
             # The run says what is missing, and the alert about it reaches a person.
             return dg.RunRequest()
-        digests = {name: one.digest for name, one in found.items()}
+        digests = {name: entry.digest for name, entry in found.items()}
         digests["program"] = program()
         unchanged = _unchanged_since(context.instance, digests)
         if unchanged is not None:

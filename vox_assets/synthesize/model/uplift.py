@@ -122,7 +122,9 @@ class _Task:
     def pair(self, example: Example) -> Pair:
         """The row that teaches the example: lane, mode and place are those of the fact."""
         fact = self.fact
-        said = [part.strip() for one in example.turns for part in (one.instruction, one.answer)]
+        said = [
+            part.strip() for entry in example.turns for part in (entry.instruction, entry.answer)
+        ]
         return Pair(
             messages=turns(*said),
             lane=fact["lane"],
@@ -213,7 +215,7 @@ def _laps(facts: pl.DataFrame, seed: int) -> Iterator[_Task]:
     """Every fact once, of a kind that is its own, before any a second time."""
     ranked = sorted(
         ((_rank(seed, fact["pair_id"]), fact) for fact in facts.iter_rows(named=True)),
-        key=lambda one: one[0],
+        key=lambda entry: entry[0],
     )
     for lap in range(len(KINDS)):
         for rank, fact in ranked:
@@ -274,8 +276,8 @@ class _Judge:
         fewest, most = TURNS[task.kind]
         if not fewest <= len(example.turns) <= most:
             return Reason("schema", f"{len(example.turns)} turns in place of {fewest} to {most}")
-        for one in example.turns:
-            asked, answer = one.instruction.strip(), one.answer.strip()
+        for entry in example.turns:
+            asked, answer = entry.instruction.strip(), entry.answer.strip()
             if len(words(asked)) < MIN_INSTRUCTION_WORDS or len(asked) > MAX_INSTRUCTION_CHARS:
                 return Reason("schema", f"an instruction of {len(asked):,} characters")
             if not MIN_ANSWER_CHARS <= len(answer) <= MAX_ANSWER_CHARS:
@@ -285,29 +287,31 @@ class _Judge:
         return None
 
     def _secret(self, example: Example) -> Reason | None:
-        kinds = findings("\n".join(f"{one.instruction}\n{one.answer}" for one in example.turns))
+        kinds = findings(
+            "\n".join(f"{entry.instruction}\n{entry.answer}" for entry in example.turns)
+        )
         return Reason("secret", ", ".join(kinds)) if kinds else None
 
     def _lane(self, task: _Task, example: Example) -> Reason | None:
         mode = task.fact["response_mode"]
-        for one in example.turns:
-            if _FRAME.search(one.instruction + one.answer):
+        for entry in example.turns:
+            if _FRAME.search(entry.instruction + entry.answer):
                 return Reason("lane", "repeats the marks of the fact")
-            if out_of_mode(one.answer, mode):
+            if out_of_mode(entry.answer, mode):
                 return Reason("lane", f"the answer is not {mode}")
             if mode == "prose_only" and (
-                parses("rust", one.answer) or self.check_vox(one.answer) is None
+                parses("rust", entry.answer) or self.check_vox(entry.answer) is None
             ):
                 return Reason("lane", "code in place of prose")
-            if mode == "code_only" and _mostly_comment(one.answer):
+            if mode == "code_only" and _mostly_comment(entry.answer):
                 return Reason("lane", "more comment than code")
         return None
 
     def _syntax(self, task: _Task, example: Example) -> Reason | None:
-        for one in example.turns:
-            if task.language == "vox" and (message := self.check_vox(one.answer)) is not None:
+        for entry in example.turns:
+            if task.language == "vox" and (message := self.check_vox(entry.answer)) is not None:
                 return Reason("syntax", message)
-            if not parses(task.language, one.answer):
+            if not parses(task.language, entry.answer):
                 return Reason("syntax", f"the answer is not {task.language}")
         return None
 
@@ -315,16 +319,16 @@ class _Judge:
         fact = known_names(f"{task.fact['prompt']}\n{task.fact['response']}")
         declared: set[str] = set()
         invented: set[str] = set()
-        for one in example.turns:
+        for entry in example.turns:
             try:
-                answer = names_in(one.answer, task.language)
+                answer = names_in(entry.answer, task.language)
             except VoxSyntaxError as error:
                 # Another front end may accept what the grammar cannot read names from.
                 return Reason("grounding", str(error))
             # A later turn may use what an earlier one declared.
             declared |= answer.declared
             invented |= answer.used - declared - fact - self.live.knows(task.language)
-            named = names_in(one.instruction, "markdown").used
+            named = names_in(entry.instruction, "markdown").used
             invented |= named - declared - answer.used - fact - self.live.knows("markdown")
         if not invented:
             return None
@@ -352,7 +356,7 @@ def _novel(
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for place, (task, pair) in enumerate(sound, start=pool.height):
-        answer_of = [one["content"] for one in pair.messages[1::2]]
+        answer_of = [entry["content"] for entry in pair.messages[1::2]]
         near, similarity = answers.nearest(place, kept)
         if len(set(answer_of)) < len(answer_of):
             drops.append(task.dropped("novelty: an answer of the dialogue repeats another"))
@@ -373,7 +377,7 @@ def _novel(
 
 
 def _said(dialogue: Sequence[Message], role: str) -> str:
-    return "\n".join(one["content"] for one in dialogue if one["role"] == role)
+    return "\n".join(entry["content"] for entry in dialogue if entry["role"] == role)
 
 
 def _nearest_wording(asked: Sequence[str], place: int, rivals: np.ndarray) -> tuple[int, float]:

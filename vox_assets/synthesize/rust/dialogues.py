@@ -145,7 +145,9 @@ def _impls(rust_rows: pl.DataFrame, read_source: Callable[[str], str]) -> Iterat
             if path not in tests:
                 tests[path] = _tests_in(path, read_source)
             impl = _Impl(type_, methods, ())
-            yield _Impl(type_, methods, tuple(one for one in tests[path] if _suits(one, impl)))
+            yield _Impl(
+                type_, methods, tuple(entry for entry in tests[path] if _suits(entry, impl))
+            )
 
 
 def _tests_in(path: str, read_source: Callable[[str], str]) -> list[UnitTest]:
@@ -245,6 +247,6 @@ def _test_request(impl: _Impl, test: UnitTest, said: Sequence[Turn], rng: random
     if others:
         parts.append(f"It also uses {enumerated([f'`{word}`' for word in others])}.")
     if test.assertions:
-        quoted = ", ".join(f"`{one}`" for one in test.assertions[:MAX_QUOTED])
+        quoted = ", ".join(f"`{entry}`" for entry in test.assertions[:MAX_QUOTED])
         parts.append(f"Among its assertions: {quoted}.")
     return " ".join(parts)

@@ -89,15 +89,15 @@ def _unit_test(node: Node, attributes: list[str], defined: frozenset[str]) -> Un
     lines = [line.removeprefix(indent) for line in _text(node).split("\n")]
     text = "\n".join([*attributes, *lines])
     name = node.child_by_field_name("name")
-    calls = [one for one in _CALLED.finditer(text) if one["name"] not in _KEYWORDS]
+    calls = [item for item in _CALLED.finditer(text) if item["name"] not in _KEYWORDS]
     return UnitTest(
         name=_text(name) if name else "",
         text=text,
         start_line=node.start_point.row + 1 - len(attributes),
         end_line=node.end_point.row + 1,
-        methods=frozenset(one["name"] for one in calls if one["dot"]) & defined,
-        associated=frozenset((one["owner"], one["name"]) for one in calls if one["owner"]),
-        functions=frozenset(one["name"] for one in calls if not one["dot"] and not one["owner"])
+        methods=frozenset(item["name"] for item in calls if item["dot"]) & defined,
+        associated=frozenset((item["owner"], item["name"]) for item in calls if item["owner"]),
+        functions=frozenset(item["name"] for item in calls if not item["dot"] and not item["owner"])
         - {_text(name) if name else ""},
     )
 

@@ -174,7 +174,7 @@ def main_construct(source: str) -> str:
 
     A plain function is the least specific: nearly every program has one.
     """
-    kinds = [one.kind for one in declarations(source)]
+    kinds = [entry.kind for entry in declarations(source)]
     special = [kind for kind in kinds if kind not in ("function", "struct", "import")]
     if special:
         return max(special, key=lambda kind: (special.count(kind), kind))

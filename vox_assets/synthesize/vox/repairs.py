@@ -36,7 +36,7 @@ class Mistake:
 
     def made_in(self, source: str, rng: random.Random) -> str | None:
         """The source with the mistake in one place, or None where it cannot be made."""
-        hidden = [] if self.in_strings else [one.span() for one in _strings(source)]
+        hidden = [] if self.in_strings else [entry.span() for entry in _strings(source)]
         places = [
             found
             for found in self.where.finditer(source)

@@ -88,7 +88,7 @@ class Names:
 
     def fields(self, *needed: Attribute | Flag, extra: int = 0) -> list[Attribute | Flag]:
         """The needed fields and up to `extra` others, in an order of their own."""
-        others = [one for one in self.domain.attributes if one not in needed]
+        others = [item for item in self.domain.attributes if item not in needed]
         chosen = [*needed, *self.rng.sample(others, k=min(extra, len(others)))]
         if self.rng.random() < 0.5:
             return sorted(chosen, key=list(self.domain.attributes).index)
@@ -98,13 +98,13 @@ class Names:
 
     def context(self) -> dict[str, Any]:
         domain = self.domain
-        one, many = domain.thing
+        item, many = domain.thing
         kind = domain.type_name
         return {
             "d": domain,
             "E": kind,
             "Es": camel(many),
-            "e": one,
+            "e": item,
             "es": many,
             "thing": domain.one,
             "things": domain.many,
@@ -114,7 +114,7 @@ class Names:
             "keeper": domain.keeper,
             "a_keeper": article(domain.keeper),
             **{attribute.role: attribute for attribute in domain.attributes},
-            "add_fn": f"{domain.verbs.add}_{one}",
+            "add_fn": f"{domain.verbs.add}_{item}",
             "add_words": f"{domain.verbs.add.replace('_', ' ')} {article(domain.one)}",
             "close_words": f"{domain.verbs.close.replace('_', ' ')} {article(domain.one)}",
             "states": domain.states,
@@ -138,7 +138,7 @@ class Names:
     def state_value(self, state: State, index: int = 0) -> str:
         """The state as a Vox expression, with payloads that suit their names."""
         parts = []
-        known = {one.name: one for one in self.domain.attributes}
+        known = {item.name: item for item in self.domain.attributes}
         for place, part in enumerate(state.payload):
             attribute = known.get(part.name)
             if isinstance(attribute, Attribute) and attribute.type == part.type:
@@ -154,7 +154,7 @@ class Names:
 
 def declare(opening: str, fields: list[Attribute | Flag]) -> str:
     """`type Loan { .. }` with one field a line; `opening` is all before the brace."""
-    lines = "\n".join(f"    {one.name}: {one.type}" for one in fields)
+    lines = "\n".join(f"    {item.name}: {item.type}" for item in fields)
     return f"{opening} {{\n{lines}\n}}"
 
 
@@ -165,23 +165,23 @@ def enumerated(parts: list[str]) -> str:
 
 def listing(fields: list[Attribute | Flag]) -> str:
     """Fields as an instruction names them: "`title: str` and `pages: int`"."""
-    return enumerated([f"`{one.name}: {one.type}`" for one in fields])
+    return enumerated([f"`{item.name}: {item.type}`" for item in fields])
 
 
 def params(fields: list[Attribute | Flag]) -> str:
     """Fields as parameters."""
-    return ", ".join(f"{one.name}: {one.type}" for one in fields)
+    return ", ".join(f"{item.name}: {item.type}" for item in fields)
 
 
 def record(fields: list[Attribute | Flag], index: int, **given: object) -> str:
     """A record literal with example values; `given` sets the value of a role."""
-    parts = (f"{one.name}: {given.get(one.role, one.literal(index))}" for one in fields)
+    parts = (f"{item.name}: {given.get(item.role, item.literal(index))}" for item in fields)
     return "{ " + ", ".join(parts) + " }"
 
 
 def shorthand(fields: list[Attribute | Flag]) -> str:
     """The inside of a record whose fields are set from variables of the same names."""
-    return ", ".join(f"{one.name}: {one.name}" for one in fields)
+    return ", ".join(f"{item.name}: {item.name}" for item in fields)
 
 
 def _environment() -> jinja2.Environment:

@@ -31,16 +31,16 @@ def loss_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Token-weighted loss of base and adapter per set of rows, with bootstrap intervals."""
     lines = []
     for key, label in _COMPARISONS:
-        one = evaluation.get(key)
-        if one is None:
+        item = evaluation.get(key)
+        if item is None:
             continue
-        ratio, change = one["ratio"], one["perplexity_change"]
+        ratio, change = item["ratio"], item["perplexity_change"]
         lines.append(
             (
                 label,
-                *(f"{one[count]:,}" for count in ("rows", "sources", "tokens")),
-                f"{one['base_nll']:.3f}",
-                f"{one['adapter_nll']:.3f}",
+                *(f"{item[count]:,}" for count in ("rows", "sources", "tokens")),
+                f"{item['base_nll']:.3f}",
+                f"{item['adapter_nll']:.3f}",
                 f"{ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]",
                 f"{change['value']:+.1%} [{change['low']:+.1%}, {change['high']:+.1%}]",
             )

@@ -96,7 +96,7 @@ def random_mix(
         & ~pl.col("pair_id").is_in(list(family))
         & (pl.col("parents").list.set_intersection(list(family)).list.len().fill_null(0) == 0)
     )
-    keys = [hashlib.sha256(f"{seed}:{one}".encode()).hexdigest() for one in rows["pair_id"]]
+    keys = [hashlib.sha256(f"{seed}:{item}".encode()).hexdigest() for item in rows["pair_id"]]
     rows = rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
     tokens = pl.Series("tokens", [count_tokens(m) for m in rows["messages"]], dtype=pl.Int64)
     rows = rows.with_columns(tokens).filter(pl.col("tokens") <= context)
@@ -146,27 +146,29 @@ def result(
 
 def comparable(results: Sequence[Mapping[str, Any]], eval_digest: str) -> list[Mapping[str, Any]]:
     """Results on the held-out rows named, curated first: others are of another corpus."""
-    same = [one for one in results if one["evaluation"]["eval_digest"] == eval_digest]
-    return sorted(same, key=lambda one: (one["arm"] != CURATED, one["arm"] != RANDOM, one["arm"]))
+    same = [item for item in results if item["evaluation"]["eval_digest"] == eval_digest]
+    return sorted(
+        same, key=lambda item: (item["arm"] != CURATED, item["arm"] != RANDOM, item["arm"])
+    )
 
 
 def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[str, ...]]:
     """One line per arm, with paired bootstrap intervals over sources."""
-    curated = next((one for one in results if one["arm"] == CURATED), None)
+    curated = next((item for item in results if item["arm"] == CURATED), None)
     lines: list[tuple[str, ...]] = []
-    for one in results:
-        evaluation = one["evaluation"]
+    for item in results:
+        evaluation = item["evaluation"]
         held_out, parsed = (
             evaluation["held_out"],
             evaluation["adapter_writes"]["intervals"]["parse_rate"],
         )
-        against = "" if curated is None or one is curated else str(_against(curated, one, seed))
+        against = "" if curated is None or item is curated else str(_against(curated, item, seed))
         lines.append(
             (
-                one["arm"],
-                f"{one['rows']:,}",
-                f"{one['tokens']:,}",
-                f"{one['rank']}",
+                item["arm"],
+                f"{item['rows']:,}",
+                f"{item['tokens']:,}",
+                f"{item['rank']}",
                 f"{held_out['adapter_nll']:.3f}",
                 _interval(held_out["ratio"]),
                 against,

@@ -198,7 +198,7 @@ def _sample(rows: pl.DataFrame, tokens: str) -> pl.DataFrame:
 
 
 def _in_hash_order(rows: pl.DataFrame) -> pl.DataFrame:
-    keys = [hashlib.sha256(f"judge:{one}".encode()).hexdigest() for one in rows["pair_id"]]
+    keys = [hashlib.sha256(f"judge:{item}".encode()).hexdigest() for item in rows["pair_id"]]
     return rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
 
 

@@ -34,7 +34,7 @@ class Written:
     @staticmethod
     def of(generations: Sequence[Generation]) -> Written:
         def share(name: str) -> float:
-            return sum(getattr(one, name) for one in generations) / max(1, len(generations))
+            return sum(getattr(item, name) for item in generations) / max(1, len(generations))
 
         return Written(
             len(generations), *map(share, ("parses", "out_of_mode", "stopped", "copied"))
@@ -53,7 +53,7 @@ class Written:
 
     def to_json(self) -> dict[str, Any]:
         """The shares and, under `intervals`, how well each is known."""
-        shares = [one.name for one in fields(self) if one.name != "count"]
+        shares = [item.name for item in fields(self) if item.name != "count"]
         return asdict(self) | {"intervals": {name: asdict(self.interval(name)) for name in shares}}
 
 

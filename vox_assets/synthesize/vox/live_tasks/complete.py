@@ -66,20 +66,20 @@ def cut(declaration: str) -> tuple[str, str] | None:
 
 
 def completions(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
-    for one in live.declared:
-        text = one.text
-        if one.kind not in BODIED_KINDS or len(text) > MAX_COMPLETED_SHARE * len(live.source):
+    for item in live.declared:
+        text = item.text
+        if item.kind not in BODIED_KINDS or len(text) > MAX_COMPLETED_SHARE * len(live.source):
             continue
         # What a function without a result does next, its beginning does not tell.
         if not _RESULT.search(text):
             continue
         found = cut(text)
-        around = live.around(one)
+        around = live.around(item)
         if found is None or len(around) > MAX_SHOWN_CHARS:
             continue
         shortened, missing = found
         shown = around.replace(text, shortened, 1)
-        mentioning = mentions(live.row["prompt"], one.name)
+        mentioning = mentions(live.row["prompt"], item.name)
         details = paragraphs(mentioning, needed(missing, shown), fenced(shown))
-        leads = lead_ins(_COMPLETE_LEADS, name=one.name)
-        yield Task("complete_body", f"body_of_{one.name}", leads, details, text)
+        leads = lead_ins(_COMPLETE_LEADS, name=item.name)
+        yield Task("complete_body", f"body_of_{item.name}", leads, details, text)

@@ -57,19 +57,19 @@ def with_field(live: Live, table: Declaration, field: str, kind: str) -> _Change
     source = live.source.replace(table.text, _with_last_field(table.text, field, kind), 1)
     insert = re.compile(rf"db\.{table.name}\.insert\(\{{ (?P<inside>[^{{}}]+) \}}\)")
     inserted = False
-    for one in live.declared:
-        if one.kind not in BODIED_KINDS or not insert.search(one.text):
+    for item in live.declared:
+        if item.kind not in BODIED_KINDS or not insert.search(item.text):
             continue
-        signature = SIGNATURE.search(one.text)
+        signature = SIGNATURE.search(item.text)
         if signature is None:
             return None
         separator = ", " if signature["params"] else ""
-        head = one.text[: signature.end("params")]
-        tail = one.text[signature.end("params") :]
+        head = item.text[: signature.end("params")]
+        tail = item.text[signature.end("params") :]
         text = f"{head}{separator}{field}: {kind}{tail}"
         text = insert.sub(lambda found: found[0][:-3] + f", {field}: {field} }})", text)
-        source = source.replace(one.text, text, 1)
-        done.append(f"`{one.name}` takes it as its last parameter and stores it")
+        source = source.replace(item.text, text, 1)
+        done.append(f"`{item.name}` takes it as its last parameter and stores it")
         inserted = True
     if not inserted:
         return None
@@ -88,19 +88,19 @@ def _with_last_field(text: str, field: str, kind: str) -> str:
 
 def _with_text(source: str, live: Live, table: Declaration, field: str) -> str:
     """A further text in each loop of a component over a list of the table's records."""
-    for one in live.declared:
-        listed = re.search(rf"(\w+): (?:list|List)\[{table.name}\]", one.text)
-        if one.kind != "component" or listed is None:
+    for item in live.declared:
+        listed = re.search(rf"(\w+): (?:list|List)\[{table.name}\]", item.text)
+        if item.kind != "component" or listed is None:
             continue
         loop = re.search(
             rf"for (?P<each>\w+) in {listed[1]}\b[^\n]*\{{\n(?P<inside>(?:[^\n]*\n)*?)"
             r"(?P<indent> +)text\(\) \{ (?P=each)\.\w+ \}\n",
-            one.text,
+            item.text,
         )
         if loop:
             line = f"{loop['indent']}text() {{ {loop['each']}.{field} }}\n"
-            text = one.text[: loop.end()] + line + one.text[loop.end() :]
-            source = source.replace(one.text, text, 1)
+            text = item.text[: loop.end()] + line + item.text[loop.end() :]
+            source = source.replace(item.text, text, 1)
     return source
 
 
@@ -109,7 +109,7 @@ def extensions(live: Live, domains: Sequence[Domain], rng: random.Random) -> Ite
         return
     words = set(NAME.findall(live.source))
     unused = [(field, kind) for field, kind in _EXTRA_FIELDS if field not in words]
-    for table in (one for one in live.declared if one.kind == "table"):
+    for table in (item for item in live.declared if item.kind == "table"):
         # A call from elsewhere in the program would lack the new argument.
         if _is_called_inside(live, table):
             continue
@@ -125,5 +125,5 @@ def extensions(live: Live, domains: Sequence[Domain], rng: random.Random) -> Ite
 
 
 def _is_called_inside(live: Live, table: Declaration) -> bool:
-    inserting = {one.name for one in live.declared if f"db.{table.name}.insert(" in one.text}
-    return any(one.references & (inserting - {one.name}) for one in live.declared)
+    inserting = {item.name for item in live.declared if f"db.{table.name}.insert(" in item.text}
+    return any(item.references & (inserting - {item.name}) for item in live.declared)

@@ -63,7 +63,7 @@ def new_names(source: str, declared: Iterable[Declaration], domain: Domain) -> d
     free: dict[VoxType, list[str]] = {kind: [] for kind in ROLES.values()}
     for attribute in domain.attributes:
         free[attribute.type].append(attribute.name)
-    records = [one for one in declared if one.kind in TABLE_KINDS and one.name in source]
+    records = [item for item in declared if item.kind in TABLE_KINDS and item.name in source]
     for record, type_name in zip(records, type_names, strict=False):
         names[record.name] = type_name
         old, new = _snake(record.name), _snake(type_name)
@@ -103,12 +103,12 @@ def speaks(source: str) -> bool:
 
 def _may_move(part: str, live: Live) -> bool:
     """Whether a part of a program is more than a type, short, and free of phrases."""
-    held = sum(one.text in part for one in live.declared)
+    held = sum(item.text in part for item in live.declared)
     return held > 1 and len(part) <= MAX_SHOWN_CHARS and not speaks(part)
 
 
 def renames(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
-    parts = dict.fromkeys([live.source, *(live.around(one) for one in live.declared)])
+    parts = dict.fromkeys([live.source, *(live.around(item) for item in live.declared)])
     source = next((part for part in parts if _may_move(part, live)), "")
     made = 0
     for domain in rng.sample(domains, k=len(domains)):

@@ -64,9 +64,9 @@ class Live:
     source: str
     declared: tuple[Declaration, ...]
 
-    def around(self, one: Declaration) -> str:
+    def around(self, item: Declaration) -> str:
         """The declaration with all that it refers to, directly or not, in source order."""
-        wanted = {one.name}
+        wanted = {item.name}
         while True:
             wider = wanted | {
                 other.name
@@ -77,7 +77,7 @@ class Live:
             if wider == wanted:
                 return tidy(
                     "\n\n".join(
-                        each.text for each in self.declared if each is one or each.name in wanted
+                        each.text for each in self.declared if each is item or each.name in wanted
                     )
                 )
             wanted = wider
@@ -118,13 +118,13 @@ _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)+"|(?<![\w.])\d{2,}(?![\w.])')
 def mentions(prompt: str, name: str) -> str:
     """The sentences of the parent's prompt that speak of a function."""
     sentences = re.split(r"(?<=[.!?])\s+|\n{2,}", prompt)
-    mentioning = [one.strip() for one in sentences if f"`{name}" in one and "```" not in one]
-    return " ".join(one for one in mentioning if not re.match(r"Declare\b|#", one))
+    mentioning = [item.strip() for item in sentences if f"`{name}" in item and "```" not in item]
+    return " ".join(item for item in mentioning if not re.match(r"Declare\b|#", item))
 
 
 def needed(missing: str, shown: str) -> str:
     """The texts and larger numbers of the missing part, which cannot be guessed."""
-    texts = [one for one in dict.fromkeys(_CONSTANT.findall(missing)) if one not in shown]
+    texts = [item for item in dict.fromkeys(_CONSTANT.findall(missing)) if item not in shown]
     if not texts:
         return ""
-    return f"The missing part uses {', '.join(f'`{one}`' for one in texts)}."
+    return f"The missing part uses {', '.join(f'`{item}`' for item in texts)}."

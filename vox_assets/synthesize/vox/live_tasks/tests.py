@@ -57,35 +57,35 @@ _ORDINARY_TEXTS = ('"north"', '"Ada"')
 
 def existing_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
     """A test that documentation shows, asked of the code that it is about."""
-    tests = [one for one in live.declared if one.kind == "test"]
-    rest = tidy("\n\n".join(one.text for one in live.declared if one.kind != "test"))
+    tests = [item for item in live.declared if item.kind == "test"]
+    rest = tidy("\n\n".join(item.text for item in live.declared if item.kind != "test"))
     if not rest or len(rest) > MAX_SHOWN_CHARS:
         return
-    for one in tests:
-        label = _LABEL.search(one.text)
+    for item in tests:
+        label = _LABEL.search(item.text)
         called = f' ("{label[1]}")' if label else ""
-        leads = lead_ins(_TEST_LEADS, name=one.name, label=called)
-        details = paragraphs(_expectations(one.text), fenced(rest))
-        yield Task("write_test", f"test_{one.name}", leads, details, one.text)
+        leads = lead_ins(_TEST_LEADS, name=item.name, label=called)
+        details = paragraphs(_expectations(item.text), fenced(rest))
+        yield Task("write_test", f"test_{item.name}", leads, details, item.text)
 
 
 def _expectations(test: str) -> str:
     """State the test's assertions in the prompt, so that its values need no guessing."""
     asserted = re.findall(r"assert\((.+)\)$", test, re.MULTILINE)
-    return "It asserts " + ", ".join(f"`{one}`" for one in asserted) + "." if asserted else ""
+    return "It asserts " + ", ".join(f"`{item}`" for item in asserted) + "." if asserted else ""
 
 
 def written_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
     """Tests of functions whose results can be computed here, on inputs near their constants."""
     program = Program(live.source)
-    for one in live.declared:
-        if one.kind not in ("function", "mcp_tool"):
+    for item in live.declared:
+        if item.kind not in ("function", "mcp_tool"):
             continue
-        asserted = _assertions(one, live, program)
-        around = live.around(one)
+        asserted = _assertions(item, live, program)
+        around = live.around(item)
         if not asserted or len(around) > MAX_SHOWN_CHARS:
             continue
-        name = f"{one.name}_is_right"
+        name = f"{item.name}_is_right"
         calls = ", ".join(f"`{call}`" for call in asserted)
         lines = "\n".join(f"    assert({claim})" for claim in asserted.values())
         yield Task(
@@ -97,16 +97,16 @@ def written_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> 
         )
 
 
-def _assertions(one: Declaration, live: Live, program: Program) -> dict[str, str]:
+def _assertions(item: Declaration, live: Live, program: Program) -> dict[str, str]:
     """Calls of a function and what holds of each; calls of unknown outcome are left out.
 
     Empty where the result does not depend on the input: such a test would say nothing.
     """
-    signature = SIGNATURE.search(one.text)
+    signature = SIGNATURE.search(item.text)
     if signature is None or not signature["params"]:
         return {}
     kinds = [kind for _, kind in _PARAMETER.findall(signature["params"])]
-    choices = [_inputs(kind, live.around(one), live) for kind in kinds]
+    choices = [_inputs(kind, live.around(item), live) for kind in kinds]
     if not all(choices):
         return {}
     claims: dict[str, str] = {}
@@ -117,7 +117,7 @@ def _assertions(one: Declaration, live: Live, program: Program) -> dict[str, str
             values[(lap + lap // len(values) + place) % len(values)]
             for place, values in enumerate(choices)
         ]
-        call = f"{one.name}({', '.join(given)})"
+        call = f"{item.name}({', '.join(given)})"
         try:
             claim = _claim(call, program.value(call))
         except (UnknownError, FailedError):
@@ -144,7 +144,9 @@ def _inputs(kind: str, code: str, live: Live) -> list[str]:
             return ["[3, 1, 2]", "[]"]
         case "list[str]" | "List[str]":
             return ['["north", "south"]', "[]"]
-    declared = next((one for one in live.declared if (one.kind, one.name) == ("adt", kind)), None)
+    declared = next(
+        (item for item in live.declared if (item.kind, item.name) == ("adt", kind)), None
+    )
     return _variants(declared.text) if declared else []
 
 
