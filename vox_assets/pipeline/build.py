@@ -36,7 +36,9 @@ def build(job_name: str) -> int:
         for line in summary(settings, checks):
             print(line)
         for event in result.get_step_failure_events():
-            print(f"FAILED {event.step_key}: {_said(event)}", file=sys.stderr)
+            kind, message = history.root_cause(event)
+            # The class name of the error tells a user nothing where there is a message.
+            print(f"FAILED {event.step_key}: {message or kind or 'no message'}", file=sys.stderr)
     return 0 if result.success else 1
 
 
@@ -102,11 +104,3 @@ def _checks(result: dg.JobExecutionResult) -> list[dg.AssetCheckEvaluation]:
         for event in result.all_events
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ]
-
-
-def _said(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    # Only what the error says itself: its class and the path of the stack say nothing to a user.
-    return " ".join(error.message.split()).split(": ", 1)[-1] if error else "no message"

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from vox_assets.curate.secrets import findings
 from vox_assets.pipeline.adapter import qlora_adapter
-from vox_assets.pipeline.automation.history import COMMIT_TAG
+from vox_assets.pipeline.automation.history import COMMIT_TAG, root_cause
 from vox_assets.pipeline.corpus import training_mix
 from vox_assets.pipeline.metadata import NO_COMMIT
 from vox_assets.pipeline.resources.notifier import Notifier, Tone
@@ -178,7 +178,7 @@ def outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
             held.add(subject)
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE and subject not in failed:
             crashed = "crashed before it came to a verdict: " if step in checks else ""
-            failed[subject] = Failure("ERROR", crashed + _said(event))
+            failed[subject] = Failure("ERROR", crashed + _error_message(event))
     job = f"job {run.job_name}"
     if run.status == dg.DagsterRunStatus.SUCCESS:
         held.add(job)
@@ -197,17 +197,14 @@ def _how_far(evaluation: dg.AssetCheckEvaluation) -> str:
     return _safe(said.partition(": ")[0] if "faults" in evaluation.metadata else said)
 
 
-def _said(event: dg.DagsterEvent) -> str:
-    """Text of a step's error if it is ours or the operating system's; else only its kind."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is None:
+def _error_message(event: dg.DagsterEvent) -> str:
+    """Message of a step's error if it is ours or the operating system's; else only its class."""
+    kind, message = root_cause(event)
+    if not kind:
         return "no message"
-    kind, _, words = " ".join(error.message.split()).partition(": ")
     ours = kind.startswith(("vox_assets.", "dagster."))
-    if (ours or kind in _SYSTEM_ERRORS) and words:
-        return _safe(words)
+    if (ours or kind in _SYSTEM_ERRORS) and message:
+        return _safe(message)
     return f"{kind.rpartition('.')[2][:DETAIL_CHARACTERS]}; its words are on the run's page"
 
 

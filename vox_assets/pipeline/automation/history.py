@@ -13,10 +13,10 @@ import dagster as dg
 
 from vox_assets.pipeline.metadata import NO_COMMIT
 
-#: Run tag that says which sources a build covers: one of them by name, or everything.
+#: Run tag with the sources that a build covers: one by name, or everything.
 BUILD_TAG = "vox/build"
 EVERYTHING = "everything"
-#: Run tag that says at which commit the sources were.
+#: Run tag with the commit of the sources.
 COMMIT_TAG = "vox/commit"
 
 UNFINISHED = [
@@ -62,7 +62,7 @@ def last_build(instance: dg.DagsterInstance, source: str) -> dg.RunRecord | None
 
 
 def is_built(instance: dg.DagsterInstance, source: str, digest: str) -> bool:
-    """Whether the tables stand on this content of `source`."""
+    """Whether the tables were built from this content of `source`."""
     last = last_build(instance, source)
     if last is None or last.dagster_run.status != dg.DagsterRunStatus.SUCCESS:
         return False
@@ -90,6 +90,19 @@ def attempts(instance: dg.DagsterInstance, digests: Mapping[str, str]) -> Sequen
     """Builds of exactly this content, newest first."""
     tags = {digest_tag(source): digest for source, digest in digests.items()}
     return instance.get_runs(dg.RunsFilter(tags=tags), limit=_BUILDS_OF_ONE_CONTENT)
+
+
+def root_cause(failure: dg.DagsterEvent) -> tuple[str, str]:
+    """Return the class name and the message of the error that made a step fail, on one line each.
+
+    Errors that were raised from another one are skipped. The message is empty when the error has
+    none; both are empty when the event has no error.
+    """
+    error = failure.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    kind, _, message = " ".join(error.message.split() if error else ()).partition(": ")
+    return kind, message
 
 
 def blocked_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
