@@ -19,7 +19,7 @@ PACKAGE = Path(vox_assets.__file__).parent
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "torch.load", "os.popen"}
 FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 #: Where processes of this program on a cluster speak to each other: Ray pickles all of that anyway.
-AMONG_THEMSELVES = {"engine/ray_data.py"}
+AMONG_THEMSELVES = {"compute/ray_data.py"}
 FORBIDDEN_KEYWORDS = {"trust_remote_code", "shell", "allow_pickle"}
 
 

@@ -58,6 +58,11 @@ def pair_id(lane: str, messages: Sequence[Message]) -> str:
     return digest.hexdigest()[:PAIR_ID_HEX_DIGITS]
 
 
+def hash_order(salt: str | int, name: str) -> str:
+    """Sort key for a random order of names that is the same in every run; `salt` selects it."""
+    return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()
+
+
 def turns(*contents: str) -> tuple[Message, ...]:
     """Alternate `contents` between user and assistant, the user first.
 
@@ -87,7 +92,7 @@ class Pair:
     source_end_line: int
     source_symbol: str
     source_commit: str | None = None
-    #: ISO date on which the source says it was last updated, where it says so.
+    #: ISO date of the last update that the source states, where it states one.
     source_date: str | None = None
     #: Whether a person described the source item: decides who survives a duplicate.
     documented: bool = False
@@ -179,6 +184,19 @@ def check_schema(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], table: 
         actual_name, actual_dtype = columns[position]
         if (actual_name, actual_dtype) != (name, dtype):
             raise SchemaError(f"{expected}: is {actual_name} of type {actual_dtype}")
+
+
+def check_all_columns(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], table: str) -> None:
+    """Check that a table has the columns of `schema` and no others.
+
+    Raises SchemaError with the first fault.
+    """
+    check_schema(frame, schema, table)
+    for name, dtype in list(frame.schema.items())[len(schema) :]:
+        raise SchemaError(
+            f"{table}: column {len(schema) + 1}: expected no more columns: "
+            f"is {name} of type {dtype}"
+        )
 
 
 #: What the lake holds its tables to when it writes them: by asset, and by account.

@@ -32,10 +32,17 @@ ORIGIN_ORDER = {"human": 0, "model": 1, "synthetic": 2}
 
 STAGE = "dedup"
 
+#: Columns that dedup adds to a table, in order.
+CLUSTER_COLUMNS: dict[str, pl.DataType] = {
+    "cluster_id": pl.String(),
+    "cluster_size": pl.Int64(),
+    "embedding": pl.List(pl.Float32()),
+}
+
 
 @dataclass(frozen=True)
 class Deduped:
-    """Survivors (input columns plus cluster_id, cluster_size, embedding) and what they beat."""
+    """Survivors (input columns plus CLUSTER_COLUMNS) and what they beat."""
 
     survivors: pl.DataFrame
     drops: pl.DataFrame

@@ -28,6 +28,10 @@ RATINGS = pl.Schema(
 
 #: Who may be asked besides the local evaluator.
 SECOND_OPINIONS = ("judge", "reward")
+#: Columns that second opinions add to a scored table, in order.
+OPINION_COLUMNS: dict[str, pl.DataType] = {
+    f"{name}_score": pl.Float64() for name in SECOND_OPINIONS
+}
 #: Whose scale is fixed by a rubric, so that the threshold means something on it.
 HEEDED = ("judge",)
 
@@ -61,7 +65,7 @@ def second_opinions(
     """
     figures = {}
     scored = scored.with_columns(
-        pl.lit(None, pl.Float64).alias(f"{name}_score") for name in SECOND_OPINIONS
+        pl.lit(None, dtype).alias(name) for name, dtype in OPINION_COLUMNS.items()
     )
     for evaluator in evaluators:
         ratings = evaluator.rate(rows_to_rate(scored, limit))

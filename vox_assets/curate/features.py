@@ -57,7 +57,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _TOKEN = re.compile(TOKEN_PATTERN)
 
-# Words that every instruction uses and that therefore say nothing about what is asked.
+# Words that every instruction uses, and that therefore do not describe the task.
 _TASK_WORDS = frozenset(
     """write implement create complete define explain following function method program code rust
     vox module crate that this with from which should return returns value result using given each
@@ -109,7 +109,7 @@ def measure(
         "answer_named": _share_in(prompt_names, _stems(answer)),
         "prompt_named": _share_in(answer_parts, _stems(prompt)),
         "substance": min(1.0, math.log1p(len(answer_tokens)) / math.log(512)),
-        # The marks of Markdown come in fixed runs, which say nothing about the words.
+        # The marks of Markdown come in fixed runs, which are no sign of bad prose.
         "repetition": _repetition(_WORD.findall(answer) if is_prose else answer_tokens),
         "information": _information(answer),
         "boilerplate_share": _boilerplate_share(answer),

@@ -38,7 +38,7 @@ CLIP = 3.0
 ORDINARY = 0.75
 # Features named in a reason: more would hide the important ones.
 REASONS = 3
-# Answers of every language without a model of its own are read as code of this one.
+# Answers in a language without fitted weights are scored with the weights of this language.
 CODE_FALLBACK = "rust"
 
 #: Columns that scoring adds to a table, in order.
@@ -247,7 +247,7 @@ class LocalEvaluator:
         spoilt = plant(real.select("pair_id", "prompt", "response", "language"), per_kind, seed)
         if spoilt.is_empty():
             return pl.DataFrame(schema=MUTANT_SCHEMA)
-        # A mutant keeps its row's place among the others and its date; the rest is measured anew.
+        # A mutant inherits its row's neighbour distance and date; the rest is measured again.
         inherited = spoilt.select("pair_id").join(
             real.select("pair_id", "neighbour_distance", "freshness"),
             on="pair_id",

@@ -47,7 +47,7 @@ _ASSIGNED = re.compile(
 # Shannon bits per character: random base64 has over 4, words and placeholders below 3.5.
 _RANDOM_BITS = 3.7
 _EMAIL = re.compile(r"\b[\w.+-]+@([\w-]+(?:\.[\w-]+)*\.[a-z]{2,})\b", re.IGNORECASE)
-# RFC 2606 names and the ones that documentation uses in their place.
+# RFC 2606 names, and other names that documentation uses as examples.
 _EXAMPLE_DOMAIN = re.compile(
     r"(?:^|\.)(?:example|test|invalid|localhost)(?:\.(?:com|org|net|dev|io))?$|^users\.noreply\.",
     re.IGNORECASE,

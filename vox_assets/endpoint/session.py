@@ -286,7 +286,7 @@ class Session:
             return Failure(text, hopeless=True)
         if status in MALFORMED:
             named = {name for name in OPTIONAL if name in error.response.text}
-            # A server that does not say what it dislikes most likely knows no schemas.
+            # A server that gives no reason most likely does not support schemas.
             return Failure(text, refused=frozenset(named or {"response_format"}))
         return Failure(
             text,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
 
+from vox_assets.contract.rows import hash_order
 from vox_assets.mix.leakage import LEAK_JACCARD
 from vox_assets.mix.schema import EVAL
 from vox_assets.profiles import Mix as MixPolicy
@@ -35,7 +36,7 @@ def watch_ids(mix_rows: pl.DataFrame) -> set[str]:
     they have two.
     """
     held_out = mix_rows.filter(pl.col("split") == EVAL)
-    sources = sorted(held_out["source_path"].unique().to_list(), key=_hash_order)
+    sources = sorted(held_out["source_path"].unique().to_list(), key=partial(hash_order, "split"))
     watched = sources[: max(1, len(sources) // WATCH_ONE_IN)] if len(sources) > 1 else sources
     return set(held_out.filter(pl.col("source_path").is_in(watched))["pair_id"].to_list())
 
@@ -142,7 +143,7 @@ def hold_out(
     chosen: set[str] = set()
     for value, names in sorted(strata.items()):
         missing = quotas[value]
-        for name in sorted(names, key=_hash_order):
+        for name in sorted(names, key=partial(hash_order, "split")):
             ids = components[name]
             per_source = Counter(source[pair_id] for pair_id in ids if pair_id not in shadowed)
             clean = sum(min(count, EVAL_ROWS_PER_SOURCE) for count in per_source.values())
@@ -164,7 +165,3 @@ def _apportion(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
     for name in by_remainder[: total - sum(seats.values())]:
         seats[name] += 1
     return seats
-
-
-def _hash_order(name: str) -> str:
-    return hashlib.sha256(f"split:{name}".encode()).hexdigest()

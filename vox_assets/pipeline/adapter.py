@@ -51,7 +51,7 @@ from vox_assets.vox_syntax.parsers import parses
 
 GROUP = "adapter"
 
-#: Trainings never share a card: the instance's pool of this name has one place.
+#: Trainings never share a card: the instance's pool of this name has one slot.
 GPU_POOL = "gpu"
 
 #: Checks that must hold before anything is trained, in the order of the graph.

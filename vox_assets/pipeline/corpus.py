@@ -113,7 +113,7 @@ def deduped_corpus(
     group_name=GROUP,
     kinds={"polars", "deltalake", "huggingface"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def scored_corpus(
     context: dg.AssetExecutionContext,

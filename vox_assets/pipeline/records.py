@@ -30,7 +30,7 @@ GROUP = "records"
     group_name=GROUP,
     kinds={"polars", "deltalake"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def row_ledger(
     settings: dg.ResourceParam[Settings],
@@ -85,7 +85,7 @@ def row_ledger(
     group_name=GROUP,
     kinds={"huggingface", "json"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def corpus_card(
     context: dg.AssetExecutionContext,

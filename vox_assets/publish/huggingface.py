@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import yaml
 
-from vox_assets.contract.rows import SCHEMA
+from vox_assets.contract.rows import SCHEMA, hash_order
 from vox_assets.mix.schema import EVAL, TRAIN
 
 SPLITS = (TRAIN, EVAL)
@@ -80,7 +80,7 @@ def split_corpus(scored: pl.DataFrame, mix_rows: pl.DataFrame) -> pl.DataFrame:
     side_of = dict(mix_rows.sort("split", descending=True).select("source_path", "split").rows())
     unknown = kept.filter(~pl.col("source_path").is_in(list(side_of)))
     for _, lane in sorted(unknown.group_by("lane")):
-        sources = sorted(lane["source_path"].unique().to_list(), key=_hash_order)
+        sources = sorted(lane["source_path"].unique().to_list(), key=partial(hash_order, "export"))
         share = max(1, len(sources) // HELD_OUT_ONE_IN) if len(sources) > 1 else 0
         # A page that serves two lanes is on one side in both.
         side_of |= {path: EVAL for path in sources[:share] if path not in side_of}
@@ -95,10 +95,6 @@ def split_corpus(scored: pl.DataFrame, mix_rows: pl.DataFrame) -> pl.DataFrame:
         pl.Series("split", splits, dtype=pl.String),
         pl.col("pair_id").is_in(list(side)).alias("in_mix"),
     )
-
-
-def _hash_order(path: str) -> str:
-    return hashlib.sha256(f"export:{path}".encode()).hexdigest()
 
 
 _FEATURE_NAMES = {pl.String(): "string", pl.Int64(): "int64", pl.Float64(): "float64"}

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     import numpy as np
 
-#: The most that a cache may take on disk, in bytes, where nothing else is said: a tree like the
+#: The most that a cache may take on disk, in bytes, by default: a tree like the
 #: Vox repository fills a hundredth, so that many branches and models find room.
 DEFAULT_LIMIT: Final = 10 * 10**9
 

@@ -40,7 +40,7 @@ _EXPRESSIONS = frozenset(
     "NAME TYPE_NAME INT FLOAT DECIMAL STRING QUOTED ( [ { _ARROW - if match for fn not true false "
     "spawn side_effect @cancellable env to http".split()
 )
-# What is said in place of many alternatives, once all of the telling ones are among them.
+# Summary of many alternatives, used when all distinctive ones are among them.
 _GROUPS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     (
         "a declaration",

@@ -56,7 +56,7 @@ class _ContinueError(Exception):
 
 
 Scope = dict[str, Any]
-#: A tree or a token: the grammar says which, so the type checker need not.
+#: A tree or a token; the grammar decides which.
 Node = Any
 
 

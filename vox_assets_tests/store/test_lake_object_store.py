@@ -70,11 +70,11 @@ def test_assets_hand_tables_over_through_the_store(
         return to_frame([make_pair(name, "fn f() {}") for name in "abc"])
 
     @dg.asset
-    def deduped_corpus(raw_rust_fns: pl.DataFrame) -> pl.DataFrame:
+    def doc_qa_pairs(raw_rust_fns: pl.DataFrame) -> pl.DataFrame:
         return raw_rust_fns.head(2)
 
     result = dg.materialize(
-        [raw_rust_fns, deduped_corpus], resources={"io_manager": lake_io_manager(settings)}
+        [raw_rust_fns, doc_qa_pairs], resources={"io_manager": lake_io_manager(settings)}
     )
     assert result.success
-    assert Lake(store).read("deduped_corpus")["prompt"].to_list() == ["a", "b"]
+    assert Lake(store).read("doc_qa_pairs")["prompt"].to_list() == ["a", "b"]

@@ -109,7 +109,7 @@ def _own_prose(section: Section) -> Prose:
     for block, following in zip_longest(section.blocks, section.blocks[1:]):
         # The text that a last line announces is below another heading, or missing.
         leads_in = block.text.endswith(":") and (following is None or following.holds_code)
-        # `This starts the server.` under a command says nothing without it.
+        # `This starts the server.` under a command is useless without the command.
         points_back = after_code and _POINTS_BACK.match(block.text)
         after_code = block.holds_code or bool(points_back)
         if not (block.holds_code or leads_in or points_back):

@@ -52,7 +52,7 @@ class Declarations:
     """
 
     _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
-    #: What `shown` has said of an item, by its identity: the index keeps every item alive.
+    #: Results of `shown` by the identity of the item: the index keeps every item alive.
     _shown: dict[int, str] = field(default_factory=dict)
 
     def add(self, crate: str, path: str, file: RustFile) -> None:
@@ -127,7 +127,7 @@ def called_by(body: str, owner: str) -> list[str]:
         if match := _CALLEE.search(word):
             own, of, name = match.groups("")
             of = owner if own else "" if of in PATH_WORDS else of
-            # That a type has a default says nothing about it.
+            # A default does not describe a type.
             if name != "default":
                 names.append(f"{of}::{name}" if of else name)
     return names

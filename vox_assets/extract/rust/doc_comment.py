@@ -6,7 +6,7 @@ import re
 
 from vox_assets.extract.rust.items import Item
 
-#: Documentation shorter than this ("The name.") does not say enough to write the item from.
+#: Documentation shorter than this ("The name.") is not enough to write the item from.
 MIN_DOC_CHARS = 30
 
 

@@ -28,7 +28,7 @@ from vox_assets.extract.rust.attributes import (
 ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
 
 
-#: Generators announce themselves at the top; further down, the words are somebody's prose.
+#: Generators announce themselves at the top; further down, the words are prose.
 GENERATED_HEADER_LINES = 10
 
 
@@ -419,7 +419,7 @@ class _Reader:
         if name_node is None:
             return
         name = self._text(name_node).removeprefix("r#")
-        # Named so by convention, and sometimes without the attribute that says it.
+        # A test module by convention, sometimes without the attribute.
         test = test or name == "tests"
         body = node.child_by_field_name("body")
         if body is not None:

@@ -37,7 +37,7 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
         try:
             found = fingerprint.sources(settings)
         except (SourceError, ProfileError):
-            # The run says what is missing, and the alert about it reaches a person.
+            # The run reports what is missing, and an alert is sent.
             return dg.RunRequest()
         digests = {name: entry.digest for name, entry in found.items()}
         digests["program"] = program()

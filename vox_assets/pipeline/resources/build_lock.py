@@ -1,4 +1,4 @@
-"""The lake's IO manager as a resource that a code location loads without its libraries."""
+"""The resource that gives a run the lake's IO manager and the build lock."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LOCK = "build.lock"
 
 
 def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
-    """Tables of the lake, and the right to write them for as long as a run lasts.
+    """Create the IO manager of the lake, which holds the build lock until the run ends.
 
     Tables of two builds must never be mixed: a second run waits, whichever way it was launched.
-    The lock goes with its process, so that a run that was killed leaves none. dagster-polars
-    brings pandas, half a second of every load: only a run imports it.
+    The lock ends with its process, so that a killed run leaves none. The IO manager imports the
+    libraries of scoring for their schemas: only a run loads it, not the code location.
     """
 
     @dg.io_manager  # type: ignore[arg-type]  # dagster takes a generator and ends it with the run
@@ -25,8 +25,8 @@ def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
         from vox_assets.pipeline.resources.lake_io import LakeIOManager
         from vox_assets.store.lake import Lake
 
-        say = context.log.info if context.log is not None else None
-        with exclusive(settings.data_dir / LOCK, say):
+        log = context.log.info if context.log is not None else None
+        with exclusive(settings.data_dir / LOCK, log):
             yield LakeIOManager(Lake(settings.lake_uri))
 
     return tables

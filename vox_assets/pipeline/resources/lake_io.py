@@ -1,31 +1,58 @@
-"""The IO manager itself: an asset's value is a Delta table in the lake, one version per build."""
+"""The IO manager: stores an asset's table in the lake as a Delta table, one version per build."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import dagster as dg
 import polars as pl
 
+from vox_assets.contract.rows import SCHEMA, SOURCE_TABLES, check_all_columns
+from vox_assets.curate.dedup import CLUSTER_COLUMNS
+from vox_assets.curate.evaluators import OPINION_COLUMNS
+from vox_assets.curate.ledger import LEDGER_SCHEMA
+from vox_assets.curate.scoring import SCORE_COLUMNS
+from vox_assets.mix.schema import MIX_SCHEMA
 from vox_assets.store.lake import Lake
+
+#: Every column of the tables that other programs read. Another column, type or order is refused.
+ASSET_SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
+    **dict.fromkeys(SOURCE_TABLES, SCHEMA),
+    "deduped_corpus": {**SCHEMA, **CLUSTER_COLUMNS},
+    "scored_corpus": {
+        **SCHEMA,
+        **CLUSTER_COLUMNS,
+        **SCORE_COLUMNS,
+        "tokens": pl.Int64(),
+        **OPINION_COLUMNS,
+    },
+    "training_mix": MIX_SCHEMA,
+    "row_ledger": LEDGER_SCHEMA,
+}
 
 
 def column_schema(frame: pl.DataFrame) -> dg.TableSchema:
-    """The columns of a table and their types, as the UI shows them."""
-    return dg.TableSchema([dg.TableColumn(n, str(dtype)) for n, dtype in frame.schema.items()])
+    """List the columns of a table and their types for the UI."""
+    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
+    return dg.TableSchema(columns)
 
 
 class LakeIOManager(dg.IOManager):
-    """Hands tables from asset to asset through the lake.
+    """Passes tables from asset to asset through the lake.
 
     The IO manager of dagster-polars computes minima and maxima over text, puts whole rows into the
-    event log and needs a second client for object stores. What a maintainer wants to see of a
-    table, the asset itself attaches.
+    event log and needs a second client for object stores. Assets attach their previews and counts
+    themselves.
     """
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
+        """Write an asset's table. Raises SchemaError, before that, when it breaks ASSET_SCHEMAS."""
         name = context.asset_key.to_user_string()
+        if name in ASSET_SCHEMAS:
+            check_all_columns(obj, ASSET_SCHEMAS[name], name)
         self.lake.write(name, obj)
         context.add_output_metadata(
             {
@@ -38,7 +65,7 @@ class LakeIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> pl.DataFrame | pl.LazyFrame:
-        """The whole table, or, where the step asks for a lazy one, what it will ask of it."""
+        """Read the whole table, or scan it where the parameter's type is LazyFrame."""
         name = context.asset_key.to_user_string()
-        wanted = context.dagster_type.typing_type
-        return self.lake.scan(name) if wanted is pl.LazyFrame else self.lake.read(name)
+        parameter = context.dagster_type.typing_type
+        return self.lake.scan(name) if parameter is pl.LazyFrame else self.lake.read(name)

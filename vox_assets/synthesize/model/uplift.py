@@ -21,7 +21,16 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from vox_assets.contract.answers import out_of_mode
-from vox_assets.contract.rows import Drop, Message, Pair, Reason, drops_to_frame, to_frame, turns
+from vox_assets.contract.rows import (
+    Drop,
+    Message,
+    Pair,
+    Reason,
+    drops_to_frame,
+    hash_order,
+    to_frame,
+    turns,
+)
 from vox_assets.curate.secrets import findings
 from vox_assets.curate.similarity import Shingles, shingle
 from vox_assets.endpoint.client import Endpoint
@@ -200,7 +209,7 @@ def _plan(live: pl.DataFrame, profile: Profile) -> tuple[list[_Task], list[Drop]
 
     def safe() -> Iterator[_Task]:
         for task in filter(None, chain(*zip_longest(*laps))):
-            # Nothing that must not leave the lake is sent to somebody else's server.
+            # A row with a secret is not sent to the endpoint.
             if kinds := findings(f"{task.fact['prompt']}\n{task.fact['response']}"):
                 drops.append(
                     task.dropped(Reason("not asked", f"the fact holds {', '.join(kinds)}"))
@@ -223,7 +232,7 @@ def _laps(facts: pl.DataFrame, seed: int) -> Iterator[_Task]:
 
 
 def _rank(seed: int, pair_id: str) -> int:
-    return int(hashlib.sha256(f"{seed}:{pair_id}".encode()).hexdigest(), 16)
+    return int(hash_order(seed, pair_id), 16)
 
 
 def question(fact: dict[str, Any], kind: Kind, project: str) -> Question:

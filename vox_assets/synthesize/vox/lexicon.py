@@ -17,6 +17,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from vox_assets.vox_syntax import lexer
+
 LEXICON_DIR = Path(__file__).with_name("lexicon")
 
 VoxType = Literal["str", "int", "dec", "bool"]
@@ -25,21 +27,22 @@ VoxType = Literal["str", "int", "dec", "bool"]
 ROLES: dict[str, VoxType] = {
     "key": "str",  # names one thing
     "group": "str",  # a category that several things share
-    "person": "str",  # somebody who has to do with it
+    "person": "str",  # a person involved with it
     "count": "int",  # an amount that may be added up
     "grade": "int",  # a level that may be compared, not added up
     "price": "dec",  # money for one thing
     "flag": "bool",  # something that is so or is not
 }
 
-# `let` names, fields, parameters and keys refuse these (SYNTAX.md, "Reserved everywhere" and
-# "Half reserved"); words that open a declaration are avoided too, for readers' sake.
-RESERVED = frozenset(
-    """fn let async mut if else while loop break continue match when fetching empty for return dec
-    import extern actor workflow activity side_effect spawn pub with agent migrate and or not is
-    isnt true false fragment in to type http on state derived effect mount cleanup view component
-    env routes url form field label style tokens int float str bool list len range print assert
-    db std test""".split()
+# Names avoid the reserved words of the grammar. For readers' sake they also avoid words that open a
+# declaration or name something built in.
+RESERVED = (
+    lexer.RESERVED
+    | lexer.HALF_RESERVED
+    | frozenset(
+        "routes url form field label style tokens int float str bool list len range print assert "
+        "db std test".split()
+    )
 )
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")

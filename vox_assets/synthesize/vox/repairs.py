@@ -27,7 +27,7 @@ class Mistake:
     """A habit that Vox does not share: where it can happen, and what is written then."""
 
     name: str
-    #: Where in the source the mistake can be made; one place is drawn.
+    #: Positions in the source where the mistake can be made; one is drawn.
     where: re.Pattern[str]
     #: The replacement: a template for `re.Match.expand`, or a function of the match.
     wrong: str | Callable[[re.Match[str]], str]

@@ -6,7 +6,6 @@ matter.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from vox_assets.contract.answers import out_of_mode
+from vox_assets.contract.rows import hash_order
 from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.mix.split import watch_ids
 from vox_assets.profiles import Evaluation as Policy
@@ -198,7 +198,7 @@ def _sample(rows: pl.DataFrame, tokens: str) -> pl.DataFrame:
 
 
 def _in_hash_order(rows: pl.DataFrame) -> pl.DataFrame:
-    keys = [hashlib.sha256(f"judge:{item}".encode()).hexdigest() for item in rows["pair_id"]]
+    keys = [hash_order("judge", pair_id) for pair_id in rows["pair_id"]]
     return rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
 
 

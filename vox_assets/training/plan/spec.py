@@ -182,7 +182,7 @@ def launch_command(spec_path: Path, processes: int = 1, cpu: bool = True) -> lis
         *("--num_machines", "1"),
         *("--mixed_precision", "no"),
         *("--dynamo_backend", "no"),
-        # The program says itself why it ended; the launcher would add a stack of its own.
+        # The program reports why it ended; the launcher would add a stack trace.
         "--quiet",
         *("--num_cpu_threads_per_process", str(threads)),
         *(["--cpu"] if cpu else []),
