@@ -209,6 +209,12 @@ def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
+def _log_repeated(given: pl.DataFrame, distinct: pl.DataFrame) -> None:
+    """Log how many rows of a table were left out because an earlier row has the same pair id."""
+    if repeated := given.height - distinct.height:
+        _log(f"{repeated:,} rows repeat an earlier row and were left out")
+
+
 # Commands -----------------------------------------------------------------------------------
 
 
@@ -269,9 +275,7 @@ def _dedup(options: argparse.Namespace) -> int:
     settings = load_settings()
     models = _models(settings)
     given = read_table(options.source, ["prompt", "response"])
-    rows = _with_contract(given)
-    repeated = rows["pair_id"].is_duplicated().sum()
-    rows = rows.unique("pair_id", keep="first", maintain_order=True)
+    rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
     where = engine(settings)
     vectors = embed(answers(rows), models.embedder, models.store, _log, where)
     result = deduplicate(rows, vectors, settings.profile.dedup, where)
@@ -292,25 +296,31 @@ def _dedup(options: argparse.Namespace) -> int:
         write_table(evidence, options.dropped)
     losses = result.drops.group_by("reason").len().sort("reason").rows()
     _log("; ".join(f"{reason}: {count:,}" for reason, count in losses) or "no duplicates")
-    if repeated:
-        _log(f"{given.height - rows.height:,} rows repeated another word for word")
+    _log_repeated(given, rows)
     print(f"{options.out}: {survivors.height:,} of {given.height:,} rows survive")
     return 0
 
 
 def _score(options: argparse.Namespace) -> int:
-    from vox_assets.curate.scoring import SCORE_COLUMNS, Calibration, LocalEvaluator
+    from vox_assets.curate.scoring import (
+        CODE_FALLBACK,
+        SCORE_COLUMNS,
+        Calibration,
+        LocalEvaluator,
+    )
 
     _check_ending(options.out)
     settings = load_settings()
     given = read_table(options.source, ["prompt", "response", "lane", "language"])
     rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
-    evaluator = LocalEvaluator(
-        _models(settings).meter(_log), Calibration.load(), settings.profile.scoring
-    )
+    calibration = Calibration.load()
+    for language in sorted(set(rows["language"]) - set(calibration.forms)):
+        _log(f"{language}: no fitted weights: scored with the weights of {CODE_FALLBACK}")
+    evaluator = LocalEvaluator(_models(settings).meter(_log), calibration, settings.profile.scoring)
     scored = evaluator.score(rows)
     columns = dict.fromkeys(["pair_id", *given.columns, *SCORE_COLUMNS])
     write_table(scored.select(*columns), options.out)
+    _log_repeated(given, rows)
     kept = int(scored["kept"].sum())
     print(f"{options.out}: {kept:,} of {scored.height:,} rows reach {evaluator.policy.threshold:g}")
     return 0
@@ -430,14 +440,21 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from vox_assets.curate.calibrate import SEED, fit_forms
+    from vox_assets.curate.calibrate import LEAST_ROWS, SEED, fit_forms
 
+    if options.out.suffix != ".json":
+        raise UsageError(f"{options.out}: expected a name that ends in .json")
     settings = load_settings()
     columns = ["pair_id", "prompt", "response", "lane", "language", "origin", "source_date"]
     rows = pl.concat(
-        [read_table(path, columns[:-1]).select(columns) for path in options.tables]
+        [_with_contract(read_table(path, columns[:-1])).select(columns) for path in options.tables]
     ).unique("pair_id", keep="first", maintain_order=True)
     forms = fit_forms(rows, _models(settings).meter(_log).everything)
+    if not forms:
+        raise UsageError(
+            f"{', '.join(map(str, options.tables))}: too few rows to fit on: expected at least "
+            f"{LEAST_ROWS} of one language in the half that is fitted on"
+        )
     content = {"version": options.version, "seed": SEED, "rows": rows.height, "forms": forms}
     write_text(options.out, json.dumps(content, indent=1, sort_keys=True) + "\n")
     print(f"{options.out}: {', '.join(forms)} fitted on {rows.height:,} rows")

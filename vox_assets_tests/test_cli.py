@@ -15,9 +15,11 @@ import pytest
 
 from vox_assets.cli import main, read_table, write_table
 from vox_assets.compute.models import LocalModel
-from vox_assets.contract.rows import SCHEMA
+from vox_assets.contract.rows import SCHEMA, to_frame
+from vox_assets.curate.scoring import CALIBRATION_FILE, Calibration
 from vox_assets.settings import SettingsError, load_settings
 from vox_assets.store.cache import BlobCache
+from vox_assets_tests.small_corpus import make_pair
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
 SAMPLE = Path("data/sample_workspace")
@@ -248,7 +250,62 @@ def test_a_source_tree_that_is_named_and_missing_is_refused(tmp_path: Path) -> N
         load_settings({"VOX_SOURCE_DIR": str(tmp_path / "nowhere")})
 
 
-def test_calibration_is_written_where_it_is_asked_to(tmp_path: Path) -> None:
+def test_a_table_is_scored_in_a_folder_that_is_no_checkout(
+    tmp_path: Path, base_model: LocalModel, model_dir: Path
+) -> None:
+    # The model that the session has already dequantised.
+    shutil.copytree(model_dir, tmp_path / "data" / "cache")
+    rows = [
+        {"prompt": prompt, "response": answer, "lane": "vox_codegen", "language": language}
+        for prompt, answer, language in (
+            ("Write `add(a: int, b: int) to int`.", GOOD, "vox"),
+            ("Write `add(a: int, b: int) to int`.", GOOD, "vox"),
+            ("Write `add(a, b)`.", "def add(a, b):\n    return a + b", "python"),
+        )
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run_elsewhere(tmp_path, "score", "in.jsonl", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+    assert "python: no fitted weights: scored with the weights of rust" in done.stderr
+    assert "1 rows repeat an earlier row and were left out" in done.stderr
+
+
+def test_calibrate_writes_the_fitted_weights_to_the_named_file_and_nothing_into_the_package(
+    tmp_path: Path, tiny_base: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOX_BASE_MODEL", str(tiny_base.path))
+    before = CALIBRATION_FILE.read_bytes()
+    table, out = tmp_path / "rows.parquet", tmp_path / "new" / "weights.json"
+    pairs = [make_pair(index, 0) for index in range(160)]
+    write_table(to_frame(pairs), table)
+    assert main(["calibrate", "7", str(table), "--out", str(out)]) == 0
+    fitted = Calibration.load(out)
+    assert fitted.version == "7"
+    assert list(fitted.forms) == ["vox"]
+    assert CALIBRATION_FILE.read_bytes() == before
+
+
+def test_calibrate_refuses_too_few_rows_and_writes_nothing(
+    tmp_path: Path,
+    tiny_base: LocalModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("VOX_BASE_MODEL", str(tiny_base.path))
+    table, out = tmp_path / "rows.parquet", tmp_path / "weights.json"
+    write_table(to_frame([make_pair(index, 0) for index in range(9)]), table)
+    assert main(["calibrate", "7", str(table), "--out", str(out)]) == 1
+    assert "too few rows to fit on: expected at least 60" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_calibrate_does_not_run_without_a_file_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as refused:
-        main(["calibrate", "1", str(tmp_path / "rows.parquet")])
+        main(["calibrate", "7", str(tmp_path / "rows.parquet")])
     assert refused.value.code == 2
+    assert "--out" in capsys.readouterr().err
+    assert main(["calibrate", "7", "rows.parquet", "--out", str(tmp_path)]) == 1
+    assert "expected a name that ends in .json" in capsys.readouterr().err

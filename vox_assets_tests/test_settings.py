@@ -9,6 +9,7 @@ import yaml
 
 from vox_assets import profiles
 from vox_assets.compute.ray_data import RayData
+from vox_assets.extract import SourceError
 from vox_assets.pipeline.resources.engine import engine
 from vox_assets.settings import SAMPLE_WORKSPACE, SettingsError, load_settings
 from vox_assets_tests.vox_syntax.vox_on_disk import install
@@ -22,6 +23,18 @@ def test_the_bundled_workspace_and_its_profile_are_the_default() -> None:
 
 def test_another_source_takes_the_vox_profile(tmp_path: Path) -> None:
     assert load_settings({"VOX_SOURCE_DIR": str(tmp_path)}).profile.name == "vox"
+
+
+def test_settings_load_in_a_folder_without_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({})
+    assert settings.profile.name == "vox"
+    with pytest.raises(
+        SourceError, match=r"^VOX_SOURCE_DIR: .* expected a root that holds crates/"
+    ):
+        _ = settings.source_roots
 
 
 def test_blank_means_unset(tmp_path: Path) -> None:
