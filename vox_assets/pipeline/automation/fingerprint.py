@@ -1,6 +1,6 @@
 """Digests of a build's inputs: sources, policy and program.
 
-Pure functions of files and settings. What has been built from them is `history`'s business.
+They depend on files and settings only. What was built from them is read by `history`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vox_assets.extract import DOCS_FOLDER, RUST_FOLDER, SourceRoot, holding, so
 from vox_assets.extract.docs import mdbook
 from vox_assets.settings import Settings
 
-#: What is watched all day. A change of one of them is reason enough to build.
+#: Inputs that the sensors watch. A change of one of them starts a build.
 WATCHED = ("crates", "docs", "profile")
 
 
@@ -29,7 +29,7 @@ class Fingerprint:
 
 
 def sources(settings: Settings) -> dict[str, Fingerprint]:
-    """Fingerprints of what `WATCHED` names, in its order.
+    """Return the fingerprint of each input in `WATCHED`, in that order.
 
     Raises SourceError when a source folder is missing and ProfileError when the profile does not
     load: in both cases nothing could be built.
@@ -45,31 +45,30 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
 
 
 def crates(root: Path) -> Fingerprint:
-    """Every file below `crates/` that extraction reads. Raises SourceError.
+    """Digest every file below `crates/` that extraction reads. Raises SourceError.
 
-    The bytes are read whether or not the tree is in git: git leaves out what `.gitignore` names
-    and extraction does not, and asking it about a working tree lets that tree's own configuration
-    start programs. Times are no part of the digest, so a fresh checkout of the same tree has the
-    same digest.
+    The bytes are read even when the tree is in git: git omits what `.gitignore` names and
+    extraction does not, and `git status` lets the configuration of a working tree start programs.
+    The digest leaves out times, so that a fresh checkout of the same tree has the same digest.
     """
     return _of(source_tree.walk(root, "crates", "Rust sources"))
 
 
 def docs(root: Path) -> Fingerprint:
-    """Every file below `docs/src/`, and the files elsewhere that its pages include."""
+    """Digest every file below `docs/src/` and the files elsewhere that its pages include."""
     pages = source_tree.walk(root, "docs/src", "mdBook pages")
     return _of([*pages, *_included(root, pages)])
 
 
 def _together(
-    roots: Sequence[SourceRoot], folder: str, look: Callable[[Path], Fingerprint]
+    roots: Sequence[SourceRoot], folder: str, of_root: Callable[[Path], Fingerprint]
 ) -> Fingerprint:
-    """One fingerprint of `folder` in all repositories; of a root without a name, its own."""
-    found = {root.name: look(root.directory) for root in holding(roots, folder)}
-    if list(found) == [""]:
-        return found[""]
-    digest = _digest((name, _hash(item.digest.encode())) for name, item in found.items())
-    return Fingerprint(digest, sum(item.files for item in found.values()))
+    """Combine the fingerprints of `folder` in all repositories; a nameless root keeps its own."""
+    by_name = {root.name: of_root(root.directory) for root in holding(roots, folder)}
+    if list(by_name) == [""]:
+        return by_name[""]
+    digest = _digest((name, _hash(item.digest.encode())) for name, item in by_name.items())
+    return Fingerprint(digest, sum(item.files for item in by_name.values()))
 
 
 def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:
@@ -79,14 +78,14 @@ def _of(files: Iterable[source_tree.SourceFile]) -> Fingerprint:
 
 @dataclass(frozen=True)
 class _Contents:
-    """Digest of a file's bytes, remembered between ticks."""
+    """Digest of a file's bytes and, when it may include other files, its text."""
 
     digest: bytes
-    has_directive: bool
+    text: str = ""
 
 
-#: Contents by path, with the file's status when it was read. Three sensors read the same files
-#: every half minute: a file whose status has not changed is not read again.
+#: Contents by path, with the file's status when it was read. Three sensors need the same digests
+#: every half minute. They run in one process, so a file is read again only when its status changed.
 _remembered: dict[Path, tuple[tuple[int, ...], _Contents]] = {}
 
 #: A file that changed less than this many nanoseconds ago may change again within one step of its
@@ -95,9 +94,12 @@ _CLOCK_STEP = 2_000_000_000
 
 
 def _contents(file: source_tree.SourceFile) -> _Contents:
-    """The contents of a file; of a refused file, its reason, which decides its account."""
+    """Read a file, or return what was read before when its status is the same.
+
+    A refused file is not read: its contents are the reason, which decides its account.
+    """
     if file.refused is not None:
-        return _Contents(_hash("\0".join(file.refused).encode()), False)
+        return _Contents(_hash("\0".join(file.refused).encode()))
     try:
         status = file.location.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -106,9 +108,10 @@ def _contents(file: source_tree.SourceFile) -> _Contents:
             return known[1]
         content = file.location.read_bytes()
     except OSError:
-        # The file vanished while the tree was walked: the next tick sees the tree as it is then.
-        return _Contents(_hash(b""), False)
-    contents = _Contents(_hash(content), b"{{" in content)
+        # The file vanished while the tree was walked: the next tick reads the tree again.
+        return _Contents(_hash(b""))
+    text = content.decode("utf-8", "replace") if b"{{" in content else ""
+    contents = _Contents(_hash(content), text)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _CLOCK_STEP:
         _remembered[file.location] = (key, contents)
     return contents
@@ -119,7 +122,7 @@ def _hash(content: bytes) -> bytes:
 
 
 def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
-    """Digest of names and of their contents' digests, in the order given."""
+    """Combine names and the digests of their contents, in the order given."""
     digest = hashlib.blake2b(digest_size=16)
     for name, content in parts:
         encoded = name.encode("utf-8", "surrogateescape")
@@ -129,29 +132,23 @@ def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
 
 
 def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[source_tree.SourceFile]:
-    """Files outside the pages' folder that their includes lead to, sorted by path."""
+    """Return the files outside the pages' folder that the pages include, sorted by path."""
     real_root = root.resolve()
-    found: dict[str, source_tree.SourceFile] = {}
+    included: dict[str, source_tree.SourceFile] = {}
 
     def read(path: str) -> str:
         try:
             location = (real_root / path).resolve(strict=True)
             if not location.is_relative_to(real_root):
                 raise mdbook.IncludeError("leads out of the source root")
-            found[path] = source_tree.regular_file(path, location)
-            if found[path].refused is not None:
+            included[path] = source_tree.regular_file(path, location)
+            if included[path].refused is not None:
                 raise mdbook.IncludeError("is not read")
-            return source_tree.read(found[path])
-        except (OSError, RuntimeError, ValueError, source_tree.UnreadableError) as error:
+            return _contents(included[path]).text
+        except (OSError, RuntimeError, ValueError) as error:
             raise mdbook.IncludeError("no such file") from error
 
     for page in pages:
-        if page.refused is not None or not page.path.endswith(".md"):
-            continue
-        if _contents(page).has_directive:
-            try:
-                text = page.location.read_bytes().decode("utf-8", "replace")
-            except OSError:
-                continue
-            mdbook.Includes(page.path, read).expand(text)
-    return [found[path] for path in sorted(found) if not path.startswith("docs/src/")]
+        if page.refused is None and page.path.endswith(".md"):
+            mdbook.Includes(page.path, read).expand(_contents(page).text)
+    return [included[path] for path in sorted(included) if not path.startswith("docs/src/")]

@@ -1,4 +1,10 @@
-"""Change sensors: one run for one change of a source, tried again when it fails."""
+"""Change sensors: one run for each change of a source, with a second attempt when it fails.
+
+Dagster's own means for this are observable source assets with `AutomationCondition`. They do not
+do three things that these sensors do: wait for a quiet period, so that a checkout in progress
+starts nothing; start one run for a change of several sources; and try a change twice. A condition
+asks once for a change and does not ask again when its run fails or never starts.
+"""
 
 from collections.abc import Sequence
 
@@ -15,16 +21,16 @@ from vox_assets.store.program import program
 
 # The quiet period: a change is built when two ticks, this far apart, see the same content.
 SECONDS_BETWEEN_TICKS = 30
-# A second try helps against what passes by itself; a third would only repeat a real fault.
+# A second attempt helps against temporary faults; a third would only repeat a lasting one.
 ATTEMPTS = 2
 #: The tag by which Dagster knows an external asset's data version.
 DATA_VERSION_TAG = "dagster/data_version"
 
 
 class Watch(BaseModel):
-    """A sensor's cursor: what the last tick saw, and what the asset was last said to hold.
+    """A sensor's cursor: the digests of the last tick, and the data version last reported.
 
-    What has been built is no part of it: that is read off the runs, and so moves on success only.
+    What has been built is not stored here. It is read from the runs, so it moves on success only.
     """
 
     seen: dict[str, str] = {}
@@ -32,10 +38,10 @@ class Watch(BaseModel):
 
 
 def source_sensor(source: str) -> dg.SensorDefinition:
-    """The sensor that rebuilds what depends on `source`, one of `fingerprint.WATCHED`.
+    """Create the sensor that rebuilds what depends on `source`, one of `fingerprint.WATCHED`.
 
     A commit that changes several sources is one change and gives one run: the sensor of the first
-    source that changed asks for a build of everything, and the others leave it to that one.
+    source that changed requests a build of everything, and the others request nothing.
     """
     jobs = [rebuild, REBUILD_OF[source]] if source in REBUILD_OF else [rebuild]
 
@@ -44,7 +50,7 @@ def source_sensor(source: str) -> dg.SensorDefinition:
         jobs=jobs,
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Rebuilds what depends on the {source} once a change has come to rest.",
+        description=f"Rebuilds what depends on the {source} when two ticks see the same change.",
     )
     def changed(
         context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
@@ -54,14 +60,14 @@ def source_sensor(source: str) -> dg.SensorDefinition:
             now = fingerprint.sources(settings)
         except (SourceError, ProfileError) as error:
             return dg.SensorResult(skip_reason=str(error))
-        digests = {name: found.digest for name, found in now.items()}
+        digests = {name: source_now.digest for name, source_now in now.items()}
         commit = commits(settings.source_roots)
         events = []
         requests = []
         if digests != watch.seen:
             # A checkout in progress changes from tick to tick.
             watch.seen = digests
-            reason = "waiting for a change to come to rest"
+            reason = "waiting until two ticks see the same content"
         else:
             if source in REBUILD_OF and digests[source] != watch.reported:
                 events = [_observed(source, now[source], commit)]
@@ -81,7 +87,7 @@ def source_sensor(source: str) -> dg.SensorDefinition:
 def _build(
     instance: dg.DagsterInstance, source: str, digests: dict[str, str], commit: str | None
 ) -> tuple[dg.RunRequest | None, str]:
-    """The run that `source` needs, or why it needs none."""
+    """Return the run that `source` needs, or None and the reason why it needs none."""
     changed = [
         name for name, digest in digests.items() if not history.is_built(instance, name, digest)
     ]
@@ -120,7 +126,7 @@ def _given_up(
     """Return why this content is not built again after the builds in `tried`, newest first."""
     last = history.last_build(instance, source)
     if not tried or last is None or last.dagster_run.run_id != tried[0].run_id:
-        # Another content was built since: what failed before is no reason to give up on this one.
+        # Another content was built since, so an earlier failure of this one no longer counts.
         return None
     refused = history.blocked_by(instance, tried[0])
     if refused:
@@ -130,12 +136,13 @@ def _given_up(
 
 
 def _observed(
-    source: str, found: fingerprint.Fingerprint, commit: str | None
+    source: str, current: fingerprint.Fingerprint, commit: str | None
 ) -> dg.AssetMaterialization:
+    """Report the data version of an external asset."""
     return dg.AssetMaterialization(
         asset_key=source,
-        metadata={"files": found.files, "commit": commit or NO_COMMIT},
-        tags={DATA_VERSION_TAG: found.digest},
+        metadata={"files": current.files, "commit": commit or NO_COMMIT},
+        tags={DATA_VERSION_TAG: current.digest},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -263,6 +264,28 @@ def test_the_source_assets_show_version_files_and_commit_once(
     assert [event.asset_key.to_user_string() for event in deployment.events[2:]] == ["crates"]
     versions = {event.tags[DATA_VERSION_TAG] for event in deployment.events}
     assert len(versions) == 3
+
+
+def test_all_sensors_together_read_each_file_once(deployment: Deployment, tree: Path) -> None:
+    files = {str(path) for path in tree.rglob("*") if path.is_file()}
+    opened: list[str] = []
+    listening = True
+
+    def listen(event: str, arguments: tuple[object, ...]) -> None:
+        if listening and event == "open" and str(arguments[0]) in files:
+            opened.append(str(arguments[0]))
+
+    # A file that changed a moment ago may change again unnoticed: it is read by every sensor.
+    time.sleep(2.1)
+    sys.addaudithook(listen)
+    try:
+        deployment.tick()
+        assert sorted(opened) == sorted(files)
+        opened.clear()
+        deployment.tick()
+        assert opened == []
+    finally:
+        listening = False
 
 
 def test_a_missing_folder_is_named_and_nothing_is_started(
