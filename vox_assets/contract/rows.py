@@ -63,6 +63,12 @@ def hash_order(salt: str | int, name: str) -> str:
     return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()
 
 
+def in_hash_order(rows: pl.DataFrame, salt: str | int) -> pl.DataFrame:
+    """Sort rows by the `hash_order` of their `pair_id`."""
+    keys = [hash_order(salt, name) for name in rows["pair_id"]]
+    return rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
+
+
 def turns(*contents: str) -> tuple[Message, ...]:
     """Alternate `contents` between user and assistant, the user first.
 

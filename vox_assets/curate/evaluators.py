@@ -11,9 +11,8 @@ from typing import Protocol
 
 import polars as pl
 
-from vox_assets.contract.rows import reason_text
+from vox_assets.contract.rows import in_hash_order, reason_text
 from vox_assets.curate.secrets import HOLDS
-from vox_assets.store.cache import content_key
 
 RATED = "rated"
 #: What came back could not be read: the row is set aside and never given a default score.
@@ -85,17 +84,13 @@ def rows_to_rate(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
     corpus are asked about.
     """
     clean = scored.filter(pl.col("drop_kind").ne_missing(HOLDS))
-    band = pl.col("score").floor()
     in_turns = (
-        clean.with_columns(
-            pl.col("pair_id").map_elements(content_key, pl.String).alias("_order"),
-            band.alias("_band"),
-        )
-        .sort("_order")
+        in_hash_order(clean, "second opinion")
+        .with_columns(pl.col("score").floor().alias("_band"))
         .with_columns(pl.int_range(pl.len()).over("_band").alias("_turn"))
         .sort("_turn", "_band", maintain_order=True)
     )
-    spread = in_turns.head(min(limit, SPREAD_ROWS)).drop("_order", "_band", "_turn")
+    spread = in_turns.head(min(limit, SPREAD_ROWS)).drop("_band", "_turn")
     rest = clean.filter("kept", ~pl.col("pair_id").is_in(spread["pair_id"].to_list()))
     return pl.concat([spread, rest.sort("score", "pair_id").head(limit - spread.height)])
 

@@ -16,6 +16,8 @@ from vox_assets.contract.rows import (
     SchemaError,
     check_schema,
     drops_to_frame,
+    hash_order,
+    in_hash_order,
     keep_first,
     pair_id,
     reason_text,
@@ -120,3 +122,16 @@ def test_a_table_that_breaks_its_schema_is_refused_by_its_first_fault(
     with pytest.raises(SchemaError, match=r"^raw_rust_fns: column ") as refused:
         check_schema(spoil(rows), SCHEMA, "raw_rust_fns")
     assert fault in str(refused.value)
+
+
+def test_hash_order_is_the_same_in_every_run_and_another_for_every_salt() -> None:
+    names = ["a", "b", "c", "d"]
+    assert sorted(names, key=lambda name: hash_order("split", name)) == ["c", "a", "d", "b"]
+    assert sorted(names, key=lambda name: hash_order(8, name)) == ["a", "c", "d", "b"]
+
+
+def test_rows_are_put_in_hash_order_whatever_their_order_was() -> None:
+    rows = pl.DataFrame({"pair_id": ["d", "b", "a", "c"], "score": [4, 2, 1, 3]})
+    ordered = in_hash_order(rows, 8)
+    assert ordered["pair_id"].to_list() == ["a", "c", "d", "b"]
+    assert ordered.equals(in_hash_order(rows.reverse(), 8))

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from vox_assets.contract.rows import Message, hash_order
+from vox_assets.contract.rows import Message, in_hash_order
 from vox_assets.mix.leakage import given_away, split_leakage
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN
 from vox_assets.profiles import Dedup, Profile
@@ -95,8 +95,7 @@ def random_mix(
         & ~pl.col("pair_id").is_in(list(family))
         & (pl.col("parents").list.set_intersection(list(family)).list.len().fill_null(0) == 0)
     )
-    keys = [hash_order(seed, pair_id) for pair_id in rows["pair_id"]]
-    rows = rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
+    rows = in_hash_order(rows, seed)
     tokens = pl.Series("tokens", [count_tokens(m) for m in rows["messages"]], dtype=pl.Int64)
     rows = rows.with_columns(tokens).filter(pl.col("tokens") <= context)
     rows = rows.with_columns(

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from vox_assets.contract.answers import out_of_mode
-from vox_assets.contract.rows import hash_order
+from vox_assets.contract.rows import in_hash_order
 from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.mix.split import watch_ids
 from vox_assets.profiles import Evaluation as Policy
@@ -182,7 +182,7 @@ def _squeeze(text: str) -> str:
 def _spread(rows: pl.DataFrame, count: int) -> pl.DataFrame:
     """`count` rows in turn from every language and category, in hash order."""
     return (
-        _in_hash_order(rows)
+        in_hash_order(rows, "judge")
         .with_columns(pl.int_range(pl.len()).over("language", "category").alias("_turn"))
         .sort("_turn", maintain_order=True)
         .head(count)
@@ -192,14 +192,9 @@ def _spread(rows: pl.DataFrame, count: int) -> pl.DataFrame:
 
 def _sample(rows: pl.DataFrame, tokens: str) -> pl.DataFrame:
     """Rows in hash order up to COMPARED_TOKENS, at least one."""
-    ordered = _in_hash_order(rows)
+    ordered = in_hash_order(rows, "judge")
     within = ordered[tokens].fill_null(0).cum_sum() <= COMPARED_TOKENS
     return ordered.filter(within) if within.any() else ordered.head(1)
-
-
-def _in_hash_order(rows: pl.DataFrame) -> pl.DataFrame:
-    keys = [hash_order("judge", pair_id) for pair_id in rows["pair_id"]]
-    return rows.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")
 
 
 def record(directory: Path, evaluation: Evaluation) -> None:
