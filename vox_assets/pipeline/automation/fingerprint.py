@@ -6,6 +6,7 @@ They depend on files and settings only. What was built from them is read by `his
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,9 @@ class _Contents:
 #: every half minute. They run in one process, so a file is read again only when its status changed.
 _remembered: dict[Path, tuple[tuple[int, ...], _Contents]] = {}
 
+#: How an mdBook directive begins. `{{` alone is frequent in Rust, and its files stay out of memory.
+_DIRECTIVE = re.compile(rb"\{\{\s*#")
+
 #: A file that changed less than this many nanoseconds ago may change again within one step of its
 #: file system's clock (two seconds on FAT), so its contents are not remembered.
 _CLOCK_STEP = 2_000_000_000
@@ -110,7 +114,7 @@ def _contents(file: source_tree.SourceFile) -> _Contents:
     except OSError:
         # The file vanished while the tree was walked: the next tick reads the tree again.
         return _Contents(_hash(b""))
-    text = content.decode("utf-8", "replace") if b"{{" in content else ""
+    text = content.decode("utf-8", "replace") if _DIRECTIVE.search(content) else ""
     contents = _Contents(_hash(content), text)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _CLOCK_STEP:
         _remembered[file.location] = (key, contents)
