@@ -35,6 +35,11 @@ class Reports:
 
             self._channel = open_dagster_pipes()
 
+    @property
+    def connected(self) -> bool:
+        """Whether lines reach Dagster, which writes them to the run's log and to its console."""
+        return self._channel is not None
+
     def progress(self, line: str) -> None:
         """A line for the run's log; lines of single steps only now and then."""
         now = time.monotonic()

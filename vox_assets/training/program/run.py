@@ -206,8 +206,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def say(line: str) -> None:
         if is_main():
-            print(line, file=sys.stderr, flush=True)
             reports.progress(line)
+            # Dagster prints what is reported to it: here it would be a second copy.
+            if not reports.connected:
+                print(line, file=sys.stderr, flush=True)
 
     try:
         spec = TrainingSpec.read(options.spec)
@@ -216,9 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
         reports.finished(facts, spec.digest)
     except (TrainingRefusedError, TemplateError) as refusal:
-        if is_main():
-            print(f"refused: {refusal}", file=sys.stderr, flush=True)
         reports.refusal(f"refused: {refusal}")
+        if is_main() and not reports.connected:
+            print(f"refused: {refusal}", file=sys.stderr, flush=True)
         return EXIT_REFUSED
     finally:
         reports.close()
