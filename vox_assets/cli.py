@@ -1,6 +1,6 @@
-"""The `vox-assets` command: each stage without Dagster, on tables in files.
+"""The `vox-assets` command: runs single stages on tables in files, without Dagster.
 
-Arguments, files and exit codes belong here; what a stage does belongs to the stage.
+Arguments, files and exit codes belong here; the work itself belongs to each stage's package.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ENDINGS = (".jsonl", ".parquet")
 
 
 class UsageError(ValueError):
-    """A request that cannot be carried out; the message is one clear line."""
+    """Wrong arguments or input files; the message is one line."""
 
 
 #: Errors shown as one line, without a traceback.
@@ -56,7 +56,7 @@ _ONE_LINE_ERRORS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 only when what was asked holds."""
+    """Run one command and return its exit code: 0 only when it succeeded."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _ShowVersion(argparse.Action):
-    """Print the version and exit; the package's metadata is read only then."""
+    """Print the version and exit. Package metadata is read here, so that `--help` stays quick."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         print(f"vox-assets {vox_assets.__version__}")
@@ -79,7 +79,7 @@ class _ShowVersion(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vox-assets",
-        description="The stages of the pipeline on files; IN and OUT end in .jsonl or .parquet.",
+        description="Run stages of the pipeline on files. IN and OUT end in .jsonl or .parquet.",
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    extract = command("extract", _extract, "rows from the live sources below SOURCE")
+    extract = command(
+        "extract", _extract, "make rows from the Rust code or the documentation below SOURCE"
+    )
     extract.add_argument("kind", choices=("rust", "docs"))
     extract.add_argument("source", type=Path, metavar="SOURCE")
     extract.add_argument("out", type=Path, metavar="OUT")
@@ -101,15 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
-    dedup = command("dedup", _dedup, "one copy of each row of a table with prompt and response")
+    dedup = command("dedup", _dedup, "remove duplicates from a table with prompt and response")
     dedup.add_argument("source", type=Path, metavar="IN")
     dedup.add_argument("out", type=Path, metavar="OUT")
     dedup.add_argument(
-        "--dropped", type=Path, metavar="FILE", help="write each row that lost, to which, and why"
+        "--dropped",
+        type=Path,
+        metavar="FILE",
+        help="write each removed row, the reason and the row that it duplicates",
     )
 
     score = command(
-        "score", _score, "score, features and reason for prompt, response, lane, language"
+        "score", _score, "score the rows of a table with prompt, response, lane and language"
     )
     score.add_argument("source", type=Path, metavar="IN")
     score.add_argument("out", type=Path, metavar="OUT")
@@ -117,28 +122,40 @@ def _parser() -> argparse.ArgumentParser:
     explain = command("explain", _explain, "explain what happened to one row in the last build")
     explain.add_argument("pair_id", metavar="PAIR_ID")
 
-    promote = command("promote", _promote, "let an adapter serve that passed its evaluation")
+    promote = command(
+        "promote", _promote, "make an adapter that passed its evaluation the current one"
+    )
     promote.add_argument("digest", metavar="DIGEST")
 
-    verify = command("verify", _verify, "recompute every digest of an adapter and of its rows")
+    verify = command(
+        "verify",
+        _verify,
+        "check the files of an adapter and its training rows against their digests",
+    )
     verify.add_argument("digest", metavar="DIGEST")
 
-    cache = command("cache", _cache, "what the caches hold; with --prune, make them smaller")
+    cache = command("cache", _cache, "show the size of the caches; with --prune, shrink them")
     cache.add_argument(
         "--prune",
         nargs="?",
         const="",
         metavar="SIZE",
-        help="drop what was used longest ago until each cache takes at most SIZE (such as 500MB; "
-        "without it VOX_CACHE_LIMIT), and whatever is damaged or superseded",
+        help="remove damaged files and outdated models, then the least recently used entries until "
+        "each cache takes at most SIZE (such as 500MB; the default is VOX_CACHE_LIMIT)",
     )
 
-    build = command("build", _build, "materialise a job and print what was built")
+    build = command("build", _build, "run a Dagster job and print a summary")
     build.add_argument("job", choices=("corpus", "rebuild"))
 
-    calibrate = command("calibrate", _calibrate, "fit the evaluator's weights on tables")
-    calibrate.add_argument("version")
-    calibrate.add_argument("--out", required=True, type=Path, help="JSON file to write")
+    calibrate = command("calibrate", _calibrate, "fit the weights of the score on tables")
+    calibrate.add_argument("version", metavar="VERSION", help="name of the new weights")
+    calibrate.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="write the weights to this JSON file",
+    )
     calibrate.add_argument("tables", nargs="+", type=Path, metavar="TABLE")
     return parser
 
@@ -151,7 +168,7 @@ def _log(line: str) -> None:
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pl.DataFrame:
-    """A table from JSONL or Parquet. Raises UsageError that names what is wrong with it."""
+    """Read a table from JSONL or Parquet. Raises UsageError with the file and what is wrong."""
     _check_ending(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such file: expected a table in .jsonl or .parquet")
@@ -173,7 +190,7 @@ def read_table(path: Path, needed: Sequence[str]) -> pl.DataFrame:
 
 
 def write_table(rows: pl.DataFrame, path: Path) -> None:
-    """A table to JSONL or Parquet, whole or not at all."""
+    """Write a table to JSONL or Parquet atomically."""
     with atomic_file(path) as work:
         if path.suffix == ".parquet":
             rows.write_parquet(work)
@@ -226,19 +243,19 @@ def _extract(options: argparse.Namespace) -> int:
     settings = load_settings()
     roots = source_roots(settings.profile, options.source)
     if options.kind == "rust":
-        found = extract_rust_of(roots, settings.profile, _log, engine(settings))
+        extraction = extract_rust_of(roots, settings.profile, _log, engine(settings))
     else:
         from vox_assets.pipeline.resources.frontend import front_end
         from vox_assets.vox_syntax.frontend import one_by_one
 
         check_vox = one_by_one(front_end(settings))
-        found = extract_docs_of(roots, settings.profile, check_vox, _log, engine(settings))
-    write_table(found.rows, options.out)
-    for path, reason in (
-        found.files.filter(pl.col("status") == "unreadable").select("path", "reason").iter_rows()
-    ):
+        extraction = extract_docs_of(roots, settings.profile, check_vox, _log, engine(settings))
+    rows, files = extraction.rows, extraction.files
+    write_table(rows, options.out)
+    unreadable = files.filter(pl.col("status") == "unreadable")
+    for path, reason in unreadable.select("path", "reason").iter_rows():
         _log(f"{path}: {reason}")
-    print(f"{options.out}: {found.rows.height:,} rows from {found.files.height:,} files")
+    print(f"{options.out}: {rows.height:,} rows from {files.height:,} files")
     return 0
 
 
@@ -261,7 +278,7 @@ def _check_vox(options: argparse.Namespace) -> int:
     for path in failed:
         print(f"{path}:{faults[path]}")
     good = len(options.files) - len(failed)
-    _log(f"{good} of {len(options.files)} files are good, says {front_end.name}")
+    _log(f"{good} of {len(options.files)} files are valid, checked with {front_end.name}")
     return 1 if failed else 0
 
 
@@ -334,7 +351,7 @@ def _explain(options: argparse.Namespace) -> int:
     tables: dict[str, pl.DataFrame] = {}
     drops: dict[str, pl.DataFrame] = {}
     for asset in CORPUS_TABLES:
-        # A build that stopped early still has a story to tell, but not one without sources.
+        # Without the first table there is no build. Later tables are missing when it stopped early.
         try:
             tables[asset] = lake.read(asset)
             if asset != "scored_corpus":
@@ -368,7 +385,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     settings = load_settings()
     root = settings.adapters_dir
-    # A digest names one folder below the root, never a path out of it.
+    # Only a plain name is accepted, so that no path outside of the root is read.
     if not options.digest.isalnum() or not (root / options.digest).is_dir():
         raise UsageError(f"{options.digest}: no such adapter below {root}")
     faults = verify(root / options.digest)
@@ -376,7 +393,9 @@ def _verify(options: argparse.Namespace) -> int:
     for fault in faults:
         print(f"{options.digest}: {fault}")
     if not faults:
-        print(f"{options.digest}: every digest holds, and the lake has the rows it was trained on")
+        print(
+            f"{options.digest}: every digest matches, and the lake has the rows it was trained on"
+        )
     return 1 if faults else 0
 
 
@@ -385,13 +404,13 @@ def _cache(options: argparse.Namespace) -> int:
     folder = settings.cache_dir
     caches = [BlobCache(path, settings.cache_limit) for path in sorted(folder.glob("*.sqlite"))]
     try:
-        room = parse_size(options.prune) if options.prune else settings.cache_limit
+        limit = parse_size(options.prune) if options.prune else settings.cache_limit
     except ValueError as error:
         raise UsageError(f"--prune: {error}") from error
     try:
         if options.prune is not None:
             for cache in caches:
-                cache.prune(room)
+                cache.prune(limit)
             for path in folder.glob(f"*{ASIDE}*"):
                 path.unlink()
             for model in dequantised_models(folder)[1]:
@@ -406,21 +425,21 @@ def _cache(options: argparse.Namespace) -> int:
         ("damaged", sorted(folder.glob(f"*{ASIDE}*"))),
     ):
         if paths:
-            taken = sum(map(_bytes_below, paths))
-            lines.append(f"{name:<12}{len(paths):>10,}{_megabytes(taken):>14}")
+            size = sum(map(_bytes_below, paths))
+            lines.append(f"{name:<12}{len(paths):>10,}{_megabytes(size):>14}")
     print(f"{'cache':<12}{'entries':>10}{'size':>14}{'limit':>14}  used (UTC)")
-    print("\n".join(lines) or f"{folder} holds none yet")
+    print("\n".join(lines) or f"{folder} has no caches yet")
     return 0
 
 
 def _cache_line(cache: BlobCache) -> str:
-    held = cache.contents()
+    contents = cache.contents()
     first, last = (
         time.strftime("%Y-%m-%d %H:%M", time.gmtime(used)) if used is not None else "never"
-        for used in (held.oldest_use, held.newest_use)
+        for used in (contents.oldest_use, contents.newest_use)
     )
     return (
-        f"{cache.path.stem:<12}{held.entries:>10,}{_megabytes(held.size):>14}"
+        f"{cache.path.stem:<12}{contents.entries:>10,}{_megabytes(contents.size):>14}"
         f"{_megabytes(cache.limit):>14}  {first} to {last}"
     )
 

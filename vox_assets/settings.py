@@ -1,7 +1,7 @@
-"""The settings, read once from the environment into one typed object.
+"""Reads the settings from the environment into one typed object.
 
-Nothing else in the package reads `os.environ`. An invalid value is refused here, in one line
-that names the variable and what it accepts.
+No other module reads `os.environ`. An invalid value is refused here, in one line that names the
+variable and what it accepts.
 """
 
 from __future__ import annotations
@@ -43,45 +43,45 @@ VARIABLES = (
 )
 
 
-#: The value of VOX_FRONTEND that leaves a `vox` on the path alone.
+#: The value of VOX_FRONTEND that selects the built-in grammar even where `vox` is on the path.
 BUILT_IN = "builtin"
-# What delta-rs and polars both write to; credentials come from the environment, as their own
-# documentation has it.
+# Object stores that delta-rs and polars can both write to. Both read credentials from the
+# environment.
 LAKE_SCHEMES = ("s3", "gs", "az", "abfss")
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
-    """A setting with a value that it may not have."""
+    """An environment variable with an invalid value."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Paths and policy of a deployment. Paths are absolute."""
+    """The paths, services and profile of a deployment. Paths are absolute."""
 
     source_dir: Path
     data_dir: Path
     profile: profiles.Profile
     #: The name or path that `profile` was loaded from.
     profile_reference: str = "sample"
-    #: The most that each cache may take on disk, in bytes.
+    #: Largest size of each cache on disk, in bytes.
     cache_limit: int = DEFAULT_LIMIT
-    #: An object store's URL, where the tables are not below `data_dir`.
+    #: URL of the object store that holds the tables; None where they are below `data_dir`.
     lake_url: str | None = None
     base_model: str | None = None
     embedding_model: str | None = None
-    #: The compiler that judges Vox code; None for the built-in grammar.
+    #: The compiler that checks Vox code; None for the built-in grammar.
     compiler: Path | None = None
-    #: Where the compiler finds what it starts.
+    #: PATH for the programs that the compiler starts.
     search_path: str = os.defpath
     reward_model: str | None = None
-    #: None where no endpoint is configured: then no language model is asked for rows.
+    #: The language model that writes and judges rows; None where no endpoint is configured.
     language_model: RemoteModel | None = None
     alert_urls: tuple[str, ...] = ()
     ui_url: str = "http://127.0.0.1:3000"
     timezone: str = "UTC"
-    #: The Ray cluster that heavy steps run on; None for this machine.
+    #: Address of the Ray cluster that runs heavy steps; None to run them on this machine.
     ray_address: str | None = None
 
     @property
@@ -90,9 +90,10 @@ class Settings:
 
     @property
     def source_roots(self) -> tuple[SourceRoot, ...]:
-        """The folders that sources are read from. Raises SourceError when one is missing.
+        """Return the folders that sources are read from. Raises SourceError when one is missing.
 
-        Only what reads sources asks for them, so that the other commands work in any folder.
+        Checked here and not in `load_settings`, so that commands without sources work in any
+        folder.
         """
         if not self.source_dir.is_dir():
             raise SourceError(_no_source_tree(self.source_dir))
@@ -164,42 +165,45 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def search_path(environment: Mapping[str, str] | None = None) -> str:
-    """The folders in which programs are looked for, as in `PATH`."""
+    """Return the value of `PATH`, or the default of the operating system."""
     env = os.environ if environment is None else environment
     return env.get("PATH", os.defpath)
 
 
 def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
-    """The `vox` that judges Vox code, or None for the built-in grammar. Raises SettingsError."""
+    """Find the compiler that checks Vox code; None selects the built-in grammar.
+
+    Raises SettingsError.
+    """
     env = os.environ if environment is None else environment
     value = env.get("VOX_FRONTEND", "").strip()
     if value == BUILT_IN:
         return None
-    found = shutil.which(value or "vox", path=search_path(env))
-    if value and found is None:
-        fault = "is not executable" if Path(value).exists() else "is no such program"
+    program = shutil.which(value or "vox", path=search_path(env))
+    if value and program is None:
+        fault = "is not executable" if Path(value).exists() else "was not found"
         raise SettingsError(
             f"VOX_FRONTEND: {value} {fault}: expected the path of a vox compiler, its name on the "
             f"path, or {BUILT_IN!r} for the built-in grammar"
         )
-    return Path(found).absolute() if found else None
+    return Path(program).absolute() if program else None
 
 
 def _language_model(base_url: str | None, name: str | None, key: str | None) -> RemoteModel | None:
     if base_url is None:
         return None
-    expected = "expected the address of an OpenAI-compatible API such as https://host:8000/v1"
+    expected = "expected the URL of an OpenAI-compatible API such as https://host:8000/v1"
     try:
         parts = urlsplit(base_url)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        sound = False
+        valid = False
     # The value may hold a password, so no message repeats it.
-    if not sound or any(sign.isspace() for sign in base_url):
-        raise SettingsError(f"VOX_LLM_BASE_URL: is no http or https address: {expected}")
+    if not valid or any(character.isspace() for character in base_url):
+        raise SettingsError(f"VOX_LLM_BASE_URL: not an http or https URL: {expected}")
     if parts.username is not None or parts.query or parts.fragment:
         raise SettingsError(
-            f"VOX_LLM_BASE_URL: holds a user, a query or a fragment: {expected}, "
+            f"VOX_LLM_BASE_URL: contains a user, a query or a fragment: {expected}, "
             f"and the key in VOX_LLM_API_KEY"
         )
     if name is None:
@@ -209,7 +213,7 @@ def _language_model(base_url: str | None, name: str | None, key: str | None) -> 
         )
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
         raise SettingsError(
-            "VOX_LLM_API_KEY: holds blanks or signs that no HTTP header carries: "
+            "VOX_LLM_API_KEY: contains characters that an HTTP header cannot carry: "
             "expected the key alone"
         )
     return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
@@ -225,10 +229,12 @@ def _cache_limit(value: str | None) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from a number with or without kB, MB, GB or TB. Raises ValueError with what is."""
+    """Parse a size in bytes, or with the unit kB, MB, GB or TB. Raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no size: expected bytes, or a number such as 500MB or 2.5GB")
+        raise ValueError(
+            f"{text!r} is not a size: expected bytes, or a number such as 500MB or 2.5GB"
+        )
     number, unit = match.groups()
     return int(float(number) * 1000 ** " kmgt".index(unit.lower() or " "))
 
@@ -236,7 +242,7 @@ def parse_size(text: str) -> int:
 def _lake_url(value: str | None) -> str | None:
     parts = urlsplit(value or "")
     if value is not None and (parts.scheme not in LAKE_SCHEMES or not parts.netloc):
-        # Neither the whole URL nor its user part is repeated: some people put keys there.
+        # The message repeats only the scheme: the user part of a URL may hold a key.
         raise SettingsError(
             f"VOX_LAKE_URL: scheme {parts.scheme!r}: expected an object store such as "
             f"s3://bucket/prefix ({', '.join(LAKE_SCHEMES)}); unset it for VOX_DATA_DIR/lake"
@@ -247,11 +253,11 @@ def _lake_url(value: str | None) -> str | None:
 def _alert_urls(value: str | None) -> tuple[str, ...]:
     urls = tuple(part for part in (value or "").replace(",", " ").split() if part)
     for position, url in enumerate(urls, start=1):
-        # The URL itself may hold a token, so the message gives its position and not its text.
+        # The URL may hold a token, so the message names its position only.
         if not urlsplit(url).scheme:
             raise SettingsError(
                 f"VOX_ALERT_URLS: entry {position} has no scheme: "
-                f"expected Apprise URLs such as json://host/path, separated by blanks"
+                f"expected Apprise URLs such as json://host/path, separated by spaces"
             )
     return urls
 
@@ -275,14 +281,14 @@ def _ray_address(value: str | None) -> str | None:
         return value
     try:
         parts = urlsplit(f"//{value}")
-        sound = bool(parts.hostname and parts.port) and value == parts.netloc
+        valid = bool(parts.hostname and parts.port) and value == parts.netloc
     except ValueError:
-        sound = False
-    if not sound or "@" in value or " " in value:
+        valid = False
+    if not valid or "@" in value or " " in value:
         raise SettingsError(
-            f"RAY_ADDRESS: {value!r} is no address of a Ray cluster: expected auto or host:port, "
-            f"from a machine that is part of it (Ray Data does not run over ray://); "
-            f"unset it to work on this machine alone"
+            f"RAY_ADDRESS: {value!r} is not the address of a Ray cluster: expected auto or "
+            f"host:port, on a machine of that cluster (Ray Data does not run over ray://); "
+            f"unset it to run on this machine only"
         )
     if find_spec("ray") is None:
         raise SettingsError("RAY_ADDRESS: Ray is not installed: expected the extra vox-assets[ray]")

@@ -1,4 +1,4 @@
-"""The commands do what they say on real files, and refuse bad input in one line."""
+"""The commands work on real files, and refuse bad input in one line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_extract_writes_rows_of_the_schema(tmp_path: Path, kind: str, ending: st
     assert rows.height > 100
 
 
-def test_check_vox_prints_the_place_and_fails(
+def test_check_vox_prints_file_line_and_column_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = tmp_path / "good.vox", tmp_path / "bad.vox"
@@ -64,9 +64,11 @@ def test_check_vox_asks_the_compiler_where_one_is_named(
         path.write_text(source)
     assert main(["check-vox", *map(str, files[:2])]) == 0
     assert main(["check-vox", *map(str, files)]) == 1
-    told = capsys.readouterr()
-    assert told.out == f"{files[2]}:2:5: Undefined variable: fish\n"
-    assert told.err.endswith("2 of 3 files are good, says vox 9.8.7+build.65 (abcdef0)\n")
+    printed = capsys.readouterr()
+    assert printed.out == f"{files[2]}:2:5: Undefined variable: fish\n"
+    assert printed.err.endswith(
+        "2 of 3 files are valid, checked with vox 9.8.7+build.65 (abcdef0)\n"
+    )
 
 
 def test_check_vox_refuses_a_compiler_that_is_not_there(
@@ -87,7 +89,7 @@ def test_check_vox_names_a_file_that_it_cannot_read(
     assert [line.split(":")[0] for line in lines] == [str(latin), str(tmp_path / "absent.vox")]
 
 
-def test_dedup_serves_any_table_with_prompt_and_response(tmp_path: Path) -> None:
+def test_dedup_takes_any_table_with_prompt_and_response(tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
     answer = "A table keeps rows of one type, and an index finds them by a field."
     rows = [{"prompt": f"q{i}", "response": answer, "note": i} for i in range(3)]
@@ -143,7 +145,7 @@ def test_score_writes_score_features_and_reason(
         (["explain", "0" * 32], "not built yet"),
         (["verify", "../../etc"], "no such adapter"),
         (["promote", "abc"], "unknown"),
-        (["cache", "--prune", "plenty"], "'plenty' is no size: expected bytes"),
+        (["cache", "--prune", "plenty"], "'plenty' is not a size: expected bytes"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(
@@ -160,9 +162,9 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     Path("broken.parquet").write_text("not parquet")
     Path("columns.jsonl").write_text('{"prompt": "x"}\n')
     assert main([str(source) if a == "SOURCE" else a for a in arguments]) == 1
-    said = capsys.readouterr().err.strip()
-    assert complaint in said
-    assert len(said.splitlines()) == 1
+    message = capsys.readouterr().err.strip()
+    assert complaint in message
+    assert len(message.splitlines()) == 1
     assert not list(tmp_path.glob("out*")) + list(tmp_path.glob("rows*"))
 
 
@@ -172,7 +174,7 @@ def test_cache_shows_each_cache_and_prunes_it(
     monkeypatch.setenv("VOX_CACHE_LIMIT", "2GB")
     folder = tmp_path / "data" / "cache"
     assert main(["cache"]) == 0
-    assert f"{folder} holds none yet" in capsys.readouterr().out
+    assert f"{folder} has no caches yet" in capsys.readouterr().out
     assert not folder.exists()
 
     vectors = BlobCache(folder / "vectors.sqlite")

@@ -61,25 +61,25 @@ def test_heavy_steps_may_run_on_a_ray_cluster(address: str) -> None:
         ("VOX_SOURCE_DIR", "/nonexistent/place", "crates/ and docs/src/"),
         ("VOX_DATA_DIR", __file__, "expected a directory"),
         ("VOX_PROFILE", "nonesuch", "expected one of"),
-        ("VOX_FRONTEND", "/nonexistent/vox", "no such program: expected the path of a vox"),
+        ("VOX_FRONTEND", "/nonexistent/vox", "was not found: expected the path of a vox"),
         ("VOX_FRONTEND", __file__, "not executable: expected the path of a vox"),
         ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
         ("VOX_LAKE_URL", "ftp://host/lake", "expected an object store"),
         ("VOX_LAKE_URL", "/srv/lake", "unset it for VOX_DATA_DIR"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
-        ("RAY_ADDRESS", "local", "unset it to work on this machine"),
+        ("RAY_ADDRESS", "local", "unset it to run on this machine"),
         ("RAY_ADDRESS", "head.example", "host:port"),
         ("RAY_ADDRESS", "head.example:gcs", "host:port"),
         ("RAY_ADDRESS", "http://head.example:8265", "host:port"),
         ("RAY_ADDRESS", "ray://head.example:10001", "does not run over ray://"),
         ("RAY_ADDRESS", "me@head.example:6379", "host:port"),
         ("RAY_ADDRESS", "head.example:6379/x", "host:port"),
-        ("VOX_LLM_BASE_URL", "llm.example/v1", "no http or https address"),
-        ("VOX_LLM_BASE_URL", "ftp://llm.example/v1", "no http or https address"),
-        ("VOX_LLM_BASE_URL", "http:///v1", "no http or https address"),
-        ("VOX_LLM_BASE_URL", "http://llm.example:port/v1", "no http or https address"),
-        ("VOX_LLM_BASE_URL", "http://[::1/v1", "no http or https address"),
-        ("VOX_LLM_BASE_URL", "http://llm .example/v1", "no http or https address"),
+        ("VOX_LLM_BASE_URL", "llm.example/v1", "not an http or https URL"),
+        ("VOX_LLM_BASE_URL", "ftp://llm.example/v1", "not an http or https URL"),
+        ("VOX_LLM_BASE_URL", "http:///v1", "not an http or https URL"),
+        ("VOX_LLM_BASE_URL", "http://llm.example:port/v1", "not an http or https URL"),
+        ("VOX_LLM_BASE_URL", "http://[::1/v1", "not an http or https URL"),
+        ("VOX_LLM_BASE_URL", "http://llm .example/v1", "not an http or https URL"),
         ("VOX_LLM_BASE_URL", "https://me:hunter2@llm.example/v1", "VOX_LLM_API_KEY"),
         ("VOX_LLM_BASE_URL", "https://llm.example/v1?key=hunter2", "VOX_LLM_API_KEY"),
     ],
@@ -173,6 +173,6 @@ def test_the_cache_limit_is_a_size(value: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("value", ["plenty", "-1GB", "3 GiB", "1,5GB", "GB"])
-def test_a_cache_limit_that_is_no_size_is_refused(value: str) -> None:
-    with pytest.raises(SettingsError, match=r"^VOX_CACHE_LIMIT: .* is no size: expected"):
+def test_an_invalid_cache_limit_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_CACHE_LIMIT: .* is not a size: expected"):
         load_settings({"VOX_CACHE_LIMIT": value})
