@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -104,7 +105,7 @@ def datasketch(texts: list[str]) -> set[int]:
     return removed
 
 
-def semhash(texts: list[str], encoder: object) -> set[int]:
+def semhash(texts: list[str], encoder: Any) -> set[int]:
     """As semhash's README does, with a static encoder as its default is one."""
     from semhash import SemHash
 
@@ -114,7 +115,7 @@ def semhash(texts: list[str], encoder: object) -> set[int]:
     return set(range(len(texts))) - {int(record["row"]) for record in kept}
 
 
-def static_encoder(model: LocalModel):  # type: ignore[no-untyped-def]
+def static_encoder(model: LocalModel) -> Any:
     """The token vectors of the packaged embedder: semhash's own encoder is only on a hub."""
     from model2vec import StaticModel
     from safetensors.numpy import load_file

@@ -114,8 +114,8 @@ def surprise(rows: pl.DataFrame, meter: Meter, scratch: Path) -> tuple[Result, s
         return np.array(found)
 
     mine, others, quick, slow = in_turn(ours, plain)
-    ranks = [np.argsort(np.argsort(values)) for values in (quick, slow)]
-    agreement = float(np.corrcoef(*ranks)[0, 1])
+    our_ranks, plain_ranks = (np.argsort(np.argsort(values)) for values in (quick, slow))
+    agreement = float(np.corrcoef(our_ranks, plain_ranks)[0, 1])
     note = f"model features: rank correlation with float32 {agreement:.4f}"
     reference = f"padded float32 batches of {PLAIN_BATCH}, {chosen.height} rows"
     return compared("model features", mine, reference, others, target=0.5), note

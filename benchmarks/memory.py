@@ -121,23 +121,17 @@ class FilledCache(VectorCache):
         keys: Sequence[str],
         costs: Sequence[int],
         batch_cost: int,
-        function: Callable[[Sequence[Sequence[int]]], Iterable[tuple[int, np.ndarray]]],
+        function: Callable[[list[list[int]]], Iterable[tuple[int, np.ndarray]]],
         done: Callable[[int], None],
     ) -> np.ndarray:
         fill = _vector if batch_cost == embedding.BATCH_TOKENS else _reading
 
-        def filled(batches: Sequence[Sequence[int]]) -> Iterable[tuple[int, np.ndarray]]:
-            for place, batch in enumerate(batches):
-                yield place, np.stack([fill(keys[i]) for i in batch])
+        def filled(batches: list[list[int]]) -> Iterable[tuple[int, np.ndarray]]:
+            for number, batch in enumerate(batches):
+                yield number, np.stack([fill(keys[i]) for i in batch])
 
-        # Few cheap batches: what is measured is not the filling.
-        return super().compute(
-            keys,
-            [1] * len(keys),
-            4096,
-            filled,
-            done,
-        )
+        # Large batches at cost 1 a row: the time of the filling is not measured.
+        return super().compute(keys, [1] * len(keys), 4096, filled, done)
 
 
 def _vector(key: str) -> np.ndarray:

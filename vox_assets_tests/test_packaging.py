@@ -1,67 +1,87 @@
-"""The wheel holds what the package needs and works where nothing else is."""
+"""The wheel holds every file of the package, and its commands run outside the checkout."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-DATA = (
-    "vox_assets/py.typed",
-    "vox_assets/profiles/vox.yaml",
-    "vox_assets/profiles/sample.yaml",
-    "vox_assets/vox_syntax/grammar.lark",
-    "vox_assets/curate/calibration.json",
-    "vox_assets/publish/report.html.j2",
-    "vox_assets/synthesize/vox/lexicon/trade.yaml",
-    "vox_assets/synthesize/vox/templates/tables.vox.j2",
-    "vox_assets/synthesize/vox/templates/dialogues/money.vox.j2",
-)
+PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 
 
-def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=True
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command that has to succeed, and return its standard output."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources: a build leaves folders beside them."""
+    root = tmp_path_factory.mktemp("source")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "vox_assets", root / "vox_assets", ignore=ignored)
+    for name in PROJECT_FILES:
+        shutil.copyfile(REPOSITORY / name, root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    # A copy: a build leaves folders beside the sources.
-    files = run("git", "ls-files", "vox_assets", cwd=REPOSITORY).stdout.splitlines()
-    for name in [*files, "pyproject.toml", "README.md", "LICENSE"]:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((REPOSITORY / name).read_bytes())
     build = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
     run(*build, "--wheel-dir", folder, source, cwd=folder)
-    return next(folder.glob("*.whl"))
+    (built,) = folder.glob("*.whl")
+    return built
 
 
-@pytest.mark.parametrize("name", DATA)
-def test_the_wheel_holds_what_modules_read(wheel: Path, name: str) -> None:
-    assert name in zipfile.ZipFile(wheel).namelist()
-
-
-def test_the_installed_wheel_judges_a_program(wheel: Path, tmp_path: Path) -> None:
-    home = tmp_path / "env"
-    run(sys.executable, "-m", "venv", "--without-pip", home, cwd=tmp_path)
+@pytest.fixture(scope="module")
+def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands of a fresh environment that holds the wheel and sees the tests' libraries."""
+    home = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", home, cwd=home)
     python = home / "bin" / "python"
-    (site,) = home.glob("lib/python3*/site-packages")
-    # The libraries of the tests' environment, without the editable install of this package.
-    libraries = next(path for path in sys.path if path.endswith("site-packages"))
-    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site)
-    run(*pip, wheel, cwd=tmp_path)
-    (site / "libraries.pth").write_text(libraries + "\n")
+    install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps")
+    run(*install, wheel, cwd=home)
+    (packages,) = home.glob("lib/python3*/site-packages")
+    # A folder that a .pth names is searched, but its own .pth files are not read: the editable
+    # install of this package stays hidden.
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return home / "bin"
+
+
+def test_the_wheel_holds_every_file_of_the_package(source: Path, wheel: Path) -> None:
+    expected = {
+        path.relative_to(source).as_posix()
+        for path in (source / "vox_assets").rglob("*")
+        if path.is_file()
+    }
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == expected
+    assert "vox_assets/py.typed" in names
+
+
+def test_the_installed_package_is_the_wheel(commands: Path, tmp_path: Path) -> None:
+    python = commands / "python"
+    shown = run(python, "-c", "import vox_assets; print(vox_assets.__file__)", cwd=tmp_path)
+    assert Path(shown.strip()).is_relative_to(commands.parent)
+
+
+def test_the_command_names_its_version(commands: Path, tmp_path: Path) -> None:
+    shown = run(commands / "vox-assets", "--version", cwd=tmp_path)
+    assert shown == f"vox-assets {version('vox-assets')}\n"
+
+
+def test_the_command_checks_a_program_in_any_folder(commands: Path, tmp_path: Path) -> None:
     (tmp_path / "a.vox").write_text("fn a() to int {\n    return 1\n}\n")
-    where = run(python, "-c", "import vox_assets; print(vox_assets.__file__)", cwd=tmp_path)
-    assert where.stdout.startswith(str(site))
-    shown = run(python, "-m", "vox_assets.cli", "--version", cwd=tmp_path)
-    assert shown.stdout.startswith("vox-assets ")
-    run(python, "-m", "vox_assets.cli", "check-vox", "a.vox", cwd=tmp_path)
+    run(commands / "vox-assets", "check-vox", "a.vox", cwd=tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -51,9 +53,9 @@ def drops() -> dict[str, pl.DataFrame]:
     }
 
 
-def ledger(**changes: pl.DataFrame) -> pl.DataFrame:
+def ledger(**changes: Any) -> pl.DataFrame:
     t, d = tables(), drops()
-    parts = {
+    parts: dict[str, Any] = {
         "sources": {"raw_rust_fns": t["raw_rust_fns"]},
         "dedup_drops": d["deduped_corpus"],
         "scored": t["scored_corpus"],
@@ -131,9 +133,9 @@ def test_a_row_that_ends_twice_fails_the_balance() -> None:
     assert f"{TRAINED.pair_id} stands twice" in verdict.summary
 
 
-def steps(**changes: pl.DataFrame) -> Verdict:
+def steps(**changes: Any) -> Verdict:
     t, d = tables(), drops()
-    parts = {
+    parts: dict[str, Any] = {
         "sources": [t["raw_rust_fns"]],
         "deduped": t["deduped_corpus"],
         "dedup_drops": d["deduped_corpus"],

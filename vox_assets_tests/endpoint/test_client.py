@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from vox_assets.endpoint.client import Endpoint, RemoteModel
+from vox_assets.compute.models import RemoteModel
+from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.session import SILENT_QUESTIONS
 from vox_assets.endpoint.wire import (
     EndpointError,

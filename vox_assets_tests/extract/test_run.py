@@ -24,7 +24,7 @@ from vox_assets_tests.extract.conftest import WriteTree
 
 LONG = "The harbour master writes down every boat that leaves, with the hour and the crew. "
 
-RUST = {
+RUST: dict[str, str | bytes] = {
     "crates/sea-map/Cargo.toml": '[package]\nname = "sea-map"\ndescription = "Sea maps."\n',
     "crates/sea-map/src/lib.rs": "mod tiles;\n#[cfg(test)] mod checks;\n",
     "crates/sea-map/src/tiles.rs": (
@@ -45,7 +45,7 @@ RUST = {
     "crates/sea-map/src/made.rs": "// @generated\nfn a() {\n b();\n c();\n d();\n}",
 }
 
-DOCS = {
+DOCS: dict[str, str | bytes] = {
     "docs/src/a.md": f"# A\n\n{LONG * 3}\n",
     "docs/src/b.md": f"---\ntraining_eligible: false\n---\n# B\n\n{LONG * 3} B.\n",
     "docs/src/c.md": f"---\nstatus: deprecated\n---\n# C\n\n{LONG * 3} C.\n",

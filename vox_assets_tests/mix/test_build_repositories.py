@@ -125,7 +125,7 @@ def test_no_repository_passes_its_cap_in_rows_or_in_what_is_drawn(corpus: Corpus
 
     def share(mix: Mix, column: str) -> float:
         of_main = mix.train.filter(pl.col("source_path").str.starts_with("main/"))
-        return of_main[column].sum() / mix.train[column].sum()
+        return float(of_main[column].sum() / mix.train[column].sum())
 
     whole, cut = corpus.mix(free, copies), corpus.mix(capped, copies)
     ones = pl.lit(1).alias("rows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import polars as pl
 import pytest
@@ -35,7 +36,7 @@ def mix(count: int = 450, **changes: object) -> pl.DataFrame:
     pairs = []
     for n in range(count):
         body = "\n".join(f"    {line}" for line in random.Random(n).choices(SHAPES, k=16))
-        fields = {
+        fields: dict[str, Any] = {
             "prompt": f"Write `item_{n}`.",
             "response": f"fn item_{n}() {{\n{body}\n}}",
             "source_path": f"crates/c{n}/src/lib.rs",

@@ -39,7 +39,7 @@ __all__ = ["scored", "tiny_base"]
 
 ROWS = 480
 #: A training of a few steps on the smallest mix that a style may be trained from.
-FEW_STEPS = {
+FEW_STEPS: dict[str, Any] = {
     "mix": {"context": 256, "eval_rows": 24, "task_family_cap": 1.0, "category_cap": 1.0},
     "training": {
         "max_steps": 4,
@@ -49,7 +49,7 @@ FEW_STEPS = {
     "evaluation": {"generations": 2, "generation_tokens": 8},
 }
 #: One that lasts until it is ended.
-ENDLESS = {
+ENDLESS: dict[str, Any] = {
     **FEW_STEPS,
     "training": {**FEW_STEPS["training"], "max_steps": 100_000, "patience": 100_000},
     "ranks": [
@@ -281,7 +281,7 @@ def test_the_ablation_compares_arms_in_one_table(
         result = build(settings, "ablate", instance, partition_key=arm)
         assert result.success, failure(result)
     (event,) = result.get_asset_materialization_events()
-    lines = [record.data for record in event.materialization.metadata["arms"].records]  # type: ignore[union-attr]
+    lines = [record.data for record in event.materialization.metadata["arms"].records]  # type: ignore[attr-defined]
     assert [line["arm"] for line in lines] == ["curated", "random", "rank_32"]
     assert {line["rank"] for line in lines} == {"64", "32"}
     tokens = [int(str(line["tokens seen"]).replace(",", "")) for line in lines]

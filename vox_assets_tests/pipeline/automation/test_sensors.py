@@ -44,7 +44,7 @@ class Deployment:
             assert isinstance(result, dg.SensorResult)
             self.cursors[source] = result.cursor or self.cursors.get(source)
             reason = result.skip_reason
-            self.reasons[source] = getattr(reason, "skip_message", reason) or ""
+            self.reasons[source] = (reason.skip_message if reason else None) or ""
             for event in result.asset_events:
                 assert isinstance(event, dg.AssetMaterialization)
                 self.instance.report_runless_asset_event(event)
