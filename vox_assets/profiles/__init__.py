@@ -1,6 +1,6 @@
-"""Policy: everything that a project decides about its corpus and its adapter, as one YAML file.
+"""Profiles: what a project decides about its corpus and its adapter, as one YAML file.
 
-The model of a profile and how one is found live here. Values that never differ between projects
+The schema of a profile and its loader belong here. Values that never differ between projects
 are named constants beside the code that uses them, and paths and services are settings.
 """
 
@@ -25,21 +25,21 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class ProfileError(ValueError):
-    """A profile that is missing, unreadable or says something it may not."""
+    """A profile that is missing, unreadable or has an invalid value."""
 
 
 class Policy(BaseModel):
-    """A part of a profile: immutable, and a misspelt key is an error."""
+    """Base of every part of a profile: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-#: First folders of paths that are in no repository, or that mark test code and build output.
+#: Names with a fixed meaning as the first folder of a path: templates, tests and build output.
 RESERVED_NAMES = frozenset({"synthesize", "tests", "benches", "target"})
 
 
 class Repository(Policy):
-    """One of several source roots. Its name prefixes the paths and categories of its rows."""
+    """A source root. Its name is the prefix of the paths and categories of its rows."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     #: A directory with `crates/`, `docs/src/` or both; relative to VOX_SOURCE_DIR, or absolute.
@@ -47,7 +47,7 @@ class Repository(Policy):
 
 
 class LaneRule(Policy):
-    """The first rule that matches decides the lane; a pattern left out matches everything."""
+    """A rule that selects a lane. The first match wins; an omitted pattern matches everything."""
 
     lane: Lane
     source: SourceKind | None = None
@@ -59,7 +59,7 @@ class LaneRule(Policy):
 
 
 class Yields(Policy):
-    """Rows that each source asset is expected to give; fewer warn."""
+    """Number of rows expected of each source asset; a lower number gives a warning."""
 
     raw_rust_fns: Count
     doc_qa_pairs: Count
@@ -85,20 +85,20 @@ class Synthesis(Policy):
 class Budget(Policy):
     """Limits of one step at the language model's endpoint, per run."""
 
-    #: HTTP requests, repeated ones included.
+    #: HTTP requests, including retries.
     requests: Count
     #: Tokens of questions and answers together.
     tokens: Count
-    #: Requests under way at once.
+    #: Requests in parallel.
     concurrency: Annotated[int, Field(ge=1, le=64)]
 
 
 class Uplift(Policy):
     """Questions to a language model that turn raw facts into rows, where an endpoint is set."""
 
-    #: One question each; answers that are kept from earlier runs cost nothing of the budget.
+    #: Number of questions; answers in the cache do not count against the budget.
     questions: Count
-    #: The most that one answer may have: a dialogue of four answers takes some two thousand.
+    #: Largest number of tokens of an answer: a dialogue of four answers takes some two thousand.
     answer_tokens: Annotated[int, Field(ge=64)]
     budget: Budget
 
@@ -106,18 +106,18 @@ class Uplift(Policy):
 class Judge(Policy):
     """Rows that a language model judges, where an endpoint is set."""
 
-    #: Some of every score, then the kept ones nearest to the threshold.
+    #: Rows spread evenly over the scores, then the kept rows nearest to the threshold.
     rows: Count
     budget: Budget
 
 
 class Dedup(Policy):
-    """Similarity at which two rows count as one."""
+    """Similarity from which two rows count as duplicates."""
 
     near_jaccard: Share
     semantic_prose: Share
     semantic_code: Share
-    #: Code that embeds alike counts as one only when its shingles agree this far too.
+    #: Code with similar embeddings is a duplicate only at this Jaccard similarity or above.
     semantic_code_jaccard: Share
 
 
@@ -129,7 +129,7 @@ class Scoring(Policy):
     perplexity_quantile: Share
     #: Tokens of prompt plus answer that the language model reads of a row.
     model_tokens: Annotated[int, Field(ge=64)]
-    #: Log-odds that the lowest value of a feature costs, for what mutants cannot teach.
+    #: Log-odds subtracted at the lowest value of a feature, for features that mutants cannot fit.
     weights: dict[str, Annotated[float, Field(ge=0)]] = {}
 
 
@@ -141,7 +141,7 @@ class Mix(Policy):
     token_budget: Annotated[int, Field(ge=1)]
     eval_share: Annotated[float, Field(gt=0, lt=0.5)]
     eval_rows: Annotated[int, Field(ge=1)]
-    #: Largest share of the training rows that one value may hold.
+    #: Largest share of the training rows with the same value.
     language_caps: dict[str, Share] = {}
     task_family_cap: Share = 1.0
     category_cap: Share = 1.0
@@ -150,9 +150,9 @@ class Mix(Policy):
 
 
 class RankTier(Policy):
-    """One line of the rank table; it holds sets up to both of its bounds.
+    """A line of the rank table. It applies to training sets up to both of its bounds.
 
-    Many short rows and few long ones ask for the same capacity, so answers are counted too.
+    Many short rows and few long rows need the same capacity, so tokens are bounded too.
     """
 
     rows_up_to: int | None = None
@@ -170,7 +170,7 @@ class Training(Policy):
     seed: int
     max_steps: Annotated[int, Field(ge=1)]
     max_seconds: Annotated[int, Field(ge=1)]
-    #: Tokens in one packed block, and blocks in one optimiser step.
+    #: Tokens in a packed block, and blocks in an optimiser step.
     block_tokens: Annotated[int, Field(ge=64)]
     blocks_per_step: Annotated[int, Field(ge=1)]
     eval_every_steps: Annotated[int, Field(ge=1)]
@@ -182,7 +182,7 @@ class Evaluation(Policy):
 
     generations: Count
     generation_tokens: Annotated[int, Field(ge=1)]
-    #: Largest share of the gain on training rows that held-out rows may lack.
+    #: Largest share of the gain on training rows that may be missing on held-out rows.
     max_overfit_gap: Annotated[float, Field(ge=0)]
     min_parse_rate_gain: float = 0.0
     max_prose_share: Share
@@ -198,8 +198,8 @@ class Profile(Policy):
     language: str
     #: Licence of the sources, as a hub identifier: the exported dataset carries it.
     license: str
-    #: In order of precedence: a row that two of them give word for word is the first one's. Empty
-    #: where VOX_SOURCE_DIR is the only root.
+    #: In order of precedence: of equal rows from two repositories, the first repository's is kept.
+    #: Empty where VOX_SOURCE_DIR is the only root.
     repositories: tuple[Repository, ...] = ()
     lane_rules: tuple[LaneRule, ...] = Field(min_length=1)
     yields: Yields
@@ -218,42 +218,48 @@ class Profile(Policy):
     def _tables_cover_everything(self) -> Profile:
         last = self.lane_rules[-1]
         if last != LaneRule(lane=last.lane):
-            raise ValueError("lane_rules: the last rule has no conditions, so that it catches all")
+            raise ValueError(
+                "lane_rules: the last rule has conditions: expected a lane only, for all other rows"
+            )
         bounds = [tier.rows_up_to for tier in self.ranks]
         if bounds[-1] is not None or None in bounds[:-1]:
-            raise ValueError("ranks: only the last tier, and always that, leaves out rows_up_to")
+            raise ValueError(
+                "ranks: rows_up_to: expected in every tier but the last, and not in the last"
+            )
         if self.ranks[-1].response_tokens_up_to is not None:
-            raise ValueError("ranks: the last tier has no bound, so that it holds every set")
+            raise ValueError("ranks: the last tier has response_tokens_up_to: expected no bound")
         finite = [bound for bound in bounds if bound is not None]
         if finite != sorted(set(finite)):
-            raise ValueError("ranks: rows_up_to rises from tier to tier")
+            raise ValueError("ranks: rows_up_to: expected larger numbers from tier to tier")
         return self
 
     @model_validator(mode="after")
-    def _repositories_are_told_apart(self) -> Profile:
+    def _repositories_have_distinct_names(self) -> Profile:
         names = [repository.name for repository in self.repositories]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"repositories: {name!r} is named twice; expected different names")
+                raise ValueError(f"repositories: {name!r} is named twice: expected different names")
             if name in RESERVED_NAMES:
                 raise ValueError(
-                    f"repositories: {name!r} means something else in a path; expected none of "
+                    f"repositories: {name!r} is a reserved name: expected none of "
                     f"{', '.join(sorted(RESERVED_NAMES))}"
                 )
         for rule in self.lane_rules:
             if rule.repository != "*" and not fnmatch.filter(names, rule.repository):
                 raise ValueError(
-                    f"lane_rules: repository {rule.repository!r} matches none of the repositories; "
-                    f"expected a pattern of {', '.join(names) or 'one that is named'}"
+                    f"lane_rules: repository {rule.repository!r} matches no repository: "
+                    f"expected a pattern that matches one of: {', '.join(names) or '(none)'}"
                 )
         if self.mix.repository_cap < 1 and not names:
-            raise ValueError("mix.repository_cap: expected the repositories to be named")
+            raise ValueError(
+                "mix.repository_cap: there are no repositories: expected named repositories"
+            )
         return self
 
     def locate(self, source_path: str) -> tuple[str, str]:
         """Split a row's `source_path` into the repository's name and the path below its root.
 
-        The name is empty where no repository is named, and of a template, which is in none.
+        The name is empty for a profile without repositories and for rows from templates.
         """
         name, _, path = source_path.partition("/")
         if any(repository.name == name for repository in self.repositories):
@@ -261,7 +267,7 @@ class Profile(Policy):
         return "", source_path
 
     def within(self, repository: str) -> Profile:
-        """This policy as the files of one repository see it: rules about others are gone."""
+        """Return the profile for one repository, without rules for other repositories."""
         rules = tuple(
             rule.model_copy(update={"repository": "*"})
             for rule in self.lane_rules
@@ -270,9 +276,9 @@ class Profile(Policy):
         return self.model_copy(update={"lane_rules": rules, "repositories": ()})
 
     def lane_for(self, source: SourceKind, mode: ResponseMode, path: str, crate: str = "") -> Lane:
-        """The lane of a row made from `path` (below the root of its repository, `/` separators).
+        """Return the lane of a row made from `path`, which is relative to the repository's root.
 
-        Rules about some repositories hold `within` them only.
+        Rules for named repositories apply only after `within`.
         """
         for rule in self.lane_rules:
             if (
@@ -286,25 +292,25 @@ class Profile(Policy):
         raise AssertionError("the last lane rule catches all")
 
     def with_lanes(self, lanes: Sequence[str]) -> Profile:
-        """This policy for a run that was asked, by name, to train other lanes.
+        """Return the profile with other lanes to train.
 
-        Raises ProfileError for no lane, a lane twice and a lane that does not exist.
+        Raises ProfileError for an empty list, a repeated lane and an unknown lane.
         """
         if not lanes or len(set(lanes)) != len(lanes) or not set(lanes) <= set(LANES):
             raise ProfileError(
-                f"lanes {list(lanes)}: expected one or more different ones of {', '.join(LANES)}"
+                f"lanes {list(lanes)}: expected one or more different lanes of {', '.join(LANES)}"
             )
         return self.model_copy(update={"mix": self.mix.model_copy(update={"lanes": tuple(lanes)})})
 
     @property
     def digest(self) -> str:
-        """Hex digest of the policy itself, whatever its layout in the file."""
+        """Hex digest of the values; comments and layout of the file do not change it."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def available() -> list[str]:
-    """Names of the bundled profiles."""
+    """Return the names of the bundled profiles."""
     return sorted(path.stem for path in PROFILE_DIR.glob("*.yaml"))
 
 
@@ -327,10 +333,10 @@ def load(name_or_path: str) -> Profile:
         detail = " ".join(str(error).split())
         raise ProfileError(f"profile {path} cannot be read as YAML: {detail}") from error
     if not isinstance(content, dict):
-        raise ProfileError(f"profile {path}: expected a mapping, found {type(content).__name__}")
+        raise ProfileError(f"profile {path}: expected a mapping, got {type(content).__name__}")
     try:
         return Profile.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "profile"
-        raise ProfileError(f"profile {path}: {where}: {first['msg']}") from error
+        field = ".".join(str(part) for part in first["loc"]) or "profile"
+        raise ProfileError(f"profile {path}: {field}: {first['msg']}") from error

@@ -1,4 +1,4 @@
-"""A profile says what it may, or is refused in one line that names the place."""
+"""A valid profile loads; an invalid profile is refused in one line that names the field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_run_may_ask_for_other_lanes_by_name() -> None:
     profile = profiles.load("vox").with_lanes(["vox_docs_qa"])
     assert profile.mix.lanes == ("vox_docs_qa",)
     for lanes in ([], ["vox_songs"], ["vox_speech", "vox_speech"]):
-        with pytest.raises(profiles.ProfileError, match="expected one or more different ones"):
+        with pytest.raises(profiles.ProfileError, match="expected one or more different lanes"):
             profiles.load("vox").with_lanes(lanes)
 
 
@@ -65,7 +65,7 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
     [
         ({"scoring": {"threshold": 11}}, "scoring.threshold"),
         ({"colour": "blue"}, "colour"),
-        ({"lane_rules": [{"lane": "vox_speech", "crate": "a*"}]}, "last rule has no conditions"),
+        ({"lane_rules": [{"lane": "vox_speech", "crate": "a*"}]}, "last rule has conditions"),
         ({"size": {"tier": "huge"}}, "size.tier"),
         (
             {
@@ -77,17 +77,17 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
             },
             "uplift.budget.concurrency",
         ),
-        ({"ranks": [RANK | {"response_tokens_up_to": 9}]}, "last tier has no bound"),
+        ({"ranks": [RANK | {"response_tokens_up_to": 9}]}, "last tier has response_tokens_up_to"),
         ({"repositories": [{"name": "A b", "root": "."}]}, "repositories.0.name: .* match pattern"),
         ({"repositories": [{"name": "a", "root": ""}]}, "repositories.0.root: .* match pattern"),
         ({"repositories": [{"name": "a", "root": "a\0"}]}, "repositories.0.root: .* match pattern"),
-        ({"repositories": [{"name": "a", "root": "."}] * 2}, "'a' is named twice; expected diff"),
-        ({"repositories": [{"name": "tests", "root": "."}]}, "'tests' means something else in a"),
+        ({"repositories": [{"name": "a", "root": "."}] * 2}, "'a' is named twice: expected diff"),
+        ({"repositories": [{"name": "tests", "root": "."}]}, "'tests' is a reserved name"),
         (
             {"lane_rules": [{"lane": "vox_speech", "repository": "b*"}, {"lane": "vox_codegen"}]},
-            "lane_rules: repository 'b\\*' matches none",
+            "lane_rules: repository 'b\\*' matches no repository",
         ),
-        ({"lane_rules": [{"lane": "vox_speech", "repository": "b*"}]}, "last rule has no cond"),
+        ({"lane_rules": [{"lane": "vox_speech", "repository": "b*"}]}, "last rule has cond"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:
@@ -106,7 +106,9 @@ def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, content: str) -> N
 
 def test_a_cap_of_repositories_needs_repositories(tmp_path: Path) -> None:
     mix = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())["mix"]
-    with pytest.raises(profiles.ProfileError, match=r"mix\.repository_cap: expected the repositor"):
+    with pytest.raises(
+        profiles.ProfileError, match=r"mix\.repository_cap: there are no repositories"
+    ):
         profiles.load(edited(tmp_path, mix=mix | {"repository_cap": 0.5}))
 
 
