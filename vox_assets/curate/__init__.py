@@ -1,5 +1,4 @@
-"""One copy of each row, scored honestly: pure functions of frames.
+"""Curation of corpus rows: dedup, scoring, trimming, secrets and the ledger.
 
-Similarity and dedup, features and scoring, trimming, secrets and the ledger. Reading sources and
-choosing what is trained belong elsewhere.
+Functions of data frames. Reading sources and choosing the training mix belong elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Statements that must hold of curated tables."""
+"""Checks of curated tables, as pure functions that return a verdict."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from vox_assets.curate.dedup import residual_duplicates
 from vox_assets.curate.ledger import imbalance, unaccounted
 from vox_assets.curate.scoring import auc_per_kind
 
-# What may not be left after dedup, whatever threshold the profile dedups at.
+# Jaccard similarity that no two survivors may reach, whatever the threshold of the profile.
 RESIDUAL_JACCARD = 0.85
 SEPARATION_AUC = 0.9
 
 
 def no_residual_duplicates(survivors: pl.DataFrame) -> Verdict:
-    """No two survivors are equal, or share 85 % of their shingles."""
+    """Check that no two survivors are equal or have a Jaccard similarity of 0.85 or more."""
     faults = [
         f"{left} ~ {right} ({similarity:.2f})"
         for left, right, similarity in residual_duplicates(survivors, RESIDUAL_JACCARD)
@@ -26,14 +26,14 @@ def no_residual_duplicates(survivors: pl.DataFrame) -> Verdict:
 
 
 def rows_balance(rows_in: set[str], rows_out: Iterable[str], dropped: Iterable[str]) -> Verdict:
-    """Rows in = rows out + rows dropped."""
-    lost, left = list(dropped), set(rows_out)
-    faults = imbalance(rows_in, left, lost)
+    """Check that rows in = rows out + rows dropped."""
+    lost, remaining = list(dropped), set(rows_out)
+    faults = imbalance(rows_in, remaining, lost)
     return Verdict(
         passed=not faults,
         summary="; ".join(faults)
-        or f"{len(rows_in):,} rows in = {len(left):,} out + {len(lost):,} dropped",
-        figures={"rows_in": len(rows_in), "rows_out": len(left), "dropped": len(lost)},
+        or f"{len(rows_in):,} rows in = {len(remaining):,} out + {len(lost):,} dropped",
+        figures={"rows_in": len(rows_in), "rows_out": len(remaining), "dropped": len(lost)},
     )
 
 
@@ -45,7 +45,7 @@ def steps_balance(
     mix: pl.DataFrame,
     mix_drops: pl.DataFrame,
 ) -> Verdict:
-    """Rows in = rows out + rows dropped, at dedup, at scoring and at the mix."""
+    """Check rows in = rows out + rows dropped at dedup, at scoring and at the mix."""
     kept = pl.col("kept")
     steps = {
         "deduped_corpus": rows_balance(
@@ -70,19 +70,19 @@ def steps_balance(
 
 
 def ledger_balances(ledger: pl.DataFrame) -> Verdict:
-    """Check that every pair has exactly one line in the ledger, with its fate."""
-    faults = [f"{pair_id} ended nowhere" for pair_id in unaccounted(ledger)]
+    """Check that every row has exactly one line in the ledger, with its fate."""
+    faults = [f"{pair_id} has no fate" for pair_id in unaccounted(ledger)]
     repeated = ledger.filter(pl.col("pair_id").is_duplicated())["pair_id"].unique().sort()
-    faults += [f"{pair_id} stands twice" for pair_id in repeated]
-    return Verdict.none_of(faults, "rows without an end", ledger.height)
+    faults += [f"{pair_id} has two lines" for pair_id in repeated]
+    return Verdict.none_of(faults, "rows without exactly one fate", ledger.height)
 
 
-# What the corpus is counted by before and after scoring.
+# Columns by which rows are counted before and after scoring.
 GROUPINGS = ("lane", "language", "task_family")
 
 
 def survival(scored: pl.DataFrame) -> pl.DataFrame:
-    """Rows before and after scoring: `by`, `group`, `rows`, `kept`, `share`, `median_score`."""
+    """Count rows before and after scoring, by the columns of `GROUPINGS`."""
     return pl.concat(
         [
             scored.group_by(pl.col(by).alias("group"))
@@ -100,7 +100,7 @@ def survival(scored: pl.DataFrame) -> pl.DataFrame:
 
 
 def nothing_emptied(scored: pl.DataFrame) -> Verdict:
-    """Scoring leaves something of every lane, language and task family."""
+    """Check that scoring keeps a row of every lane, language and task family."""
     groups = survival(scored)
     faults = [
         f"{by} {group} lost all of its {rows:,} rows"
@@ -112,7 +112,7 @@ def nothing_emptied(scored: pl.DataFrame) -> Verdict:
 
 
 def costliest(scored: pl.DataFrame) -> pl.DataFrame:
-    """`feature`, `rows`: which feature cost discarded rows the most, by how many of them."""
+    """Count discarded rows by the feature that lowered their score most: `feature`, `rows`."""
     return (
         scored.select(pl.col("costliest_feature").alias("feature"))
         .drop_nulls()
@@ -123,7 +123,7 @@ def costliest(scored: pl.DataFrame) -> pl.DataFrame:
 
 
 def evaluator_separates(separation: pl.DataFrame) -> Verdict:
-    """AUC of real rows against each kind of mutant is at least 0.9."""
+    """Check that the AUC of real rows against each kind of mutant is at least 0.9."""
     kinds = auc_per_kind(separation)
     if not kinds:
         return Verdict(False, "no mutants were scored: no kept row is outside the fit")

@@ -1,7 +1,7 @@
-"""Fitting the evaluator's weights on mutants planted in half of a corpus.
+"""Fits the weights of the score on mutants planted in half of a corpus.
 
-Done by a maintainer when features change (`vox-assets calibrate`), never by a build: the result
-is `calibration.json`, a versioned file of the package.
+A maintainer runs it when features change (`vox-assets calibrate`); a build never does. The result
+is reviewed and committed as `calibration.json`, a versioned file of the package.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from vox_assets.curate import features, mutants
 from vox_assets.curate.scoring import CLIP
 
-#: +1 where more speaks for a real row, -1 where it speaks against; 0 is left to policy.
+#: +1 where a higher value indicates a real row, -1 a mutant; 0 where the profile sets the weight.
 DIRECTION = {
     "prompt_length": 1,
     "prompt_specifics": 1,
@@ -40,17 +40,17 @@ DIRECTION = {
 assert list(DIRECTION) == list(features.FEATURES)
 
 SEED = 11
-# Rows of one language that are fitted on: beyond them the weights no longer move.
+# Largest number of rows of a language to fit on: more rows do not change the weights.
 ROWS_PER_LANGUAGE = 240
 MUTANTS_PER_KIND = 60
-# A language with fewer would have its single rows followed.
+# A language with fewer rows is not fitted: the weights would follow single rows.
 LEAST_ROWS = 60
-# Ridge on the standardised weights: mutants of one kind often trip one feature completely.
+# Ridge on the standardised weights: a single feature often separates a kind of mutant completely.
 RIDGE = 0.005
 
 
 def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
-    """Sign-constrained ridge logistic regression.
+    """Fit a sign-constrained ridge logistic regression.
 
     `matrix` is (rows, features), `real` boolean, `weights` the weight of each row. Returns the
     fields of a `Form`.
@@ -68,30 +68,30 @@ def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict[str, 
         intercept, slopes = parameters[0], parameters[1:]
         margins = signs * (standard @ slopes + intercept)
         value = float(shares @ np.logaddexp(0.0, -margins) + RIDGE * slopes @ slopes)
-        pull = -shares * signs / (1.0 + np.exp(margins))
-        return value, np.concatenate(([pull.sum()], standard.T @ pull + 2 * RIDGE * slopes))
+        gradient = -shares * signs / (1.0 + np.exp(margins))
+        return value, np.concatenate(([gradient.sum()], standard.T @ gradient + 2 * RIDGE * slopes))
 
     directions = np.array(list(DIRECTION.values()))
     bounds = [(None, None)] + [
         (0.0, None if d > 0 else 0.0) if d >= 0 else (None, 0.0) for d in directions
     ]
-    found = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
+    solution = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
     names = list(features.FEATURES)
     return {
-        "intercept": round(float(found.x[0]), 6),
+        "intercept": round(float(solution.x[0]), 6),
         "center": {n: round(float(v), 6) for n, v in zip(names, center, strict=True)},
         "scale": {n: round(float(v), 6) for n, v in zip(names, scale, strict=True)},
-        "weight": {n: round(float(v), 6) for n, v in zip(names, found.x[1:], strict=True)},
+        "weight": {n: round(float(v), 6) for n, v in zip(names, solution.x[1:], strict=True)},
     }
 
 
 def fit_forms(
     rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray]
 ) -> dict[str, dict[str, Any]]:
-    """Fit one form per language of `rows`; `measure(rows)` gives the matrix of all features.
+    """Fit one form per language of `rows`; `measure(rows)` returns the matrix of all features.
 
-    Where templates wrote most rows of a language, people's are half of those fitted on: they must
-    not be judged by how like a template they are.
+    Where templates wrote most rows of a language, half of the fitted rows are human-written:
+    their score must not depend on how closely they resemble a template.
     """
     forms = {}
     for language in sorted(rows["language"].unique()):
@@ -105,7 +105,7 @@ def fit_forms(
         spoilt = mutants.plant(group, MUTANTS_PER_KIND, SEED)
         matrix = np.vstack([measure(group), measure(spoilt.drop("mutant"))])
         real = np.arange(len(matrix)) < len(group)
-        # Real rows weigh as much as all mutants together, and each kind as much as another.
+        # Real rows weigh as much as all mutants together, and all kinds of mutant weigh the same.
         sizes = spoilt["mutant"].value_counts()
         per_kind = dict(zip(sizes["mutant"], sizes["count"], strict=True))
         weight = np.concatenate(
@@ -119,7 +119,7 @@ def fit_forms(
 
 
 def _sample(group: pl.DataFrame) -> pl.DataFrame:
-    """Up to `ROWS_PER_LANGUAGE` rows, half of them people's where templates wrote the most."""
+    """Sample up to `ROWS_PER_LANGUAGE` rows, half of them human where templates wrote the most."""
     by_people = group.filter(pl.col("origin") == "human")
     if 2 * len(by_people) >= len(group):
         return group.sample(min(ROWS_PER_LANGUAGE, len(group)), seed=SEED).sort("pair_id")

@@ -1,8 +1,8 @@
-"""One copy of each row: which rows are duplicates, which of them survives, and the evidence.
+"""Removes duplicate rows: decides which row of each group survives, and records the evidence.
 
-Rows are compared by what they teach, the assistant's turns. Three passes, each stricter than the
-next about its proof: equal text, near text (Jaccard over token shingles, verified), and equal
-meaning (embeddings; code must agree in its tokens too).
+Rows are compared by the assistant's turns, which is what a model learns. Three passes, each with
+stronger evidence than the next: equal text, near text (Jaccard over token shingles, verified), and
+equal meaning (embeddings; the tokens of code must agree too).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vox_assets.curate.similarity import (
 )
 from vox_assets.profiles import Dedup
 
-# Who survives a duplicate: a person's text before a model's before a template's.
+# Which duplicate survives: a human text before a model's, and a model's before a template's.
 ORIGIN_ORDER = {"human": 0, "model": 1, "synthetic": 2}
 
 STAGE = "dedup"
@@ -42,32 +42,32 @@ CLUSTER_COLUMNS: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Deduped:
-    """Survivors (input columns plus CLUSTER_COLUMNS) and what they beat."""
+    """Survivors (input columns plus CLUSTER_COLUMNS) and dropped rows."""
 
     survivors: pl.DataFrame
     drops: pl.DataFrame
 
 
 def answers(rows: pl.DataFrame) -> list[str]:
-    """All assistant turns of each row, as one text; `response` where there are no messages."""
+    """Return the assistant turns of each row as one text; `response` without `messages`."""
     if "messages" not in rows.columns:
         return rows["response"].to_list()
-    said = pl.element().struct.field("content")
+    content = pl.element().struct.field("content")
     by_assistant = pl.element().struct.field("role") == "assistant"
     return (
-        rows.select(pl.col("messages").list.eval(said.filter(by_assistant)).list.join("\n"))
+        rows.select(pl.col("messages").list.eval(content.filter(by_assistant)).list.join("\n"))
         .to_series()
         .to_list()
     )
 
 
 def normalise(text: str) -> str:
-    """Text with compatible characters unified and runs of white space made one blank."""
+    """Normalise a text: Unicode NFKC, and each run of white space as one space."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def survivor_order(rows: pl.DataFrame) -> np.ndarray:
-    """Positions, the row to keep first: human, documented, newer, then by pair id."""
+    """Return row positions in order of preference: human, documented, newer, then by pair id."""
     columns = {
         "origin": pl.col("origin").replace_strict(ORIGIN_ORDER, default=len(ORIGIN_ORDER)),
         "undocumented": ~pl.col("documented").fill_null(False),
@@ -87,9 +87,9 @@ def survivor_order(rows: pl.DataFrame) -> np.ndarray:
 def deduplicate(
     rows: pl.DataFrame, embeddings: np.ndarray, policy: Dedup, engine: Engine = HERE
 ) -> Deduped:
-    """Drop every row that is like one which comes before it in `survivor_order`.
+    """Drop every row that is similar to a survivor before it in `survivor_order`.
 
-    `embeddings` holds one unit vector per row (float32). A dropped row is always directly like
+    `embeddings` holds one unit vector per row (float32). A dropped row is always similar to
     the survivor that it lost to: similarity is not passed on along chains. Survivors keep the
     order of `rows`. Needs `pair_id`, `lane`, `response_mode` and the text columns.
     """
@@ -98,7 +98,7 @@ def deduplicate(
     lanes = rows["lane"].to_list()
     losses: dict[int, _Loss] = {}
 
-    # Equal text first, across lanes too: what is left is distinct, so no bucket is large.
+    # Equal texts first, across lanes too: the remaining texts are distinct, so no bucket is large.
     first_with: dict[str, int] = {}
     for position in order.tolist():
         winner = first_with.setdefault(texts[position], position)
@@ -106,7 +106,7 @@ def deduplicate(
             losses[position] = _Loss(winner, 1.0, "exact")
     distinct = np.array([p for p in order.tolist() if p not in losses], dtype=np.int64)
 
-    # Positions below are into `distinct`, where a smaller one is preferred.
+    # Positions below are indices into `distinct`, where a smaller index is preferred.
     shingles = shingle([texts[position] for position in distinct], engine)
     pairs = near_pairs(shingles, policy.near_jaccard, engine)
     edges = [_Edges(pairs.left, pairs.right, pairs.similarity, "near")]
@@ -143,17 +143,17 @@ def _semantic_edges(
     policy: Dedup,
 ) -> list[_Edges]:
     modes = rows["response_mode"].to_list()
-    # An embedding reads the beginning of a text: a dialogue whose first answer is also a row of
-    # its own would lose the answers after it.
+    # An embedding covers only the beginning of a text: a dialogue whose first answer is also a row
+    # of its own would lose its later answers, so only dialogues of equal length are compared.
     turns = _turn_counts(rows)
     groups: dict[tuple[str, str, int], list[int]] = {}
     for member, position in enumerate(distinct.tolist()):
         key = (lanes[position], modes[position], turns[position])
         groups.setdefault(key, []).append(member)
     edges = []
-    for (_, mode, _), found in sorted(groups.items()):
+    for (_, mode, _), group in sorted(groups.items()):
         is_code = mode == "code_only"
-        members = np.array(found, dtype=np.int64)
+        members = np.array(group, dtype=np.int64)
         vectors = embeddings[distinct[members]]
         pairs = semantic_pairs(vectors, policy.semantic_code if is_code else policy.semantic_prose)
         left, right, similarity = members[pairs.left], members[pairs.right], pairs.similarity
@@ -171,37 +171,37 @@ def _turn_counts(rows: pl.DataFrame) -> list[int]:
 
 
 def _greedy(count: int, edges: list[_Edges]) -> dict[int, _Loss]:
-    """Walk positions from the preferred on; one that is like an earlier survivor loses to it."""
-    likes: dict[int, list[_Loss]] = {}
+    """Walk positions by preference; a row that is similar to an earlier survivor loses to it."""
+    similar: dict[int, list[_Loss]] = {}
     for group in edges:
         for left, right, similarity in zip(
             group.left.tolist(), group.right.tolist(), group.similarity.tolist(), strict=True
         ):
-            likes.setdefault(right, []).append(_Loss(left, similarity, group.how))
+            similar.setdefault(right, []).append(_Loss(left, similarity, group.how))
     losses: dict[int, _Loss] = {}
     for position in range(count):
-        standing = [loss for loss in likes.get(position, ()) if loss.winner not in losses]
-        if standing:
-            # Text is the harder evidence; within a pass the closest survivor is named.
+        candidates = [loss for loss in similar.get(position, ()) if loss.winner not in losses]
+        if candidates:
+            # Text is stronger evidence than meaning; within a pass the closest survivor wins.
             losses[position] = max(
-                standing, key=lambda loss: (loss.how == "near", loss.similarity, -loss.winner)
+                candidates, key=lambda loss: (loss.how == "near", loss.similarity, -loss.winner)
             )
     return losses
 
 
 def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss]) -> Deduped:
     ids = rows["pair_id"].to_list()
-    # A row equal to one that lost in its turn lost to the same survivor, by the same evidence.
+    # A row that equals a dropped row lost to the same survivor as that row, by the same evidence.
     losses = {
         position: losses.get(loss.winner, loss) if loss.how == "exact" else loss
         for position, loss in losses.items()
     }
     sizes = Counter(loss.winner for loss in losses.values())
-    standing = [position for position in range(len(ids)) if position not in losses]
-    survivors = rows[standing].with_columns(
-        pl.Series("cluster_id", [ids[p] for p in standing], dtype=pl.String),
-        pl.Series("cluster_size", [1 + sizes[p] for p in standing], dtype=pl.Int64),
-        embedding_column(embeddings[standing]),
+    kept = [position for position in range(len(ids)) if position not in losses]
+    survivors = rows[kept].with_columns(
+        pl.Series("cluster_id", [ids[p] for p in kept], dtype=pl.String),
+        pl.Series("cluster_size", [1 + sizes[p] for p in kept], dtype=pl.Int64),
+        embedding_column(embeddings[kept]),
     )
     paths = rows["source_path"].to_list() if "source_path" in rows.columns else [""] * len(ids)
     drops = pl.DataFrame(
@@ -226,7 +226,7 @@ def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss
 
 
 def similar_rows(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
-    """Pairs of pair ids whose answers have Jaccard >= `threshold`, found without sketches."""
+    """Return pairs of pair ids whose answers have Jaccard >= `threshold`, by an exact join."""
     ids = rows["pair_id"].to_list()
     pairs = exact_pairs(shingle([normalise(text) for text in answers(rows)]), threshold)
     return [
@@ -236,9 +236,7 @@ def similar_rows(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, f
 
 
 def residual_duplicates(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
-    """Find duplicates that dedup must remove: equal answers, and pairs at Jaccard >=
-    `threshold`.
-    """
+    """Find duplicates that dedup must remove: equal answers and pairs at Jaccard >= `threshold`."""
     ids = rows["pair_id"].to_list()
     seen: dict[str, str] = {}
     repeated = []

@@ -1,4 +1,4 @@
-"""Sentence embeddings of texts, cached by content and model."""
+"""Computes sentence embeddings of texts, cached by content and model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
 # Part of every key: change it when the same text is embedded in another way.
 LAYOUT = "embedding"
-# all-MiniLM-L6-v2 was trained on 256 word pieces; a text's tail beyond them is not read.
+# all-MiniLM-L6-v2 was trained on 256 word pieces; the rest of a text is not read.
 MAX_TOKENS = 256
 # Tokens of padded input in one forward pass: larger batches gain nothing on a CPU.
 BATCH_TOKENS = 4096
@@ -29,9 +29,9 @@ def embed(
     log: Log = silent,
     engine: Engine = HERE,
 ) -> np.ndarray:
-    """Unit vectors, float32, one row per text."""
+    """Embed texts as unit vectors: float32, one row per text."""
     dtype = preferred_dtype()
-    # The type takes part in the key: bfloat16 differs from float32 in the fifth decimal.
+    # The type is part of the key: bfloat16 differs from float32 in the fifth decimal.
     keys = [content_key(LAYOUT, model.fingerprint, dtype, text) for text in texts]
     costs = [min(MAX_TOKENS, len(text) // _CHARACTERS_PER_TOKEN + 2) for text in texts]
 
@@ -44,7 +44,7 @@ def embed(
 
 
 def _encode(texts: list[str], model: LocalModel, dtype: str) -> np.ndarray:
-    """One batch: its vectors depend in their last bits on what else is in it."""
+    """Embed one batch. The last bits of a vector depend on the other texts of the batch."""
     vectors = _encoder(model, dtype).encode(
         texts, batch_size=len(texts), convert_to_tensor=True, show_progress_bar=False
     )

@@ -1,7 +1,7 @@
-"""The interface of an evaluator, and the agreement of two of them.
+"""The interface of evaluators, the choice of rows to rate, and the agreement of two evaluators.
 
-The local evaluator (`scoring`), a model judge (`judge`) and a reward model (`reward`) rate rows
-behind one interface. What follows from a rating is decided here too.
+The local evaluator (`scoring`), a model judge (`judge`) and a reward model (`reward`) implement
+it. Dropping rows by their ratings belongs here too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from vox_assets.contract.rows import in_hash_order, reason_text
 from vox_assets.curate.secrets import HOLDS
 
 RATED = "rated"
-#: What came back could not be read: the row is set aside and never given a default score.
+#: The reply could not be parsed: the row is dropped and never gets a default score.
 QUARANTINED = "quarantined"
-#: No rating was made, for instance because a budget is spent: the row stays as it is.
+#: There is no rating, for instance because a budget is spent: the row stays as it is.
 UNRATED = "unrated"
 
 #: One line per row: `score` is 1 to 10 where `state` is `rated`, else null; `note` says why.
@@ -25,31 +25,31 @@ RATINGS = pl.Schema(
     {"pair_id": pl.String, "score": pl.Float64, "state": pl.String, "note": pl.String}
 )
 
-#: Who may be asked besides the local evaluator.
+#: Evaluators besides the local evaluator.
 SECOND_OPINIONS = ("judge", "reward")
 #: Columns that second opinions add to a scored table, in order.
 OPINION_COLUMNS: dict[str, pl.DataType] = {
     f"{name}_score": pl.Float64() for name in SECOND_OPINIONS
 }
-#: Whose scale is fixed by a rubric, so that the threshold means something on it.
+#: Evaluators that may drop rows: a rubric fixes their scale, so the threshold applies to it.
 HEEDED = ("judge",)
 
-# Rows, spread over every whole score, that a second opinion is asked about, so that agreement is
-# not measured on the good rows alone.
+# Rows for a second opinion that are spread over all whole scores, so that agreement is measured on
+# bad rows too.
 SPREAD_ROWS = 50
 
 
 class Evaluator(Protocol):
-    """Something that rates rows from 1 to 10."""
+    """Rates rows from 1 to 10."""
 
     @property
     def name(self) -> str:
         """Name of the evaluator: its ratings are the column `<name>_score`."""
 
     def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """One line of `RATINGS` for each row, in order.
+        """Rate rows: one line of `RATINGS` for each row, in order.
 
-        Needs `pair_id`, `prompt`, `response`, `lane`, `language`; `messages` is used where it is.
+        Needs `pair_id`, `prompt`, `response`, `lane`, `language`; uses `messages` where present.
         """
 
 
@@ -58,9 +58,9 @@ def second_opinions(
 ) -> tuple[pl.DataFrame, dict[str, dict[str, float | int]]]:
     """Ask each evaluator about up to `limit` rows of a scored table.
 
-    Adds `judge_score` and `reward_score` (null where nobody was asked), drops what the judge
-    refuses, and returns how far each agrees with the local score. Rows with a secret are not shown
-    to anyone: an evaluator may be somebody else's.
+    Adds `judge_score` and `reward_score` (null for rows without a rating), drops rows that the
+    judge rates low, and returns how far each evaluator agrees with the local score. Rows with a
+    secret are never passed on: an evaluator may be a remote service.
     """
     figures = {}
     scored = scored.with_columns(
@@ -78,10 +78,10 @@ def second_opinions(
 
 
 def rows_to_rate(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
-    """Rows of every score in equal numbers, then the kept rows nearest to the threshold.
+    """Choose rows to rate: equal numbers of every score, then kept rows nearest to the threshold.
 
     Rows are taken in turn from each whole score, in hash order, so that the few bad rows of a good
-    corpus are asked about.
+    corpus are among them.
     """
     clean = scored.filter(pl.col("drop_kind").ne_missing(HOLDS))
     in_turns = (
@@ -98,7 +98,7 @@ def rows_to_rate(scored: pl.DataFrame, limit: int) -> pl.DataFrame:
 def _heeded(
     scored: pl.DataFrame, ratings: pl.DataFrame, name: str, threshold: float
 ) -> pl.DataFrame:
-    """`<name>_score` filled in; rows that the judge rates low or cannot be read on are dropped."""
+    """Fill in `<name>_score`; drop rows that the judge rated low or whose reply was unreadable."""
     column = f"{name}_score"
     joined = scored.drop(column).join(
         ratings.rename({"score": column}), on="pair_id", how="left", maintain_order="left"
@@ -132,7 +132,7 @@ def _heeded(
 def agreement(scored: pl.DataFrame, name: str, threshold: float) -> dict[str, float | int]:
     """Measure how well `<name>_score` and the local `score` agree, on rows that have both.
 
-    Gives the number of rows, Spearman's rank correlation, and the share of rows that both put on
+    Returns the number of rows, Spearman's rank correlation, and the share of rows that both put on
     the same side of the threshold.
     """
     both = scored.select("score", pl.col(f"{name}_score").alias("other")).drop_nulls()
@@ -141,7 +141,7 @@ def agreement(scored: pl.DataFrame, name: str, threshold: float) -> dict[str, fl
         rank = both.select(pl.corr("score", "other", method="spearman")).item()
         same = (pl.col("score") >= threshold) == (pl.col("other") >= threshold)
         figures["same_verdict"] = round(float(both.select(same.mean()).item()), 4)
-        # One score for all rows has no rank to compare.
+        # NaN where all rows have the same score: there is no rank to compare.
         if rank == rank:
             figures["rank_correlation"] = round(float(rank), 4)
     return figures

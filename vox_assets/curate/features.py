@@ -1,8 +1,7 @@
-"""Features of a row that need no model, and the names of all features.
+"""Measures the features of a row that need no model, and names all features.
 
-Each feature is a number with a stated range; whether more is better is the evaluator's business
-(see `scoring`). Features that need a model are computed in `embedding` and `perplexity` and only
-named here.
+Each feature is a number with a stated range; `scoring` decides whether more is better. Features
+that need a model are computed in `embedding` and `perplexity`.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ FEATURES: Mapping[str, str] = {
     "ifd": "surprise over what it is without the prompt (instruction-following difficulty), from 0",
     "model_gain": "nats per token that the prompt spares the base model, any sign",
 }
-#: Features that the language model measures, each of which costs it a reading.
+#: Features that need the language model.
 MODEL_FEATURES = ("surprise", "ifd", "model_gain")
 
 #: Languages whose answers are read as prose.
 PROSE = frozenset({"markdown", "text"})
-# Long enough to hold what a short answer holds, so that an answer's length counts for little.
+# As long as a short answer, so that the length of an answer has little effect.
 _WINDOW_TOKENS = 64
-# Deflated bytes per token that no ordinary answer exceeds by much: identifiers without repeats.
+# Deflated bytes per token of identifiers without repeats: ordinary answers rarely exceed it.
 _RICH_BYTES_PER_TOKEN = 6.0
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -72,11 +71,11 @@ _POINTS_OUTSIDE = re.compile(
     r"|do\s+it|make\s+it\s+work|the\s+usual)\b",
     re.IGNORECASE,
 )
-# A stub is code, not a string that mentions a stub: no quote precedes the macro.
+# A string that mentions a stub is not a stub: no quote may precede the macro.
 _STUB_LINE = re.compile(
     r"^[^\"]*\b(?:todo|unimplemented)!|panic!\(\"(?:not|todo|stub)|^\s*(?://|#)\s*(?:todo|fixme"
     r"|\.\.\.|your code|implementation)|^\s*\.\.\.\s*$|^\s*pass\s*$"
-    # In capitals, and in a comment or at the start: a list of things to do is no stub.
+    # In capitals, and in a comment or at the start: a to-do list in prose is not a stub.
     r"|(?:^\s*|//.*|#.*)(?-i:\b(?:TODO|FIXME|TBD)\b)"
     r"|^\W*(?:content\s+)?(?:coming soon|to be (?:written|documented|added))\b",
     re.IGNORECASE,
@@ -96,7 +95,7 @@ _LIST_LINE = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\|)")
 def measure(
     prompt: str, answer: str, language: str, parses: Callable[[str, str], bool]
 ) -> dict[str, float]:
-    """The model-free features of one row. `parses(language, text)` judges the answer's syntax."""
+    """Measure the model-free features of a row; `parses(language, text)` checks the syntax."""
     prompt_names = _names(prompt)
     answer_tokens = _TOKEN.findall(answer)
     answer_parts = _parts(answer)
@@ -109,20 +108,20 @@ def measure(
         "answer_named": _share_in(prompt_names, _stems(answer)),
         "prompt_named": _share_in(answer_parts, _stems(prompt)),
         "substance": min(1.0, math.log1p(len(answer_tokens)) / math.log(512)),
-        # The marks of Markdown come in fixed runs, which are no sign of bad prose.
+        # Only words of prose count: Markdown markup repeats by nature.
         "repetition": _repetition(_WORD.findall(answer) if is_prose else answer_tokens),
         "information": _information(answer),
         "boilerplate_share": _boilerplate_share(answer),
         "stub_share": _stub_share(answer),
         "lone_names": _lone_names(answer, prompt),
         "parses": float(good_syntax),
-        # Code that parses is complete; only other code is inspected for where it stops.
+        # Code that parses is complete; the end of the text is inspected only for other answers.
         "complete": float((good_syntax and language in PARSED) or _is_complete(answer, is_prose)),
     }
 
 
 def freshness(dates: pl.Series) -> np.ndarray:
-    """exp(-age in years) against the newest date in the column; 1 where there is no date."""
+    """Compute exp(-age in years) against the newest date in the column; 1 without a date."""
     parsed = dates.str.to_date(strict=False)
     newest = parsed.max()
     if newest is None:
@@ -132,13 +131,13 @@ def freshness(dates: pl.Series) -> np.ndarray:
 
 
 def guidance(prompted: np.ndarray, alone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """IFD and model gain from an answer's mean NLL with its prompt and without, in nats."""
-    # An answer that costs nothing either way gains nothing: a ratio of 1.
+    """Compute IFD and model gain from an answer's mean NLL with and without its prompt, in nats."""
+    # Where the NLL without the prompt is 0, the prompt gains nothing: a ratio of 1.
     return np.where(alone > 0, prompted / np.maximum(alone, 1e-9), 1.0), alone - prompted
 
 
 def _names(text: str) -> set[str]:
-    """Names, numbers and long words of a text, in lower case and without task words."""
+    """Return names, numbers and long words of a text, in lower case and without task words."""
     names = set(_NUMBER.findall(text))
     for word in _WORD.findall(text):
         lowered = word.lower()
@@ -150,12 +149,12 @@ def _names(text: str) -> set[str]:
 
 @lru_cache(maxsize=4)
 def _stems(text: str) -> frozenset[str]:
-    """Words, name parts and numbers of a text, crudely stemmed, to match names against."""
-    found = set(_NUMBER.findall(text))
+    """Return words, name parts and numbers of a text, roughly stemmed, to match names against."""
+    stems = set(_NUMBER.findall(text))
     for word in _WORD.findall(text):
-        found.add(word.lower())
-        found.update(_stem(part.lower()) for part in _PART.findall(word))
-    return frozenset(found)
+        stems.add(word.lower())
+        stems.update(_stem(part.lower()) for part in _PART.findall(word))
+    return frozenset(stems)
 
 
 def _stem(word: str) -> str:
@@ -204,13 +203,13 @@ def _lone_names(answer: str, prompt: str) -> float:
 
 
 def _information(answer: str) -> float:
-    """Deflated bytes per token, window by window: a whole text would pack better by its length."""
+    """Compute deflated bytes per token, by windows: a longer text would compress better."""
     starts = [token.start() for token in _TOKEN.finditer(answer)]
     packed = 0
     for first in range(0, len(starts), _WINDOW_TOKENS):
         after = first + _WINDOW_TOKENS
         end = starts[after] if after < len(starts) else len(answer)
-        # Raw deflate: the header of a zlib stream would count for much in a short window.
+        # Raw deflate: the header of a zlib stream would dominate in a short window.
         packer = zlib.compressobj(level=6, wbits=-15)
         window = answer[starts[first] : end].encode("utf-8", "replace")
         packed += len(packer.compress(window)) + len(packer.flush())
@@ -235,12 +234,12 @@ def _is_complete(answer: str, is_prose: bool) -> bool:
 
 
 def _brackets_close(text: str) -> bool:
-    """Whether brackets balance, reading quoted text and comments as code reads them, roughly."""
+    """Whether brackets balance, roughly ignoring those in strings and comments."""
     stripped = re.sub(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'|//[^\n]*', "", text)
     depth = Counter[str]()
-    for sign in stripped:
-        if sign in _OPENING:
-            depth[sign] += 1
-        elif sign in _CLOSING:
-            depth[_OPENING[_CLOSING.index(sign)]] -= 1
+    for character in stripped:
+        if character in _OPENING:
+            depth[character] += 1
+        elif character in _CLOSING:
+            depth[_OPENING[_CLOSING.index(character)]] -= 1
     return not any(depth.values())

@@ -1,7 +1,7 @@
-"""A language model as judge: a fixed rubric of ten points, each met or not.
+"""Rates rows with a language model: a fixed rubric of ten points, each met or not.
 
-The row is anybody's text: it is handed over between marks that it cannot contain, as data. A reply
-that does not fit the rubric is quarantined. How questions travel belongs to `engine.endpoint`.
+A row is untrusted text: it is passed as data between marks that it cannot contain. A reply that
+does not fit the rubric is quarantined. Sending questions belongs to `endpoint`.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ class ModelJudge:
     name: str = "judge"
 
     def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """One line of `RATINGS` per row; a row without an answer is unrated."""
+        """Rate rows: one line of `RATINGS` per row. A row without an answer is unrated."""
         questions = [
             Question(_INSTRUCTIONS, _as_data(language, dialogue))
             for language, dialogue in zip(rows["language"], dialogues(rows), strict=True)
         ]
-        found = self.endpoint.ask(
+        result = self.endpoint.ask(
             questions,
             Rubric,
             answer_tokens=ANSWER_TOKENS,
@@ -90,7 +90,7 @@ class ModelJudge:
             label="judge",
             log=self.log,
         )
-        ratings = [_rating(reply) for reply in found.replies]
+        ratings = [_rating(reply) for reply in result.replies]
         return pl.DataFrame(
             [(pair_id, *rating) for pair_id, rating in zip(rows["pair_id"], ratings, strict=True)],
             schema=RATINGS,
@@ -99,7 +99,7 @@ class ModelJudge:
 
 
 def _as_data(language: str, dialogue: Sequence[Message]) -> str:
-    """The dialogue between two marks that hold its own digest, which it cannot contain."""
+    """Put a dialogue between two marks with its own digest, which it cannot contain."""
     text = "\n\n".join(f"{turn['role'].upper()}:\n{turn['content']}" for turn in dialogue)
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"BEGIN ROW {mark} (answers in {language})\n{text}\nEND ROW {mark}"
@@ -107,7 +107,7 @@ def _as_data(language: str, dialogue: Sequence[Message]) -> str:
 
 def _rating(reply: Reply[Rubric]) -> tuple[float | None, str, str]:
     if reply.answer is None:
-        # What never came can come another night; what came and cannot be read will not change.
+        # A missing reply may arrive in a later build; an unreadable reply is cached and stays so.
         return None, QUARANTINED if reply.arrived else UNRATED, reply.reason
     points = reply.answer.model_dump(exclude={"reason"})
     missed = [name for name, met in points.items() if not met]

@@ -1,7 +1,6 @@
-"""The row ledger: one line per pair that any source asset produced, with its fate.
+"""The row ledger: one line per row that a source asset produced, with its fate.
 
-The ledger is computed from the tables and accounts of a build, never kept by hand, so that it
-can contradict them.
+It is computed from the tables and drop records of a build, so that it can contradict them.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ def build_ledger(
     mix_drops: pl.DataFrame,
     mix: pl.DataFrame,
 ) -> pl.DataFrame:
-    """`LEDGER_SCHEMA`, one line per pair id of `sources` (asset name to its table), in order.
+    """Build the ledger: one line per pair id of `sources` (asset name to its table), in order.
 
-    A pair id that two assets produced has one line, under the first asset. A row that no step
-    accounts for has a null fate, and a row that ended twice has two lines: the check fails on both.
+    A pair id that two assets produced has one line, under the first asset. A row that is in no
+    table has a null fate, and a row in two tables has two lines: the check fails on both.
     """
     born = pl.concat(
         [
@@ -95,14 +94,14 @@ def build_ledger(
 
 
 def funnel(ledger: pl.DataFrame) -> pl.DataFrame:
-    """`step`, `source_asset`, `rows`: what is left of each source after each step, in order."""
+    """Count the remaining rows of each source after each step: `step`, `source_asset`, `rows`."""
     lost = [("sources", []), ("one copy", ["deduped_corpus"]), ("kept by score", ["scored_corpus"])]
     gone: list[str] = []
     parts = []
     for step, stages in lost:
         gone += stages
-        left = ledger.filter(~((pl.col("fate") == DROPPED) & pl.col("stage").is_in(gone)))
-        parts.append(_by_source(left, step))
+        remaining = ledger.filter(~((pl.col("fate") == DROPPED) & pl.col("stage").is_in(gone)))
+        parts.append(_by_source(remaining, step))
     parts.append(_by_source(ledger.filter(pl.col("fate").is_in(list(FATES.values()))), "the mix"))
     return pl.concat(parts)
 
@@ -110,7 +109,7 @@ def funnel(ledger: pl.DataFrame) -> pl.DataFrame:
 def fates_by_repository(
     ledger: pl.DataFrame, sources: Mapping[str, pl.DataFrame], profile: Profile
 ) -> pl.DataFrame:
-    """`repository`, `fate`, `rows`: what became of the rows of each repository, by name."""
+    """Count the rows of each repository by fate: `repository`, `fate`, `rows`."""
     born = pl.concat([table.select("pair_id", "source_path") for table in sources.values()])
     names = [profile.locate(path)[0] or NO_REPOSITORY for path in born["source_path"]]
     return (
@@ -135,7 +134,7 @@ def _by_source(ledger: pl.DataFrame, step: str) -> pl.DataFrame:
 
 
 def reasons(ledger: pl.DataFrame) -> pl.DataFrame:
-    """`stage`, `reason`, `rows` of all dropped rows, the most frequent first.
+    """Count dropped rows by reason, the most frequent first: `stage`, `reason`, `rows`.
 
     Drops of one kind count together, whatever their details.
     """
@@ -148,7 +147,7 @@ def reasons(ledger: pl.DataFrame) -> pl.DataFrame:
 
 
 def unaccounted(ledger: pl.DataFrame) -> list[str]:
-    """Pair ids that were produced and are nowhere: neither in the mix nor dropped by name."""
+    """Return pair ids that are neither in the mix nor dropped with a reason."""
     lost = ledger.filter(
         pl.col("fate").is_null()
         | ((pl.col("fate") == DROPPED) & pl.col("reason").fill_null("").eq(""))
@@ -174,17 +173,17 @@ def imbalance(rows_in: set[str], rows_out: set[str], dropped: list[str]) -> list
 def story(
     wanted: str, tables: Mapping[str, pl.DataFrame], drops: Mapping[str, pl.DataFrame]
 ) -> list[str]:
-    """Describe a row's way through the build, in sentences.
+    """Describe what each step of the build did with a row, in sentences.
 
-    `tables` are the asset tables by name in build order, `drops` their accounts of what they
-    dropped; a build that stopped early has fewer of both. For a row that lost to another, the
-    winner's text is included. Raises LookupError when no table knows the id.
+    `tables` are the asset tables by name in build order, `drops` their dropped rows; a build that
+    stopped early has fewer of both. For a row that lost to another row, the winner's text is
+    included. Raises LookupError when no table has the id.
     """
     lines: list[str] = []
     for asset, table in tables.items():
-        found = table.filter(pl.col("pair_id") == wanted)
-        if len(found):
-            lines.append(_standing(asset, found.row(0, named=True)))
+        matches = table.filter(pl.col("pair_id") == wanted)
+        if len(matches):
+            lines.append(_row_line(asset, matches.row(0, named=True)))
         if asset in drops:
             lines += _losses(wanted, asset, drops[asset], tables)
             lines += _victories(wanted, asset, drops[asset])
@@ -193,10 +192,10 @@ def story(
     return lines
 
 
-def _standing(asset: str, row: Mapping[str, Any]) -> str:
+def _row_line(asset: str, row: Mapping[str, Any]) -> str:
     if asset == "deduped_corpus":
         others = row["cluster_size"] - 1
-        return f"{asset}: survived, and stands for {others} duplicate{'s' * (others != 1)}."
+        return f"{asset}: survived, with {others} duplicate{'s' * (others != 1)} removed."
     if asset == "scored_corpus":
         verdict = "kept" if row["kept"] else f"dropped: {row['drop_reason']}"
         return f"{asset}: {row['score']:.1f} of 10, {verdict}."
@@ -229,7 +228,7 @@ def _losses(
 def _victories(wanted: str, asset: str, drops: pl.DataFrame) -> list[str]:
     beaten = drops.filter(pl.col("lost_to") == wanted)
     return [
-        # Rows dropped before they had a pair_id are named by file and line.
+        # Rows that were dropped before they got a pair_id are named by file and line.
         f"{asset}: {pair_id or f'{item} at {path}:{line}'} lost to it, {reason}"
         + (f" at similarity {similarity:.2f}." if similarity is not None else ".")
         for pair_id, item, path, line, reason, similarity in beaten.select(
@@ -240,7 +239,7 @@ def _victories(wanted: str, asset: str, drops: pl.DataFrame) -> list[str]:
 
 def _row(pair_id: str, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any] | None:
     for table in tables.values():
-        found = table.filter(pl.col("pair_id") == pair_id)
-        if len(found):
-            return found.row(0, named=True)
+        matches = table.filter(pl.col("pair_id") == pair_id)
+        if len(matches):
+            return matches.row(0, named=True)
     return None

@@ -1,4 +1,4 @@
-"""Measuring whole tables: the model-free features, the embeddings' and the language model's."""
+"""Measures the features of whole tables, with and without models."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from vox_assets.store.progress import Log, silent
 
 @dataclass(frozen=True)
 class Meter:
-    """The models and the cache that features are measured with."""
+    """Measures features with the models and the cache of a deployment."""
 
     base_model: LocalModel
     embedding_model: LocalModel
     store: VectorCache
-    #: Judges an answer's syntax: `parses(language, text)`.
+    #: Whether an answer parses: `parses(language, text)`.
     parses: Callable[[str, str], bool]
     #: Tokens of prompt plus answer that the language model reads of a row.
     model_tokens: int
@@ -35,9 +35,9 @@ class Meter:
     engine: Engine = HERE
 
     def cheap(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """All features but the language model's, of `prompt`, `response` and `language`.
+        """Measure all features but the language model's, of `prompt`, `response` and `language`.
 
-        Where the table has `embedding`, it is taken for the answer's.
+        A column `embedding` is used as the embedding of the answer.
         """
         texts = rows.select("prompt", "response", "language")
         table = pl.concat(
@@ -67,7 +67,7 @@ class Meter:
         return embed(texts.to_list(), self.embedding_model, self.store, self.log, self.engine)
 
     def surprise(self, rows: pl.DataFrame, prompted: bool = True) -> np.ndarray:
-        """The language model's mean negative log-likelihood of each answer, in nats.
+        """Compute the language model's mean negative log-likelihood of each answer, in nats.
 
         Without `prompted`, the model reads the answer alone.
         """
@@ -83,7 +83,7 @@ class Meter:
         return nll
 
     def everything(self, rows: pl.DataFrame) -> np.ndarray:
-        """All features, float64, (rows, features) in the order of `FEATURES`."""
+        """Measure all features: float64, (rows, features) in the order of `FEATURES`."""
         surprise = self.surprise(rows)
         ifd, gain = features.guidance(surprise, self.surprise(rows, prompted=False))
         measured = self.cheap(rows).with_columns(
@@ -93,20 +93,20 @@ class Meter:
 
 
 def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The scalar product of each two rows, without a third matrix of their size."""
+    """Compute the scalar product of each two rows, without a third matrix of their size."""
     starts = range(0, len(left), ROWS_AT_ONCE)
     parts = (slice(start, start + ROWS_AT_ONCE) for start in starts)
     return np.concatenate([(left[part] * right[part]).sum(axis=1) for part in parts])
 
 
 def to_read(rows: pl.DataFrame, chosen: np.ndarray) -> pl.DataFrame:
-    """The chosen rows, and of their columns what `dialogues` needs."""
+    """Select rows, with the columns that `dialogues` needs."""
     columns = ["messages"] if "messages" in rows.columns else ["prompt", "response"]
     return rows.select(columns).filter(pl.Series(chosen))
 
 
 def dialogues(rows: pl.DataFrame) -> Iterator[list[Message]]:
-    """Each row's turns; one question and one answer where the table has no `messages`."""
+    """Yield each row's turns; prompt and response where the table has no `messages`."""
     if "messages" in rows.columns:
         return each_dialogue(rows)
     return (list(turns(*pair)) for pair in rows.select("prompt", "response").iter_rows())

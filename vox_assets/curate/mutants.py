@@ -1,4 +1,4 @@
-"""Rows spoilt on purpose, each in one known way: what the evaluator must tell from real rows."""
+"""Makes mutants: rows damaged in one known way, which the evaluator must score below real rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from vox_assets.curate.features import PROSE
 from vox_assets.store.cache import content_key
 
-#: Kind -> what was done to the row.
+#: Kind of mutant -> description of the damage.
 KINDS: Mapping[str, str] = {
     "swapped": "the answer of another row of the same language",
     "stubbed": "bodies replaced by a placeholder, or prose by a promise",
@@ -37,24 +37,24 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def in_fit(pair_id: str) -> bool:
-    """Whether a row may be fitted on; the others test the fit. Half of all rows, by their id."""
+    """Whether a row is in the half that weights are fitted on; the other half tests the fit."""
     return int(pair_id[:2], 16) % 2 == 0
 
 
 def plant(rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
-    """Spoil up to `per_kind` rows in each way.
+    """Make up to `per_kind` mutants of each kind.
 
-    `rows` needs `pair_id`, `prompt`, `response`, `language`. Returns its columns with prompt and
-    response spoilt, plus `mutant` (the kind). A row whose mutant equals it, as when there is
-    nothing to shuffle, gives none. The same seed and rows give the same mutants, and most of them
-    stay as they are when some rows come or go: what was measured of them is not measured again.
+    `rows` needs `pair_id`, `prompt`, `response`, `language`. Returns its columns with a changed
+    prompt or response, plus `mutant` (the kind). A row that the damage does not change, such as a
+    single line to shuffle, gives no mutant. The same seed and rows give the same mutants. Most
+    mutants stay the same when rows are added or removed, so their features stay in the cache.
     """
     language = dict(rows.select("pair_id", "language").iter_rows())
     mutants = []
     for kind in KINDS:
         chances = {item: content_key(str(seed), kind, item) for item in language}
         order = sorted(chances, key=chances.__getitem__)
-        # Swapped with the next row of the same language.
+        # Swap with the next row of the same language.
         others = {
             item: next(
                 (o for o in chain(order[n + 1 :], order[:n]) if language[o] == language[item]), item
@@ -118,7 +118,7 @@ def _repeat(answer: str, language: str, rng: random.Random) -> str:
 
 
 def _noise(answer: str, _language: str, rng: random.Random) -> str:
-    letters = [i for i, sign in enumerate(answer) if sign.isalpha()]
+    letters = [i for i, character in enumerate(answer) if character.isalpha()]
     changed = list(answer)
     for position in rng.sample(letters, max(1, int(len(letters) * _NOISE_SHARE)) if letters else 0):
         changed[position] = rng.choice(_LETTERS)

@@ -1,7 +1,7 @@
-"""A reward model as evaluator: sequence classification over the whole dialogue.
+"""Rates rows with a reward model: sequence classification of the whole dialogue.
 
-Its scale is its own: `1 + 9 p` for the probability that it gives to a good answer. It was never
-calibrated on this corpus, so its scores are reported beside the others and drop nothing.
+The score is `1 + 9 p` for the probability p of a good answer. The model is not calibrated on this
+corpus, so its scores are reported beside the other scores and drop no row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vox_assets.curate.meter import dialogues
 from vox_assets.store.cache import VectorCache, content_key
 from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
-# What is longer than most rewards were trained on is not read, rather than cut.
+# Longer dialogues are not rated: most reward models were trained on fewer tokens.
 MAX_TOKENS = 4096
 
 
@@ -42,7 +42,7 @@ class RewardModel:
     name: str = "reward"
 
     def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """One line of `RATINGS` per row; what is too long for the model is unrated.
+        """Rate rows: one line of `RATINGS` per row. A dialogue too long for the model is unrated.
 
         Raises ModelError when the model has no trained head of one or two labels.
         """
@@ -62,10 +62,10 @@ class RewardModel:
             return self.engine.map(function, rows_of, model=True)
 
         with progress("reward", len(fits), "rows", self.log) as done:
-            # Rows go one by one: a causal classifier reads the last token, which padding moves.
-            found = self.store.compute(keys, [len(tokens[p]) for p in fits], 1, read, done)
+            # Batches of one row: padding would move the last token, which a classifier reads.
+            good = self.store.compute(keys, [len(tokens[p]) for p in fits], 1, read, done)
         scores: list[float | None] = [None] * rows.height
-        for position, (probability,) in zip(fits, found.tolist(), strict=True):
+        for position, (probability,) in zip(fits, good.tolist(), strict=True):
             scores[position] = 1.0 + 9.0 * probability
         return pl.DataFrame(
             {
@@ -86,7 +86,7 @@ def _ids(tokenizer: Any, dialogue: Sequence[Any]) -> list[int]:
 
 
 def _batch_good(sequences: list[list[int]], model: LocalModel, dtype: str) -> np.ndarray:
-    """The probability of a good answer for each sequence: float64, (rows, 1)."""
+    """Compute the probability of a good answer for each sequence: float64, (rows, 1)."""
     _, network = _loaded(model, dtype)
     return np.array([[_good(network, ids)] for ids in sequences])
 

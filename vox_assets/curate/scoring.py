@@ -1,9 +1,9 @@
-"""The evaluator: features of a row into a score from 1 to 10, and what cost it most.
+"""Scores rows from 1 to 10 by their features, and names the features that lowered a score most.
 
-The score is 1 + 9 p, where p is the probability that a row is a real one and not a mutant
-(`mutants`), by one logistic model per form of answer. Directions are fixed by meaning, so that a
-weight can be read; sizes are fitted by `calibrate` and kept in `calibration.json`, so that a
-score means the same every night, whatever the corpus of the day.
+The score is 1 + 9 p, where p is the probability that a row is real and not a mutant (`mutants`),
+by one logistic model per language of the answer. The sign of each weight is fixed by its meaning,
+so that weights can be interpreted. `calibrate` fits the values into `calibration.json`, so that a
+score means the same in every build.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from vox_assets.profiles import Scoring
 CALIBRATION_FILE = Path(__file__).with_name("calibration.json")
 
 LOWEST, HIGHEST = 1.0, 10.0
-# Clip features at this many standard deviations, so that no outlier decides alone.
+# Features are clipped at this many standard deviations, so that no outlier decides alone.
 CLIP = 3.0
 # The language model is expensive. It reads only rows where a value within this many standard
 # deviations of the mean can change the verdict. Of 500 random rows of the Vox repository that is
 # 38 %, and 1.4 % of all verdicts differ from reading everything; 0.5 reads 26 % and differs in
 # 3.6 %, 1.0 reads 47 % and differs in 0.4 %.
 ORDINARY = 0.75
-# Features named in a reason: more would hide the important ones.
+# Number of features named in a reason: more would hide the important features.
 REASONS = 3
 # Answers in a language without fitted weights are scored with the weights of this language.
 CODE_FALLBACK = "rust"
@@ -80,7 +80,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Fitted forms and where they came from."""
+    """The fitted forms and the name of their version."""
 
     version: str
     forms: Mapping[str, Form]
@@ -99,7 +99,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class LocalEvaluator:
-    """Turns rows into scores with a meter, a calibration and a policy."""
+    """Scores rows with a meter, a calibration and a policy."""
 
     meter: Meter
     calibration: Calibration
@@ -107,7 +107,7 @@ class LocalEvaluator:
     name: str = "local"
 
     def rate(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """One line of `RATINGS` per row."""
+        """Score rows; return one line of `RATINGS` per row."""
         return self.score(rows).select(
             "pair_id",
             "score",
@@ -118,9 +118,9 @@ class LocalEvaluator:
     def score(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add `SCORE_COLUMNS` to rows with `pair_id`, `prompt`, `response`, `lane`, `language`.
 
-        The model reads only where an ordinary reading (`ORDINARY`) decides, and reads the answer
-        alone, for IFD and model gain, only where that can still decide. What is not read counts
-        as usual; perplexity is null where the model read nothing.
+        The model reads only rows whose verdict an ordinary value (`ORDINARY`) can change, and reads
+        the answer alone, for IFD and model gain, only where that can still change it. Features that
+        were not measured get the mean of their language; perplexity is null in that case.
         """
         if rows.is_empty():
             return rows.with_columns(
@@ -184,9 +184,7 @@ class LocalEvaluator:
     def _undecided(
         self, measured: pl.DataFrame, languages: pl.Series, names: Sequence[str]
     ) -> np.ndarray:
-        """Mark the rows that an ordinary reading of the named features can move across the
-        threshold.
-        """
+        """Mark rows that ordinary values of the named features can move across the threshold."""
         forms = [self.calibration.form(language) for language in languages]
 
         def reaches(side: int) -> np.ndarray:
@@ -199,9 +197,9 @@ class LocalEvaluator:
         return reaches(1) != reaches(-1)
 
     def judge(self, measured: pl.DataFrame, languages: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Scores (float64, 1 to 10) of rows whose features are all measured, and what each costs.
+        """Compute scores (float64, 1 to 10) from measured features, and the contributions.
 
-        The second is the features' contributions to the log-odds: (rows, features).
+        Contributions are each feature's part of the log-odds: (rows, features).
         """
         names = list(features.FEATURES)
         matrix = measured.select(names).to_numpy()
@@ -213,7 +211,7 @@ class LocalEvaluator:
             contributions[chosen] = form.contributions(matrix[chosen])
             intercepts[chosen] = form.intercept
         for name, weight in self.policy.weights.items():
-            # What mutants cannot teach is policy: full marks cost nothing, none costs the weight.
+            # The profile sets weights that mutants cannot fit: 1 costs nothing, 0 costs the weight.
             column = names.index(name)
             contributions[:, column] += weight * (matrix[:, column] - 1.0)
         logits = contributions.sum(axis=1) + intercepts
@@ -222,7 +220,7 @@ class LocalEvaluator:
     def _reasons(
         self, measured: pl.DataFrame, scores: np.ndarray, contributions: np.ndarray
     ) -> tuple[pl.Series, pl.Series]:
-        """The detail and the costliest feature of each row below the threshold, else null."""
+        """Return detail and costliest feature of each row below the threshold, else null."""
         names = list(features.FEATURES)
         matrix = measured.select(names).to_numpy()
         details: list[str | None] = [None] * len(scores)
@@ -235,10 +233,10 @@ class LocalEvaluator:
         return pl.Series(details, dtype=pl.String), pl.Series(costliest, dtype=pl.String)
 
     def separation(self, rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
-        """Real rows and their mutants, scored alike: `pair_id`, `mutant` (null if real), `score`.
+        """Score real rows and their mutants: `pair_id`, `mutant` (null if real), `score`.
 
-        `rows` is a scored table. Only rows kept out of the fit take part, and mutants are planted
-        in rows that the evaluator keeps, because a poor row spoilt proves nothing.
+        `rows` is a scored table. Only rows outside the fit are used, and mutants are planted only
+        in kept rows, because a mutant of a poor row proves nothing.
         """
         used = ("pair_id", "prompt", "response", "language", "neighbour_distance", "freshness")
         real = rows.select(*used, "score", "kept").filter(
@@ -259,10 +257,10 @@ class LocalEvaluator:
         ).with_columns(inherited["neighbour_distance"], inherited["freshness"])
         scores, _ = self.judge(measured, spoilt["language"])
         known = real.select("pair_id", pl.lit(None, pl.String).alias("mutant"), "language", "score")
-        found = spoilt.select("pair_id", "mutant", "language").with_columns(
+        scored = spoilt.select("pair_id", "mutant", "language").with_columns(
             pl.Series("score", scores)
         )
-        return pl.concat([known, found])
+        return pl.concat([known, scored])
 
 
 MUTANT_SCHEMA = pl.Schema(
@@ -271,7 +269,10 @@ MUTANT_SCHEMA = pl.Schema(
 
 
 def auc(real: np.ndarray, mutants: np.ndarray) -> float:
-    """Probability that a real row scores above a mutant, ties counted half (Mann-Whitney)."""
+    """Compute the probability that a real row scores above a mutant; ties count half.
+
+    The Mann-Whitney statistic, which is the area under the ROC curve.
+    """
     if not len(real) or not len(mutants):
         return math.nan
     ordered = np.sort(real)
@@ -281,7 +282,7 @@ def auc(real: np.ndarray, mutants: np.ndarray) -> float:
 
 
 def auc_per_kind(separation: pl.DataFrame) -> dict[str, float]:
-    """AUC of the score for each kind of mutant in a `separation` table."""
+    """Compute the AUC of the score for each kind of mutant in a `separation` table."""
     real = separation.filter(pl.col("mutant").is_null())["score"].to_numpy()
     return {
         kind: auc(real, group["score"].to_numpy())
@@ -292,7 +293,7 @@ def auc_per_kind(separation: pl.DataFrame) -> dict[str, float]:
 
 
 def _costs(contributions: Mapping[str, float], values: np.ndarray) -> dict[str, str]:
-    """The features that lowered a score the most, the costliest first, each with its value."""
+    """Return the features that lowered a score most, the costliest first, each with its value."""
     by_name = dict(zip(contributions, values, strict=True))
     worst = sorted(contributions, key=lambda name: contributions[name])[:REASONS]
     return {name: f"{name} {by_name[name]:.2f}" for name in worst if contributions[name] < 0}

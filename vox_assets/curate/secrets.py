@@ -1,8 +1,8 @@
-"""Secrets and personal data: what must never leave the lake, and how it is recognised.
+"""Finds secrets and personal data in rows, which must never leave the lake.
 
-Token formats come from detect-secrets; its entropy and keyword plugins are left out, because on
-source code they find hashes and parameter names. In their place stands one rule for a random
-string that is assigned to a name which says it is a secret.
+Token formats come from detect-secrets. Its entropy and keyword plugins are not used, because on
+source code they match hashes and parameter names. A rule of our own replaces them: a random string
+that is assigned to a name such as `secret` or `token`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 
 from vox_assets.contract.rows import each_dialogue, reason_text
 
-#: detect-secrets plugins that recognise a format, not a likelihood.
+#: detect-secrets plugins that match a fixed format.
 _PLUGINS = (
     "artifactory.ArtifactoryDetector",
     "aws.AWSKeyDetector",
@@ -58,12 +58,12 @@ _EXAMPLE_USERS = frozenset(
 )
 
 
-#: How the reason of a row with a secret begins.
+#: Kind of drop of a row with a secret.
 HOLDS = "holds a secret"
 
 
 def findings(text: str) -> list[str]:
-    """Kinds of secret or personal data in a text, without the data; empty when there is none."""
+    """Return the kinds of secret or personal data in a text, without the data itself."""
     kinds = [
         plugin.secret_type.lower() for plugin in _plugins() if any(plugin.analyze_string(text))
     ]
@@ -77,27 +77,28 @@ def findings(text: str) -> list[str]:
 
 
 def refuse_secrets(scored: pl.DataFrame) -> pl.DataFrame:
-    """A row with a secret is not kept, whatever its score, and its reason names the kind only.
+    """Drop rows with a secret, whatever their score; the reason names only the kind of secret.
 
-    Needs `messages`, `kept` and the columns of the drop's reason, and returns them changed.
+    Needs `messages`, `kept`, `costliest_feature` and the columns of the drop's reason.
     """
     reasons = []
     for dialogue in each_dialogue(scored):
         kinds = findings("\n".join(turn["content"] for turn in dialogue))
         reasons.append(", ".join(kinds) if kinds else None)
-    found = pl.Series("secret", reasons, dtype=pl.String)
+    secret = pl.Series("secret", reasons, dtype=pl.String)
     return scored.with_columns(
-        (pl.col("kept") & found.is_null()).alias("kept"),
-        pl.when(found.is_null()).then("drop_kind").otherwise(pl.lit(HOLDS)).alias("drop_kind"),
-        pl.coalesce(found, "drop_detail").alias("drop_detail"),
-        pl.when(found.is_null()).then("costliest_feature").alias("costliest_feature"),
+        (pl.col("kept") & secret.is_null()).alias("kept"),
+        pl.when(secret.is_null()).then("drop_kind").otherwise(pl.lit(HOLDS)).alias("drop_kind"),
+        pl.coalesce(secret, "drop_detail").alias("drop_detail"),
+        pl.when(secret.is_null()).then("costliest_feature").alias("costliest_feature"),
     ).with_columns(reason_text(pl.col("drop_kind"), pl.col("drop_detail")).alias("drop_reason"))
 
 
 def _is_random(text: str) -> bool:
     # Words joined by underscores vary as much as keys do, but hold no digits among letters.
-    mixed = any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)
-    return mixed and _bits(text) >= _RANDOM_BITS
+    has_digits = any(character.isdigit() for character in text)
+    has_letters = any(character.isalpha() for character in text)
+    return has_digits and has_letters and _bits(text) >= _RANDOM_BITS
 
 
 def _bits(text: str) -> float:
@@ -109,8 +110,8 @@ def _bits(text: str) -> float:
 def _plugins() -> tuple[Any, ...]:
     from importlib import import_module
 
-    found = []
+    plugins = []
     for name in _PLUGINS:
         module, plugin = name.split(".")
-        found.append(getattr(import_module(f"detect_secrets.plugins.{module}"), plugin)())
-    return tuple(found)
+        plugins.append(getattr(import_module(f"detect_secrets.plugins.{module}"), plugin)())
+    return tuple(plugins)

@@ -1,7 +1,7 @@
-"""Similarity of rows: token shingles, Jaccard, MinHash candidates, embeddings.
+"""Finds similar texts: token shingles, Jaccard, MinHash candidates, embeddings.
 
-Pairs are given as positions `(i, j)` with `i < j` into the texts that were asked about. Which of
-two similar rows survives is decided in `dedup`, not here.
+Pairs are index pairs `(i, j)` with `i < j` into the given texts. `dedup` decides which of two
+similar rows survives.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import polars as pl
 
 from vox_assets.compute.batches import HERE, Engine, in_order
 
-# Identifiers, numbers and single signs: the tokens of code that survive reformatting.
+# Identifiers, numbers and single characters: tokens of code that reformatting does not change.
 TOKEN_PATTERN = r"[A-Za-z_]\w*|\d+|\S"
 SHINGLE_TOKENS = 5
 
 # 25 bands of 5 rows find a pair at Jaccard 0.7 with probability 0.99, at 0.8 with 0.99995. Longer
-# bands would miss more, shorter ones let pairs meet that merely share an idiom: those grow with the
-# square of the rows.
+# bands would miss more pairs; shorter bands would give more candidates that only share an idiom,
+# whose number grows with the square of the rows.
 BANDS, BAND_ROWS = 25, 5
 MINHASH_SEED = 1
 
-# Rows whose shingles are put in order at once; cosines of so many rows with as many others, and
-# rows reached by one block of the sparse self-join: at most some hundred megabytes each.
+# Block sizes: rows whose shingles are sorted together, side of a tile of cosines, and results of a
+# block of the sparse self-join. Each takes at most some hundred megabytes.
 BLOCK_ROWS = 4096
 TILE_ROWS = 4096
 BLOCK_REACHED = 1 << 23
-# Four million buckets, of which a table takes 32 MB, tell rare shingles from frequent ones.
+# A table of four million buckets (32 MB) separates rare shingles from frequent shingles.
 BUCKET_BITS = 22
-# Texts that are shingled, pairs that are verified, and shingles whose hashes are permuted at once:
-# a working memory of some megabytes each, and numbers that fit beside a hash in 64 bits.
+# Block sizes for texts to shingle, pairs to verify, and shingles to permute: some megabytes of
+# memory each, and row numbers that fit beside a hash in 64 bits.
 BLOCK_TEXTS = 2_048
 BLOCK_PAIRS = 1_024
 BLOCK_SHINGLES = 65_536
-# Two shingles of one pair of rows share a hash by chance once in some 10 ** 9 pairs.
+# Different shingles of two rows have the same hash once in some 10 ** 9 pairs of rows.
 HASH_BITS = 44
 _HASH_BITS, _SPARE_BITS = np.uint64(HASH_BITS), np.uint64(64 - HASH_BITS)
 _HASH_MASK = np.uint64((1 << HASH_BITS) - 1)
@@ -47,7 +47,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class SimilarPairs:
-    """Verified pairs: positions `left < right` (int64) and `similarity` (float64), by position."""
+    """Verified pairs, sorted: indices `left < right` (int64) and `similarity` (float64)."""
 
     left: np.ndarray
     right: np.ndarray
@@ -77,7 +77,7 @@ class Shingles:
         return len(self.bounds) - 1
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All shingles of `rows`, one row after another: positions in `rows`, and hashes."""
+        """Return all shingles of `rows`, row by row: indices into `rows`, and hashes."""
         sizes = self.sizes[rows]
         owners = np.repeat(np.arange(len(rows)), sizes)
         steps = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -89,10 +89,10 @@ class Shingles:
 
 
 def shingle(texts: Sequence[str], engine: Engine = HERE) -> Shingles:
-    """5-token shingles of each text, hashed to `HASH_BITS` bits.
+    """Compute the 5-token shingles of each text, hashed to `HASH_BITS` bits.
 
-    A text of fewer tokens is one shingle as a whole, so that short texts are alike only when
-    they are equal token by token; a text without tokens has none and is like no other.
+    A text of fewer tokens is a single shingle, so that short texts are similar only when all tokens
+    are equal; a text without tokens has no shingles and is similar to no other text.
     """
     blocks = (texts[start : start + BLOCK_TEXTS] for start in range(0, len(texts), BLOCK_TEXTS))
     parts = in_order(engine.map(_shingle_block, blocks))
@@ -122,7 +122,7 @@ def _shingle_block(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     whole = np.array(
         [_combine(token_hashes[starts[i] : starts[i + 1]]) for i in short], dtype=np.uint64
     )
-    # Row and hash in one number: sorting those is several times faster than sorting by two keys.
+    # Row and hash in one number: that sorts several times faster than two keys.
     keys = _numbered(
         np.concatenate((long_rows, short)), np.concatenate((long_hashes, whole)) >> _SPARE_BITS
     )
@@ -134,7 +134,7 @@ def _shingle_block(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _numbered(numbers: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """A number below 2 ** 20 and a hash in one sortable uint64 each."""
+    """Pack a number below 2 ** 20 and a hash into one sortable uint64 each."""
     return (numbers.astype(np.uint64) << _HASH_BITS) | hashes
 
 
@@ -153,20 +153,20 @@ def _combine(hashes: np.ndarray) -> np.uint64:
     combined = np.zeros(1, dtype=np.uint64)
     for value in hashes:
         combined = combined * _MIX + value
-    # The length takes part, so that a short text never equals a shingle of a longer one.
+    # The length is part of the hash, so that a short text never equals a shingle of a longer text.
     return (combined * _MIX + np.uint64(len(hashes)))[0]
 
 
 def jaccard(shingles: Shingles, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Exact Jaccard similarity of each pair of rows, float64."""
+    """Compute the exact Jaccard similarity of each pair of rows, float64."""
     result = np.zeros(len(left))
     for start in range(0, len(left), BLOCK_PAIRS):
         block = slice(start, start + BLOCK_PAIRS)
         i, j = left[block], right[block]
         keys = np.concatenate([_numbered(*shingles.gather(i)), _numbered(*shingles.gather(j))])
-        # Two sorted runs: a merging sort is five times as fast as a general one.
+        # The keys are two sorted runs: a merge sort is five times as fast as a general sort.
         keys.sort(kind="stable")
-        # Each row's shingles are distinct: a key that occurs twice is shared by both rows.
+        # Each row's shingles are distinct, so a key that occurs twice is in both rows.
         twice = keys[1:][keys[1:] == keys[:-1]]
         shared = np.bincount((twice >> _HASH_BITS).astype(np.int64), minlength=len(i))
         union = shingles.sizes[i] + shingles.sizes[j] - shared
@@ -175,10 +175,10 @@ def jaccard(shingles: Shingles, left: np.ndarray, right: np.ndarray) -> np.ndarr
 
 
 def near_pairs(shingles: Shingles, threshold: float, engine: Engine = HERE) -> SimilarPairs:
-    """Pairs at Jaccard >= `threshold`: MinHash LSH candidates, each verified exactly.
+    """Find pairs at Jaccard >= `threshold`: MinHash LSH candidates, each verified exactly.
 
-    Broder, "On the resemblance and containment of documents" (1997). The permutations are
-    datasketch's; they are applied to the shingles' own hashes, many rows at a time.
+    Broder, "On the resemblance and containment of documents" (1997). The permutations come from
+    datasketch and are applied to the hashes of the shingles, many rows at a time.
     """
     filled = np.flatnonzero(shingles.sizes > 0)
     if len(filled) < 2:
@@ -194,9 +194,9 @@ def near_pairs(shingles: Shingles, threshold: float, engine: Engine = HERE) -> S
 def _verified(
     shingles: Shingles, left: np.ndarray, right: np.ndarray, threshold: float
 ) -> SimilarPairs:
-    """Those of the pairs whose Jaccard is at least `threshold`."""
+    """Select the pairs whose Jaccard is at least `threshold`."""
     sizes = shingles.sizes
-    # Rows that differ more in size than that cannot be so alike.
+    # The ratio of the sizes is an upper bound of Jaccard.
     small, large = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
     possible = small >= threshold * large - 1e-9
     left, right = left[possible], right[possible]
@@ -206,7 +206,7 @@ def _verified(
 
 
 def _signatures(shingles: Shingles, filled: np.ndarray, engine: Engine) -> np.ndarray:
-    """MinHash signatures of the rows `filled`, none of which is empty: uint32, (rows, hashes)."""
+    """Compute MinHash signatures of the non-empty rows `filled`: uint32, (rows, hashes)."""
     hashes = (shingles.hashes >> np.uint64(HASH_BITS - 32)).astype(np.uint32)
     starts, ends = shingles.bounds[filled], shingles.bounds[filled + 1]
 
@@ -222,7 +222,7 @@ def _signatures(shingles: Shingles, filled: np.ndarray, engine: Engine) -> np.nd
 
 
 def _signature_block(block: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Signatures of rows that stand one after another: their hashes, and where each row starts."""
+    """Compute signatures of consecutive rows from their hashes and the start of each row."""
     hashes, cuts = block
     factors, offsets = _permutations()
     signatures = np.empty((len(cuts), len(factors)), np.uint32)
@@ -240,7 +240,7 @@ def _permutations() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _band_keys(signatures: np.ndarray) -> Iterator[np.ndarray]:
-    """For each band one key per row (uint64), the same where the band's hashes are the same."""
+    """Yield for each band a key per row (uint64), equal where the band's hashes are equal."""
     for band in range(BANDS):
         part = signatures[:, band * BAND_ROWS : (band + 1) * BAND_ROWS].astype(np.uint64)
         keys = part[:, 0]
@@ -250,34 +250,35 @@ def _band_keys(signatures: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _collisions(keys: np.ndarray) -> np.ndarray:
-    """Pairs of positions with equal keys, each as `smaller * len(keys) + larger` (int64).
+    """Find pairs of indices with equal keys, each as `smaller * len(keys) + larger` (int64).
 
-    The lowest bits of a key are not compared: what they tell apart, verification does too.
+    The lowest bits of a key are not compared: verification removes the additional pairs.
     """
-    # The position is in the low bits, so that one plain sort groups and orders at once.
+    # The index is in the low bits, so that one sort groups by key and orders by index.
     bits = np.uint64(len(keys).bit_length())
     low = (np.uint64(1) << bits) - np.uint64(1)
     packed = (keys & ~low) | np.arange(len(keys), dtype=np.uint64)
     packed.sort()
     positions, buckets = (packed & low).astype(np.int64), packed >> bits
-    found = []
-    # A bucket's members stand together, and each pair of them is some steps apart.
-    standing = np.arange(len(keys))
+    pairs = []
+    # Members of a bucket are adjacent after sorting: compare each with the next ones, step by step.
+    active = np.arange(len(keys))
     for step in range(1, len(keys)):
-        standing = standing[standing + step < len(keys)]
-        standing = standing[buckets[standing] == buckets[standing + step]]
-        if not len(standing):
+        active = active[active + step < len(keys)]
+        active = active[buckets[active] == buckets[active + step]]
+        if not len(active):
             break
-        found.append(positions[standing] * len(keys) + positions[standing + step])
-    return np.concatenate(found) if found else np.empty(0, np.int64)
+        pairs.append(positions[active] * len(keys) + positions[active + step])
+    return np.concatenate(pairs) if pairs else np.empty(0, np.int64)
 
 
 def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
-    """Pairs at Jaccard >= `threshold` > 0, found without sketches: slower, and misses none.
+    """Find all pairs at Jaccard >= `threshold` > 0 without sketches: slower, and misses none.
 
-    In whatever one order all shingles stand, two such rows share one of the first
+    In any common order of all shingles, two such rows share one of the first
     n - ceil(threshold n) + 1 of each (Chaudhuri, Ganti and Kaushik, "A primitive operator for
-    similarity joins in data cleaning", 2006). With the rare ones first few rows are compared.
+    similarity joins in data cleaning", 2006). With rare shingles first, few rows
+    are compared.
     """
     from scipy.sparse import csr_matrix
 
@@ -288,9 +289,9 @@ def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
         shape=(len(shingles), max(1, len(distinct))),
     )
     transposed = matrix.T.tocsr()
-    # What is reached from all rows up to one: blocks are cut so that none reaches too much.
+    # Cumulative number of results by row: blocks are cut so that none has too many results.
     reached = np.concatenate(([0], np.cumsum(counts[columns])))[bounds]
-    found: list[SimilarPairs] = []
+    parts: list[SimilarPairs] = []
     start = 0
     while start < len(shingles):
         end = int(np.searchsorted(reached, reached[start] + BLOCK_REACHED, "right")) - 1
@@ -299,13 +300,13 @@ def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
         left, right = block.row.astype(np.int64) + start, block.col.astype(np.int64)
         start = end
         upper = left < right
-        found.append(_verified(shingles, left[upper], right[upper], threshold))
-    return _joined(found)
+        parts.append(_verified(shingles, left[upper], right[upper], threshold))
+    return _joined(parts)
 
 
 def _prefixes(shingles: Shingles, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The rarest n - ceil(threshold n) + 1 shingles of each row: bounds (int64) and hashes."""
-    # Rarity is counted by buckets, to keep the table small: any order shared by all rows works.
+    """Select the rarest n - ceil(threshold n) + 1 shingles of each row: bounds and hashes."""
+    # Frequencies are counted by bucket to keep the table small: any order common to all rows works.
     bits = min(BUCKET_BITS, len(shingles.hashes).bit_length())
     mask = np.uint64((1 << bits) - 1)
     buckets = np.bincount((shingles.hashes & mask).astype(np.int64), minlength=1 << bits)
@@ -317,24 +318,24 @@ def _prefixes(shingles: Shingles, threshold: float) -> tuple[np.ndarray, np.ndar
         owners, hashes = shingles.gather(rows)
         order = np.lexsort((hashes, buckets[(hashes & mask).astype(np.int64)], owners))
         sizes = shingles.sizes[rows]
-        places = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        parts.append(hashes[order][places < np.repeat(wanted[rows], sizes)])
+        ranks = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        parts.append(hashes[order][ranks < np.repeat(wanted[rows], sizes)])
     return np.concatenate(([0], np.cumsum(wanted))).astype(np.int64), np.concatenate(parts)
 
 
 def semantic_pairs(embeddings: np.ndarray, threshold: float) -> SimilarPairs:
-    """Pairs whose unit vectors (rows of a float32 matrix) have cosine >= `threshold`."""
-    found: list[SimilarPairs] = []
+    """Find pairs of unit vectors (rows of a float32 matrix) with cosine >= `threshold`."""
+    parts: list[SimilarPairs] = []
     for first, second, cosines in _tiles(embeddings):
         rows, others = np.nonzero(cosines >= threshold)
         upper = rows + first < others + second
         rows, others = rows[upper], others[upper]
-        found.append(SimilarPairs(rows + first, others + second, cosines[rows, others]))
-    return _joined(found)
+        parts.append(SimilarPairs(rows + first, others + second, cosines[rows, others]))
+    return _joined(parts)
 
 
 def neighbour_distance(embeddings: np.ndarray) -> np.ndarray:
-    """1 - cosine to the nearest other row, float32; 1 for a row that is alone."""
+    """Compute 1 - cosine to the nearest other row, float32; 1 for a single row."""
     nearest = np.full(len(embeddings), 0.0, dtype=np.float32)
     for first, second, cosines in _tiles(embeddings):
         if first == second:
@@ -346,20 +347,20 @@ def neighbour_distance(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _tiles(embeddings: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The upper half of all cosines: where the rows of a tile begin, its columns, and the tile."""
+    """Yield the upper half of all cosines in tiles: first row, first column, and the tile."""
     for first in range(0, len(embeddings), TILE_ROWS):
         for second in range(first, len(embeddings), TILE_ROWS):
             rows = embeddings[first : first + TILE_ROWS]
             yield first, second, rows @ embeddings[second : second + TILE_ROWS].T
 
 
-def _joined(found: list[SimilarPairs]) -> SimilarPairs:
-    if not found:
+def _joined(parts: list[SimilarPairs]) -> SimilarPairs:
+    if not parts:
         return _no_pairs()
     return SimilarPairs.of(
-        np.concatenate([part.left for part in found]),
-        np.concatenate([part.right for part in found]),
-        np.concatenate([part.similarity for part in found]),
+        np.concatenate([part.left for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.similarity for part in parts]),
     )
 
 

@@ -1,8 +1,8 @@
-"""Token optimisation: what costs memory in every training step and teaches nothing.
+"""Trims answers: removes text that costs tokens in every training step and teaches nothing.
 
-Applied where rows enter the corpus, so that every table holds the same text under the same id.
-Code keeps its meaning: a trim that changes the parse tree, comments aside, is undone, and code that
-has no parse tree is left alone.
+Applied where rows enter the corpus, so that every table has the same text under the same id. Code
+keeps its meaning: a trim that changes the parse tree, apart from comments, is undone, and code
+without a parse tree is not trimmed.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _COMMENT_LINE = r"[ \t]*(?://|#(?!\[|!\[))[^\n]*\n"
 _LICENCE = re.compile(rf"\A(?:{_COMMENT_LINE})+")
 _LICENCE_WORDS = re.compile(r"SPDX-License-Identifier|Copyright|Licensed under", re.IGNORECASE)
 _TRAILING_COMMENTS = re.compile(r"(?:\n[ \t]*(?:(?://|#(?!\[|!\[))[^\n]*)?)+\Z")
-# Where byte-pair tokenisers split a text before they merge: no token crosses these bounds.
+# How byte-pair tokenisers split a text before they merge: no token crosses these boundaries.
 _PRETOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|_+|\s+(?!\S)|\s+")
 _BLANK_RUN = re.compile(r"\n(?:[ \t]*\n){2,}")
 _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
 def tokens(text: str) -> int:
-    """The fewest tokens that a byte-pair tokeniser makes of a text, whatever its vocabulary."""
+    """Count the fewest tokens that a byte-pair tokeniser of any vocabulary makes of a text."""
     return len(_PRETOKEN.findall(text))
 
 
 def trim(text: str, language: str) -> tuple[str, Counter[str]]:
-    """A shorter text of the same meaning, and the `tokens` that each rule saved."""
+    """Shorten a text without changing its meaning; also return the tokens that each rule saved."""
     saved: Counter[str] = Counter()
     is_prose = language in PROSE
     for name, rule in (_PROSE_RULES if is_prose else _CODE_RULES).items():
@@ -56,10 +56,10 @@ def trim(text: str, language: str) -> tuple[str, Counter[str]]:
 def trim_rows(
     rows: pl.DataFrame, drops: pl.DataFrame, stage: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
-    """Trim every answer of a corpus table; ids follow the text.
+    """Trim every answer of a corpus table and recompute the pair ids.
 
-    Returns the table; `drops`, in which winners go by their new ids, and one more for each row
-    that trimming made equal to an earlier one; and the `tokens` that each rule saved.
+    Returns the table; `drops` with the new ids of winners, plus a drop for each row that trimming
+    made equal to an earlier row; and the tokens that each rule saved.
     """
     saved: Counter[str] = Counter()
     parts = [rows.clear()]
@@ -93,8 +93,8 @@ def _trim_record(record: dict[str, Any], saved: Counter[str]) -> None:
     changed = False
     for turn in record["messages"]:
         if turn["role"] == "assistant":
-            shorter, spared = trim(turn["content"], record["language"])
-            saved.update(spared)
+            shorter, saved_here = trim(turn["content"], record["language"])
+            saved.update(saved_here)
             changed = changed or shorter != turn["content"]
             turn["content"] = shorter
     if changed:
@@ -110,8 +110,8 @@ def _without_licence(text: str) -> str:
 
 
 def _same_code(before: str, after: str, language: str) -> bool:
-    meant = tree(language, before)
-    return meant is not None and meant == tree(language, after)
+    tree_before = tree(language, before)
+    return tree_before is not None and tree_before == tree(language, after)
 
 
 _CODE_RULES: dict[str, Callable[[str], str]] = {

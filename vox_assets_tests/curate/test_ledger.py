@@ -130,7 +130,7 @@ def test_a_row_that_ends_twice_fails_the_balance() -> None:
     )
     verdict = ledger_balances(ledger(mix_drops=both))
     assert not verdict.passed
-    assert f"{TRAINED.pair_id} stands twice" in verdict.summary
+    assert f"{TRAINED.pair_id} has two lines" in verdict.summary
 
 
 def steps(**changes: Any) -> Verdict:
