@@ -24,14 +24,8 @@ CHUNK_POSITIONS = 128
 #: batches gain nothing on a CPU.
 BATCH_TOKENS = 2048
 
-#: Configuration keys with which a model transforms its logits after the head.
-_LOGIT_TRANSFORMS = (
-    "final_logit_softcapping",
-    "logit_scale",
-    "output_multiplier",
-    "lm_head_multiplier",
-    "logits_scaling",
-)
+#: Token ids of the text on which `has_plain_head` compares logits.
+_PROBE_IDS = range(1, 9)
 
 
 class AnswerNll(torch.autograd.Function):
@@ -66,16 +60,25 @@ class AnswerNll(torch.autograd.Function):
 
 
 def has_plain_head(model: Any) -> bool:
-    """Whether the logits are hidden states times the head's weight and nothing else."""
-    config = model.config.get_text_config()
+    """Test whether the logits are the hidden states times the head's weight and nothing else.
+
+    Models scale, cap or cut their logits under configuration keys that differ from family to
+    family, and a list of keys misses some. This function therefore runs the model on eight tokens
+    and compares its logits with the product bit for bit (SmolLM2-135M on a CPU: 0.2 s).
+    """
     head = model.get_output_embeddings()
-    transforms = (getattr(config, key, None) for key in _LOGIT_TRANSFORMS)
-    # The head may sit under a PEFT or quantised wrapper, in which case its weight is not the map.
-    return (
-        type(head) is torch.nn.Linear
-        and head.bias is None
-        and not any(value not in (None, 1.0) for value in transforms)
-    )
+    # With a PEFT or quantised wrapper around the head, its weight alone does not give the logits.
+    if type(head) is not torch.nn.Linear or head.bias is not None:
+        return False
+    ids = torch.tensor([list(_PROBE_IDS)], device=model.device)
+    with evaluating(model), torch.no_grad():
+        logits = model(input_ids=ids, use_cache=False).logits
+        output = model.base_model(input_ids=ids, use_cache=False)
+        hidden = getattr(output, "last_hidden_state", None)
+        # Mamba keeps hidden states in float32 and casts them for a bfloat16 head.
+        if hidden is None or hidden.dtype != head.weight.dtype:
+            return False
+        return torch.equal(head(hidden).float(), logits.float())
 
 
 def add_answer_nll(model: Any) -> None:

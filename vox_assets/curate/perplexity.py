@@ -21,7 +21,7 @@ from vox_assets.store.cache import VectorCache, content_key
 from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
 # Part of every key: change it when the same tokens are read in another way.
-LAYOUT = "nll"
+LAYOUT = "answer-nll"
 # Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
 BATCH_TOKENS = 2048
 # Dialogues that the tokenizer is given at once.

@@ -98,18 +98,6 @@ def test_the_gradient_is_that_of_cross_entropy(model: Any, token_rows: list[Toke
     assert torch.allclose(ours, weight.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_a_head_with_a_transform_takes_the_models_own_logits(tiny_base: LocalModel) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from vox_assets.compute.nll import has_plain_head
-
-    loaded = AutoModelForCausalLM.from_pretrained(tiny_base.path, dtype=torch.float32)
-    assert has_plain_head(loaded)
-    loaded.config.final_logit_softcapping = 30.0
-    assert not has_plain_head(loaded)
-
-
 def test_four_bit_layers_never_leave_training_mode(tiny_base: LocalModel) -> None:
     import torch
     from transformers import AutoModelForCausalLM
@@ -150,11 +138,23 @@ def _tiny(family: str) -> Any:
         "gemma2": {"final_logit_softcapping": 5.0},
         "granite": {"logits_scaling": 8.0},
         "cohere": {"logit_scale": 0.0625},
-        "opt": {"word_embed_proj_dim": 32, "ffn_dim": 64},
+        "opt": {"word_embed_proj_dim": 16, "ffn_dim": 64},
+        "recurrent_gemma": {
+            "logits_soft_cap": 5.0,
+            "num_hidden_layers": 3,
+            "lru_width": 32,
+            "attention_window_size": 16,
+        },
+        "modernbert-decoder": {"decoder_bias": False, "cls_token_id": 1, "sep_token_id": 2},
+        "inkling_text": {"unpadded_vocab_size": 80, "logits_mup_width_multiplier": 8.0},
+        "hyperclovax": {"logits_scaling": 0.2},
+        "mamba": {"state_size": 4},
     }
     if family == "gpt2":
         sizes = {k: sizes[k] for k in ("vocab_size", "bos_token_id", "eos_token_id")}
         sizes |= {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
+    if family == "falcon":
+        del sizes["head_dim"]
     torch.manual_seed(7)
     config = AutoConfig.for_model(family, **sizes | transforms.get(family, {}))
     model = AutoModelForCausalLM.from_config(config).float().eval()
@@ -163,20 +163,59 @@ def _tiny(family: str) -> Any:
     return model
 
 
-FAMILIES = (
+PLAIN_HEADS = (
     "llama",
     "mistral",
     "qwen2",
     "qwen3",
-    "gemma2",
-    "granite",
-    "cohere",
+    "falcon",
     "gpt2",
     "gpt_neox",
     "opt",
+    "phi3",
     "stablelm",
     "olmo2",
+    "mamba",
 )
+# Each of them reads its logits otherwise: scaled, capped, cut, biased, or from a second layer.
+OTHER_HEADS = (
+    "gemma2",
+    "granite",
+    "cohere",
+    "phi",
+    "recurrent_gemma",
+    "modernbert-decoder",
+    "inkling_text",
+    "hyperclovax",
+    "llama4_text",
+)
+FAMILIES = PLAIN_HEADS + OTHER_HEADS
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_only_a_plain_head_is_projected_in_chunks(family: str) -> None:
+    from vox_assets.compute.nll import has_plain_head
+
+    model = _tiny(family)
+    assert has_plain_head(model) == (family in PLAIN_HEADS)
+    # The comparison leaves the model as it was.
+    model.train()
+    has_plain_head(model)
+    assert all(module.training for module in model.modules())
+
+
+def test_a_bfloat16_head_over_float32_states_takes_the_models_own_logits() -> None:
+    import torch
+
+    from vox_assets.compute.nll import add_answer_nll
+
+    model = _tiny("mamba").bfloat16()
+    ids = torch.arange(3, 15)[None]
+    with torch.no_grad():
+        own = float(model(input_ids=ids, labels=ids).loss)
+        add_answer_nll(model)
+        nll = model(input_ids=ids, labels=ids, answer_nll=True)
+    assert float(nll.mean()) == pytest.approx(own, rel=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -186,7 +225,7 @@ def test_the_kernel_gives_the_loss_of_the_model_itself(family: str) -> None:
     from vox_assets.compute.nll import add_answer_nll
 
     model = _tiny(family)
-    ids = torch.randint(3, 96, (2, 12), generator=torch.Generator().manual_seed(3))
+    ids = torch.randint(3, 80, (2, 12), generator=torch.Generator().manual_seed(3))
     labels = ids.clone()
     labels[:, :5] = MASKED
     with torch.no_grad():
