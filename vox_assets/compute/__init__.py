@@ -1,1 +1,1 @@
-"""Batches of heavy work, local models, tokens, and the negative log-likelihood kernel."""
+"""Run batches, resolve models, tokenise dialogues, and compute negative log-likelihoods."""

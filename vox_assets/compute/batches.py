@@ -1,7 +1,8 @@
-"""Runs batches of work in this process or on a cluster.
+"""Run batches of work in this process or on a cluster.
 
-A stage cuts its work into batches and maps a pure function over them. The batches decide a result
-down to its last bit, the place where they run does not: a stage cuts them without asking.
+A stage cuts its work into batches and maps a pure function over them. How the work is cut decides
+the last bit of a result; the machine that runs a batch does not. A stage therefore cuts its batches
+without knowing the engine.
 """
 
 from __future__ import annotations
@@ -29,18 +30,19 @@ class Engine(Protocol):
         model: bool = False,
         at_once: int | None = None,
     ) -> Generator[tuple[int, Result], None, None]:
-        """The place of each batch, from 0, and what `function` makes of it, as soon as it is there.
+        """Yield the index of each batch, from 0, with its result, as soon as it is computed.
 
-        Every place comes once, in any order. Function, batches and results can be pickled; the
-        function may run twice on a batch whose process died. `model` says that it loads a model,
-        which then stays loaded, on a GPU where there is one. `at_once` is the most batches under
-        way, for functions that wait for a server; elsewhere processors are the limit. What the
-        function raises is raised here. To close the generator is to give up what is under way.
+        Every index is yielded once, in any order. Function, batches and results can be pickled; the
+        function may run twice on a batch whose process died. `model` means that the function loads
+        a model, which then stays loaded, on a GPU if there is one. `at_once` is the maximum number
+        of batches in progress, for functions that wait for a server; otherwise the number of
+        processors is the limit. An exception of the function is raised here. Closing the generator
+        cancels the batches in progress.
         """
 
 
 class _Here:
-    """This process, batch after batch."""
+    """Runs batches in this process, one after another."""
 
     spreads = False
 
@@ -52,13 +54,13 @@ class _Here:
         model: bool = False,
         at_once: int | None = None,
     ) -> Generator[tuple[int, Result], None, None]:
-        for place, batch in enumerate(batches):
-            yield place, function(batch)
+        for index, batch in enumerate(batches):
+            yield index, function(batch)
 
 
 HERE = _Here()
 
 
 def in_order(results: Iterable[tuple[int, Result]]) -> list[Result]:
-    """Everything that `Engine.map` gave, in the order of the batches."""
+    """Sort the results of `Engine.map` by the index of their batches."""
     return [result for _, result in sorted(results, key=itemgetter(0))]

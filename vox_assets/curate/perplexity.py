@@ -1,7 +1,7 @@
-"""Perplexity of an answer under the base model, with and without its prompt, cached by content.
+"""Measure the perplexity of answers under the base model, with and without their prompts.
 
-Perplexity is compared inside a lane and language only: to a model that has never seen Vox, all
-Vox is hard.
+Results are cached by content. Perplexities are compared only within a lane and language, because
+all Vox has a high perplexity under a model that has never seen Vox.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from vox_assets.contract.rows import Message
 from vox_assets.store.cache import VectorCache, content_key
 from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
-# Part of every key: change it when the same tokens are read in another way.
+# Part of every cache key: change it when the same tokens give another value.
 LAYOUT = "answer-nll"
 # Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
 BATCH_TOKENS = 2048
-# Dialogues that the tokenizer is given at once.
+# Dialogues per call of the tokenizer.
 TOKENISED_AT_ONCE = 1024
-# The end of a prompt, next to the answer, is what conditions it most.
+# Share of the tokens that is reserved for the end of the prompt, which conditions the answer most.
 PROMPT_SHARE = 0.35
 
 
@@ -39,13 +39,13 @@ def answer_nll(
     prompted: bool = True,
     engine: Engine = HERE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean negative log-likelihood in nats, and its token count, of each dialogue's last answer.
+    """Measure the mean negative log-likelihood (nats) and token count of each last answer.
 
-    Without `prompted`, the same answer tokens are read after nothing but the token that opens a
-    text: the second reading of IFD (Li et al., "From Quantity to Quality", arXiv 2308.12032).
+    Without `prompted`, the same answer tokens follow only the token that starts a text: the second
+    measurement of IFD (Li et al., "From Quantity to Quality", arXiv 2308.12032).
 
-    At most `max_tokens` tokens are read of a dialogue: the answer's beginning and, up to
-    `PROMPT_SHARE` of them or more where the answer is short, the prompt's end.
+    The model reads at most `max_tokens` tokens of a dialogue: the start of the answer, and the end
+    of the prompt. The prompt has `PROMPT_SHARE` of the tokens, or more if the answer is short.
     Returns two float64 vectors; an answer without tokens has NLL 0 over 0 tokens.
     """
     dtype = preferred_dtype()
@@ -54,7 +54,7 @@ def answer_nll(
     for ids, start in _sequences(dialogues, model, max_tokens, prompted):
         text = f"{start}:{','.join(map(str, ids))}"
         keys.append(content_key(LAYOUT, model.fingerprint, dtype, text))
-        # As Python numbers the tokens of a large corpus would fill the memory.
+        # Python integers for the tokens of a large corpus would fill the memory.
         sequences.append((np.array(ids, np.int32), start))
     if not keys:
         return np.empty(0), np.empty(0)
@@ -74,9 +74,7 @@ def answer_nll(
 def _sequences(
     dialogues: Iterable[Sequence[Message]], model: LocalModel, max_tokens: int, prompted: bool
 ) -> Iterator[tuple[list[int], int]]:
-    """Yield the token ids that the model reads of each dialogue, and the start of the answer in
-    them.
-    """
+    """Yield the token ids of each dialogue, cut to `max_tokens`, and the index of its answer."""
     tokenizer = _tokenizer(model)
     first = tokenizer.bos_token_id
     opening = [tokenizer.eos_token_id if first is None else first]
@@ -101,7 +99,7 @@ def _sequences(
 def _batch_nll(
     sequences: list[tuple[np.ndarray, int]], model: LocalModel, dtype: str
 ) -> np.ndarray:
-    """Summed NLL and token count after position `start` of each sequence: float32, (rows, 2)."""
+    """Sum the NLL and count the tokens from `start` of each sequence: float32, (rows, 2)."""
     import torch
 
     network = _network(model, dtype)
@@ -110,7 +108,7 @@ def _batch_nll(
     labels = torch.full((len(sequences), longest), MASKED)
     for row, (tokens, start) in enumerate(sequences):
         ids[row, : len(tokens)] = torch.from_numpy(tokens)
-        # Padding follows the tokens and attention is causal: no mask is needed.
+        # Padding follows the tokens and attention is causal, so no mask is needed.
         answer = slice(max(start, 1), len(tokens))
         labels[row, answer] = ids[row, answer]
     counts = (labels != MASKED).sum(1)
@@ -122,15 +120,15 @@ def _batch_nll(
 
 
 def within_perplexity(rows: pl.DataFrame, quantile: float) -> set[str]:
-    """Pair ids of `rows` that are not in the hardest share of their lane and language.
+    """Select the pair ids of `rows` within the `quantile` of perplexity of their lane and language.
 
-    Rows stream through a Hugging Face `IterableDataset`, so that memory stays flat whatever the
-    corpus; `rows` needs `pair_id`, `lane`, `language`, `perplexity`. A group too small for the
-    quantile to mean anything keeps all its rows.
+    Rows stream through a Hugging Face `IterableDataset`, so that memory does not grow with the
+    corpus; `rows` needs `pair_id`, `lane`, `language`, `perplexity`. A group of fewer than
+    MIN_GROUP_ROWS rows keeps all its rows.
     """
     from datasets import IterableDataset
 
-    # The library pickles what a stream is made from: no texts may hang on it.
+    # The library pickles the source of a stream: keep texts out of it.
     rows = rows.select("pair_id", "lane", "language", "perplexity")
     limits = {
         (lane, language): limit
@@ -152,7 +150,7 @@ def within_perplexity(rows: pl.DataFrame, quantile: float) -> set[str]:
     return {row["pair_id"] for row in kept}
 
 
-# Below this a group's hardest percent is a single row or none.
+# In a smaller group, one percent is at most a single row.
 MIN_GROUP_ROWS = 50
 
 

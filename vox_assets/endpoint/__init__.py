@@ -1,1 +1,1 @@
-"""Questions to an OpenAI-compatible endpoint, within a budget and with retries."""
+"""Ask questions of an OpenAI-compatible endpoint, within a budget and with retries."""

@@ -1,10 +1,11 @@
-"""Asking a language model behind an OpenAI-compatible endpoint.
+"""Ask questions of a language model behind an OpenAI-compatible endpoint.
 
-What belongs here: how a question travels, what it may cost, what is done when the server errs, and
-that no answer is paid for twice. What is asked, and what an answer is worth, the caller decides.
+This package sends questions, limits their cost, handles server errors, and stores answers so that
+none is paid for twice. The caller writes the questions and judges the answers.
 
-An answer is JSON of a given shape. The shape travels as `response_format` and in words: a server
-that ignores the parameter still sees the words, and one that refuses it is asked again without.
+An answer is JSON of a given schema. The schema is sent as `response_format` and in the prompt: a
+server that ignores the parameter still reads the prompt, and a question that a server refuses
+because of the parameter is sent again without it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,10 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vox_assets.compute.batches import HERE, Engine
 from vox_assets.compute.models import RemoteModel
-from vox_assets.profiles import Budget
-from vox_assets.store.cache import BlobCache, content_key
-from vox_assets.store.progress import Log, progress
-
-if TYPE_CHECKING:
-    pass
 from vox_assets.endpoint.session import Session
 from vox_assets.endpoint.wire import (
     REQUEST_LAYOUT,
@@ -36,19 +31,22 @@ from vox_assets.endpoint.wire import (
     WireCompletion,
     read_answer,
 )
+from vox_assets.profiles import Budget
+from vox_assets.store.cache import BlobCache, content_key
+from vox_assets.store.progress import Log, progress
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A remote model and the store of what it has answered.
+    """Asks questions of a remote model and stores its replies.
 
-    A reply that came is stored as it is, useless ones too: to ask again would cost again.
+    Every reply is stored unchanged, even a useless one, because asking again would cost again.
     """
 
     model: RemoteModel
     store: BlobCache
     patience: Patience = field(default_factory=Patience)
-    #: Where requests start from.
+    #: Sends the requests.
     engine: Engine = HERE
 
     def ask(
@@ -61,12 +59,12 @@ class Endpoint:
         label: str,
         log: Log,
     ) -> Replies[Answer]:
-        """Put every question that the budget allows, in order, and wait for the replies.
+        """Ask the questions in order, as far as the budget allows, and wait for the replies.
 
-        An answer is read as `kind`, a model whose fields are all required. `answer_tokens` is the
-        most that one may have. When the budget is spent or the server falls silent, replies that
-        came are kept and the other questions have `not asked` as their reason. Runs an event loop
-        of its own. Raises EndpointError when the server refuses key or model.
+        An answer is parsed as `kind`, a pydantic model whose fields are all required, and has at
+        most `answer_tokens` tokens. When the budget is spent or the server stops answering, the
+        replies received so far are kept and the other questions get the reason `not asked`. Runs
+        its own event loop. Raises EndpointError if the server refuses the key or the model.
         """
         schema = kind.model_json_schema()
         keys = [self._key(question, schema, answer_tokens) for question in questions]
@@ -109,7 +107,7 @@ class Endpoint:
         )
 
     def _key(self, question: Question, schema: Mapping[str, Any], answer_tokens: int) -> str:
-        """The name of a question in the store. The API key is no part of it."""
+        """Compute the key of a question in the store, without the API key."""
         return content_key(
             "endpoint",
             REQUEST_LAYOUT,

@@ -1,4 +1,4 @@
-"""One session of questions: concurrency, retries, budget."""
+"""Send the questions of one session: concurrency, retries and budget."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from vox_assets.endpoint.wire import (
     requested_wait,
 )
 
-#: Questions in a row that stay without an answer before the others are not asked: an endpoint that
-#: is down would otherwise cost the time of all of them.
+#: Consecutive unanswered questions after which the session stops: an endpoint that is down would
+#: otherwise cost the retries of all questions.
 SILENT_QUESTIONS = 3
 
 
 @dataclass
 class Session:
-    """One run of questions: what is under way, what was spent, and why it stopped."""
+    """Tracks the questions in progress, the budget spent, and the reason for stopping."""
 
     model: RemoteModel
     patience: Patience
@@ -67,16 +67,17 @@ class Session:
     _reserved: int = 0
     _under_way: int = 0
     _silent: int = 0
-    #: By the monotonic clock: a server that asks for a pause gets it from all questions.
+    #: Monotonic time before which nothing is sent: a requested pause holds for all questions.
     _not_before: float = 0.0
     #: Parameters that this server has refused.
     _given_up: set[str] = field(default_factory=set)
 
     def spread(self, questions: Mapping[str, Question], engine: Engine) -> dict[str, Question]:
-        """Ask, from many machines, what the budget pays for whatever happens; return the others.
+        """Ask from many machines the questions whose worst case fits the budget; return the others.
 
-        The account stays here: no machine has more to spend than the worst case of its question.
-        Which questions are asked is therefore as in `run`, to which the end of a budget is left.
+        The budget is accounted for here: a machine may spend at most the worst case of its
+        question. The same questions are therefore asked as by `run`, which asks those at the end
+        of the budget.
         """
         left = dict(questions)
         while not self._stopped and (sure := self._sure(left)):
@@ -93,27 +94,27 @@ class Session:
             report = engine.map(ask, batches, at_once=self.budget.concurrency)
             with closing(report):
                 keys = list(sure)
-                for place, outcome in report:
-                    del left[keys[place]]
-                    self._record(keys[place], outcome)
+                for index, outcome in report:
+                    del left[keys[index]]
+                    self._record(keys[index], outcome)
                     if self._stopped:
                         break
         return left
 
     def _sure(self, questions: Mapping[str, Question]) -> dict[str, Budget]:
-        """The first questions whose every try the budget covers, and what each may take."""
+        """Select the first questions whose every try the budget covers, with a budget for each."""
         requests = self.patience.tries + len(OPTIONAL)
         left = self.budget.requests - self.usage.requests
         tokens = self.budget.tokens - self.usage.tokens
-        found: dict[str, Budget] = {}
+        covered: dict[str, Budget] = {}
         for key, question in questions.items():
             most = self._bound(question) * self.patience.tries
             left -= requests
             tokens -= most
             if left < 0 or tokens < 0:
                 break
-            found[key] = Budget(requests=requests, tokens=most, concurrency=1)
-        return found
+            covered[key] = Budget(requests=requests, tokens=most, concurrency=1)
+        return covered
 
     def _record(self, key: str, report: Reported) -> None:
         self.usage.requests += report.usage.requests
@@ -133,7 +134,7 @@ class Session:
         self.advance(1)
 
     def alone(self, question: Question, given_up: Collection[str]) -> Reported:
-        """Put one question, in the form that the server is known to take."""
+        """Ask one question without the parameters that the server has refused."""
         self._given_up |= set(given_up)
         asyncio.run(self.run({"": question}))
         return Reported(
@@ -147,29 +148,29 @@ class Session:
         )
 
     async def run(self, questions: Mapping[str, Question]) -> None:
-        """Start the questions in order, as many at once as the budget says."""
+        """Ask the questions in order, with the concurrency of the budget."""
         from openai import AsyncOpenAI
 
         settled = asyncio.Event()
         async with (
             AsyncOpenAI(
                 base_url=self.model.base_url,
-                # Values that are not given are taken from OPENAI_* variables, which are meant for
-                # another server.
+                # The client reads omitted values from OPENAI_* variables, which belong to another
+                # server.
                 api_key=self.model.api_key or "unset",
                 admin_api_key="",
                 organization="",
                 project="",
                 timeout=self.patience.timeout,
-                # Repeated requests count against the budget, so they are made here.
+                # Retries count against the budget, so this class makes them.
                 max_retries=0,
             ) as client,
             asyncio.TaskGroup() as tasks,
         ):
             for key, question in questions.items():
                 cost = self._bound(question)
-                # A question is refused only when no answer is out whose true cost could make room:
-                # which questions are asked then depends on their order and not on time.
+                # Refuse a question only if no pending answer could still leave enough budget by its
+                # real cost. The order, not the timing, then decides which questions are asked.
                 while self._under_way and (
                     self._under_way >= self.budget.concurrency or not self._affords(cost)
                 ):
@@ -196,7 +197,7 @@ class Session:
             settled.set()
         if isinstance(outcome, WireCompletion):
             spent = outcome.usage.total_tokens if outcome.usage else None
-            # A server that reports no usage, or a wrong one, counts as having used the maximum.
+            # If a server reports no usage or a wrong one, charge the maximum.
             self.usage.tokens += spent if spent is not None and spent > 0 else cost
             self.keep(key, outcome)
             self.answered[key] = outcome
@@ -207,7 +208,7 @@ class Session:
     async def _exchange(
         self, client: AsyncOpenAI, question: Question, cost: int
     ) -> WireCompletion | str:
-        """One question, again where that may help; or what came instead of an answer."""
+        """Send one question, with retries; return the completion or the text of the failure."""
         wait = self.patience.first_wait
         tries = 0
         without: frozenset[str] = frozenset()
@@ -286,7 +287,7 @@ class Session:
             return Failure(text, hopeless=True)
         if status in MALFORMED:
             named = {name for name in OPTIONAL if name in error.response.text}
-            # A server that gives no reason most likely does not support schemas.
+            # If a server gives no reason, it most likely does not support schemas.
             return Failure(text, refused=frozenset(named or {"response_format"}))
         return Failure(
             text,
@@ -295,7 +296,7 @@ class Session:
         )
 
     def _parameters(self, without: frozenset[str]) -> dict[str, Any]:
-        """Request parameters besides model and messages that the server is known to accept."""
+        """Build the request parameters besides model and messages, without the refused ones."""
         schema = {"name": self.schema_name, "schema": self.schema, "strict": True}
         wanted = {
             "max_tokens": self.answer_tokens,
@@ -305,12 +306,12 @@ class Session:
         unknown = without | self._given_up
         sent = {name: value for name, value in wanted.items() if name not in unknown}
         if "max_tokens" in unknown:
-            # The name that it has where models think before they answer.
+            # Endpoints of reasoning models use this name.
             sent["max_completion_tokens"] = self.answer_tokens
         return sent
 
     def _give_up(self, without: frozenset[str]) -> None:
-        """Ask the other questions in the form that this server has answered, too."""
+        """Ask the other questions, too, without parameters that this server refuses."""
         if fresh := without - self._given_up:
             self._given_up |= fresh
             self.log(f"the server refuses {', '.join(sorted(fresh))}, and is asked without")
@@ -327,7 +328,7 @@ class Session:
         ]
 
     def _bound(self, question: Question) -> int:
-        """Tokens that a question costs at most: no tokeniser makes more tokens than bytes."""
+        """Bound the tokens of a question: no tokeniser makes more tokens than bytes."""
         prompt = sum(
             len(item["content"].encode()) + FRAME_TOKENS for item in self._messages(question)
         )
@@ -356,7 +357,7 @@ class Session:
             self.log(f"asks no more: {reason}")
 
     def _redacted(self, text: str) -> str:
-        """The server's message without the key, in case the server repeats it."""
+        """Remove the key from a server's message, in case the server repeats it."""
         return text.replace(self.model.api_key, "***") if self.model.api_key else text
 
     def _brief(self, error: BaseException) -> str:
@@ -365,7 +366,7 @@ class Session:
 
 
 def _ask_alone(batch: tuple[Question, Budget], given_up: frozenset[str], **terms: Any) -> Reported:
-    """Put one question, within a budget that covers all its tries; `terms` are a session's."""
+    """Ask one question within a budget that covers all its tries; `terms` are Session fields."""
     question, budget = batch
     session = Session(
         **terms,

@@ -1,4 +1,4 @@
-"""Wire format of an endpoint: questions, replies, usage and errors."""
+"""Define the wire format of an endpoint: questions, replies, usage and errors."""
 
 from __future__ import annotations
 
@@ -7,51 +7,33 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vox_assets.contract.answers import FENCED_BLOCK
 from vox_assets.contract.rows import Reason
 
-if TYPE_CHECKING:
-    pass
-
-
-# Part of every cache key: raise it when the same question is put to the server in another way.
+# Part of every cache key: raise it when the same question is sent to the server in another form.
 REQUEST_LAYOUT = "1"
-
-
-#: Temperature 0, so that a repeated question gets the same answer where the server allows it.
+#: Temperature 0, so that a repeated question gets the same answer if the server is deterministic.
 TEMPERATURE = 0.0
-
-
-#: What frames a message in a chat template, in tokens: a few marks and the role.
+#: Tokens that a chat template adds to a message: a few marks and the role.
 FRAME_TOKENS = 16
-
-
-#: Characters of a server's complaint that are repeated: its first sentence, not its web page.
+#: Characters of a server's error message that are kept: its first sentence, not a web page.
 COMPLAINT_CHARACTERS = 200
-
-
-#: The key is wrong, the account is closed, or there is no such model: no question fares better.
+#: HTTP statuses of a wrong key, a closed account or an unknown model: every question would fail.
 HOPELESS = {401, 403, 404}
-
-
-#: The server may fare better later.
+#: HTTP statuses after which a retry may succeed.
 PASSING = {408, 409, 425, 429}
-
-
-#: What a server answers to a parameter that it does not know.
+#: HTTP statuses with which servers refuse an unknown parameter.
 MALFORMED = {400, 422, 501}
-
-
-#: Parameters that an answer can be had without.
+#: Parameters that a request may omit.
 OPTIONAL = ("max_tokens", "temperature", "response_format")
 
 
 class EndpointError(RuntimeError):
-    """An endpoint that can answer nothing as it is configured."""
+    """Raised if an endpoint cannot answer any question as it is configured."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +42,11 @@ class Patience:
 
     #: A small model on a processor takes minutes for a long answer.
     timeout: float = 180.0
-    #: A server that fails four times within a quarter of a minute does not fail by chance.
+    #: Four failures within a quarter of a minute are no coincidence.
     tries: int = 4
-    #: Doubled from try to try.
+    #: Doubled after every try.
     first_wait: float = 2.0
-    #: A server that asks for more (a day's quota is spent) is not waited for.
+    #: If a server asks for more (a spent daily quota), the session stops.
     longest_wait: float = 120.0
 
 
@@ -78,23 +60,22 @@ class Question:
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-
-#: Of a reply that holds an answer.
+#: The reason of a reply that holds an answer.
 NO_REASON = Reason("")
 
 
 @dataclass(frozen=True)
 class Reply(Generic[Answer]):
-    """An answer, or the reason why there is none."""
+    """An answer, or the reason for its absence."""
 
     answer: Answer | None = None
     why: Reason = NO_REASON
-    #: False where the server sent nothing, so that a later build may ask again.
+    #: False if the server sent nothing, so that a later build asks again.
     arrived: bool = True
 
     @property
     def reason(self) -> str:
-        """The whole reason, for people; empty where there is an answer."""
+        """The whole reason as text; empty if there is an answer."""
         return self.why.text
 
 
@@ -109,14 +90,14 @@ class Usage:
 
 @dataclass(frozen=True)
 class Replies(Generic[Answer]):
-    """One reply per question, in the order of the questions, and what they came to."""
+    """One reply per question, in the order of the questions, and the usage of the run."""
 
     replies: list[Reply[Answer]]
     usage: Usage
 
 
 class _Foreign(BaseModel):
-    """Part of what a server says; what else it says is not looked at."""
+    """Part of a server's JSON; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -141,7 +122,7 @@ class WireCompletion(_Foreign):
 
 
 def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
-    """The answer in a choice, as `kind`, or what is wrong with it."""
+    """Parse the answer in a choice as `kind`, or give the reason why it is unusable."""
     if choice.message.refusal:
         return Reply(why=Reason("the model declined"))
     text = (choice.message.content or "").strip()
@@ -162,13 +143,13 @@ def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
 
 @dataclass(frozen=True)
 class Reported:
-    """Outcome of a question that was sent by itself."""
+    """The outcome of a question that was asked in a session of its own."""
 
     completion: WireCompletion | None
     why: Reason
     usage: Usage
     given_up: frozenset[str]
-    #: As in a session: why no question fares better, and why no other one is to be asked.
+    #: Fields of Session: why every question would fail, and why the session stopped.
     hopeless: str | None
     stopped: str | None
     silent: bool
@@ -176,22 +157,22 @@ class Reported:
 
 @dataclass(frozen=True)
 class Failure:
-    """An error in place of a completion, and how to react to it."""
+    """An error instead of a completion, and how to react to it."""
 
     text: str
-    #: It may pass: the same question may be put again.
+    #: A retry may succeed.
     passing: bool = False
-    #: Parameters without which the question may be put again at once.
+    #: Parameters to omit when the question is sent again at once.
     refused: frozenset[str] = frozenset()
     hopeless: bool = False
-    #: The server may have done the work all the same.
+    #: The server may have generated, and charge for, an answer.
     may_be_charged: bool = False
-    #: Seconds that the server asks to be left alone.
+    #: Seconds that the server asks to wait.
     asked_wait: float | None = None
 
 
 def requested_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or a date; None without a good one."""
+    """Parse a Retry-After header, seconds or a date, to seconds; None if absent or invalid."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value):
         return float(value)

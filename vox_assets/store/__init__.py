@@ -1,1 +1,1 @@
-"""Storage: atomic files, locks, Delta tables and content caches."""
+"""Store data: atomic files, locks, Delta tables and content caches."""

@@ -1,9 +1,8 @@
-"""Results of expensive work, found again by content.
+"""Cache the results of expensive work by content.
 
-A key is a digest of everything that decides the result: the text, the model's fingerprint and
-the version of the code that asks. Where the text stood plays no part, so that a file that was
-renamed, or a branch that comes back, costs nothing. What is computed, and for whom, the cache
-does not know.
+A key is a digest of everything that decides the result: the text, the model's fingerprint and the
+version of the calling code. The path of the text is no part of the key, so a renamed file or a
+branch that is checked out again costs nothing. The cache is independent of what is computed.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     import numpy as np
 
-#: The most that a cache may take on disk, in bytes, by default: a tree like the
-#: Vox repository fills a hundredth, so that many branches and models find room.
+#: Default limit of a cache on disk, in bytes. A tree like the Vox repository fills a hundredth, so
+#: there is room for many branches and models.
 DEFAULT_LIMIT: Final = 10 * 10**9
 
 # SQLite's limit on the number of variables in one statement is far above this everywhere.
 _KEYS_PER_QUERY = 500
-# A cache at its limit gives up a tenth at once: one sweep serves many new entries.
+# A cache at its limit deletes a tenth at once, so that one eviction serves many new entries.
 _SHARE_LEFT = 0.9
 # Uses are recorded by the hour: a build that reads an entry many times writes one use.
 _USE_SECONDS = 3600
 
-# Kept in the file's user_version; 0 is a new file, or one from before uses were recorded.
+# Stored in the file's user_version; 0 is a new file, or one written before uses were recorded.
 _LAYOUT = 1
-# Uses stand apart from the values: recording one rewrites some bytes and not a vector.
+# Uses are in a table of their own: recording a use rewrites a few bytes and not a vector.
 _TABLES = (
     """CREATE TABLE blobs (
         id INTEGER PRIMARY KEY,
@@ -55,9 +54,9 @@ _TABLES = (
 )
 _INSERT = "INSERT INTO blobs (key, value, checksum) VALUES (?, ?, ?) ON CONFLICT (key)"
 
-# What SQLite calls a file that is damaged; on a sound one no statement here is an error.
+# SQLite's error codes for a damaged file; on an intact file, no statement here is an error.
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-#: What a damaged file is called once it was set aside: the cache's name and this.
+#: Suffix that is added to the name of a damaged file when it is set aside.
 ASIDE = ".damaged"
 
 _logger = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ _Result = TypeVar("_Result")
 
 
 def content_key(*parts: str) -> str:
-    """Hex digest of `parts`; moving a boundary between two parts changes it."""
+    """Digest `parts` to hex; moving a boundary between two parts changes the digest."""
     digest = hashlib.sha256()
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
@@ -86,29 +85,30 @@ class Contents:
 
 @dataclass(frozen=True)
 class BlobCache:
-    """Bytes by content key, in one SQLite file that several processes may share.
+    """Stores bytes by content key, in one SQLite file that several processes may share.
 
-    The file appears when it is first needed. An entry whose checksum is wrong counts as absent, so
-    that it is computed again; a file that SQLite cannot read is set aside with a warning, and what
-    it still gives is saved. What was used longest ago goes when the file outgrows `limit` bytes.
+    The file is created at its first use. An entry with a wrong checksum counts as absent, so that
+    it is computed again. A file that SQLite cannot read is set aside with a warning, and its
+    readable entries are kept. When the file exceeds `limit` bytes, the entries that were not used
+    for the longest time are deleted.
     """
 
     path: Path
     limit: int = DEFAULT_LIMIT
 
     def get(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """The entries that exist and are whole."""
-        return dict(self.found(keys))
+        """Read the entries that exist and are intact."""
+        return dict(self.stream(keys))
 
-    def found(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The entries that exist and are whole, some hundred in memory at a time."""
+    def stream(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the entries that exist and are intact, with a few hundred in memory at a time."""
         wanted = list(dict.fromkeys(keys))
         for start in range(0, len(wanted), _KEYS_PER_QUERY):
             part = wanted[start : start + _KEYS_PER_QUERY]
             yield from self._guarded(partial(_fetch, keys=part)).items()
 
     def put(self, entries: Mapping[str, bytes]) -> None:
-        """Store blobs; all of them or, on an error, none."""
+        """Store blobs; on an error, none of them."""
         rows = [(key, value, _checksum(key.encode(), value)) for key, value in entries.items()]
 
         def store(connection: sqlite3.Connection) -> None:
@@ -132,9 +132,9 @@ class BlobCache:
         return self._guarded(ask)
 
     def prune(self, size: int) -> None:
-        """Drop what was used longest ago until `size` bytes suffice, and free the disk space.
+        """Delete the least recently used entries until `size` bytes suffice, and free the disk.
 
-        Raises sqlite3.OperationalError when another process holds the file for a minute.
+        Raises sqlite3.OperationalError if another process locks the file for a minute.
         """
         self._guarded(lambda connection: _evict(connection, size))
         with closing(self._connect()) as connection:
@@ -145,9 +145,9 @@ class BlobCache:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=60.0)
         try:
-            # A damaged text is no UTF-8.
+            # Damaged text may be invalid UTF-8.
             connection.text_factory = bytes
-            # A power cut may cost the last entries, never the file.
+            # A power failure may lose the last entries, never the file.
             connection.execute("PRAGMA synchronous = NORMAL")
             if _pragma(connection, "user_version") < _LAYOUT:
                 _prepare(connection)
@@ -157,16 +157,16 @@ class BlobCache:
         return connection
 
     def _guarded(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Do `work` in one transaction; a second time, on a new file, when the file is damaged."""
+        """Run `work` in one transaction; if the file is damaged, again on a new file."""
         inode = self.path.stat().st_ino if self.path.exists() else None
         try:
             with closing(self._connect()) as connection, connection:
                 return work(connection)
         except sqlite3.DatabaseError as error:
-            # The low byte is the kind; errors of Python's own have none.
+            # The low byte is the primary error code; errors raised by Python have no code.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
                 raise
-            # Another process may have set it aside since.
+            # Another process may have set the file aside in the meantime.
             if self.path.exists() and self.path.stat().st_ino == inode:
                 self._set_aside(error)
         with closing(self._connect()) as connection, connection:
@@ -174,7 +174,7 @@ class BlobCache:
 
     def _set_aside(self, fault: sqlite3.DatabaseError) -> None:
         aside = self.path.with_name(self.path.name + ASIDE)
-        # The journal first: a new file must not be taken for the one that it belongs to.
+        # Move the journal first: SQLite must not apply it to the new file.
         for ending in ("-wal", "-shm", ""):
             Path(f"{aside}{ending}").unlink(missing_ok=True)
             with suppress(FileNotFoundError):
@@ -193,8 +193,8 @@ class BlobCache:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring those of an older layout along with everything in them."""
-    # Readers and one writer at a time: what concurrent builds need.
+    """Create the tables, or migrate those of an older layout with their entries."""
+    # Concurrent builds need several readers beside one writer.
     connection.execute("PRAGMA journal_mode = WAL")
     with connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -202,9 +202,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
             return
         for table in _TABLES:
             connection.execute(table)
-        # The layout of before knew no use, and its checksums did not cover the key.
-        there = "SELECT 1 FROM sqlite_master WHERE name = 'entries'"
-        if connection.execute(there).fetchone() is not None:
+        # The earlier layout recorded no uses, and its checksums did not cover the key.
+        table_exists = "SELECT 1 FROM sqlite_master WHERE name = 'entries'"
+        if connection.execute(table_exists).fetchone() is not None:
             earlier = connection.execute("SELECT key, value, checksum FROM entries")
             connection.executemany(
                 f"{_INSERT} DO NOTHING",
@@ -219,33 +219,33 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _fetch(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, bytes]:
-    """The whole entries among `keys`, whose use is recorded where that was not done just now."""
+    """Read the intact entries of `keys`; record a use if the last recorded use is an hour old."""
     now = int(time.time())
-    asked = {key.encode(): key for key in keys}
+    requested = {key.encode(): key for key in keys}
     marks = ",".join("?" * len(keys))
     query = (
         "SELECT blobs.id, key, value, checksum, used FROM blobs LEFT JOIN uses USING (id) "
         f"WHERE key IN ({marks})"
     )
-    found: dict[str, bytes] = {}
+    entries: dict[str, bytes] = {}
     stale = []
     for number, key, value, checksum, used in connection.execute(query, keys):
-        if key in asked and _is_whole(key, value, checksum):
-            found[asked[key]] = value
+        if key in requested and _is_intact(key, value, checksum):
+            entries[requested[key]] = value
             if not isinstance(used, int) or used < now - _USE_SECONDS:
                 stale.append((number, now))
     if stale:
         connection.executemany("INSERT OR REPLACE INTO uses VALUES (?, ?)", stale)
-    return found
+    return entries
 
 
 def _checksum(key: bytes, value: bytes) -> int:
-    """Of both, because a damaged index leads from a key to the value of another."""
+    """Compute a CRC of key and value, because a damaged index may pair a key with another value."""
     return zlib.crc32(value, zlib.crc32(key))
 
 
-def _is_whole(key: object, value: object, checksum: object) -> bool:
-    # What is damaged may have another type.
+def _is_intact(key: object, value: object, checksum: object) -> bool:
+    # Damaged values may have another type.
     if not isinstance(key, bytes) or not isinstance(value, bytes):
         return False
     return _checksum(key, value) == checksum
@@ -256,13 +256,13 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _size(connection: sqlite3.Connection) -> int:
-    """Bytes of the file that are in use."""
+    """Measure the bytes of the file that are in use."""
     pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
     return pages * _pragma(connection, "page_size")
 
 
 def _evict(connection: sqlite3.Connection, room: int) -> None:
-    """Delete what was used longest ago until the rest takes no more than `room` bytes."""
+    """Delete the least recently used entries until the others take at most `room` bytes."""
     while (size := _size(connection)) > room:
         count = connection.execute("SELECT count(*) FROM uses").fetchone()[0]
         if not count:
@@ -275,36 +275,36 @@ def _evict(connection: sqlite3.Connection, room: int) -> None:
 
 
 def _readable(path: Path) -> Iterator[tuple[str, bytes, int]]:
-    """The whole entries on both sides of what is damaged in a file."""
+    """Yield the intact entries before and after the damaged part of a file."""
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
             connection.text_factory = bytes
             query = f"SELECT key, value, checksum FROM blobs ORDER BY id {order}"
             for key, value, checksum in connection.execute(query):
-                if _is_whole(key, value, checksum):
+                if _is_intact(key, value, checksum):
                     yield key.decode(), value, checksum
             return
 
 
 class VectorCache:
-    """float32 vectors by content key, in a `BlobCache`."""
+    """Stores float32 vectors by content key, in a `BlobCache`."""
 
     def __init__(self, path: Path, limit: int = DEFAULT_LIMIT) -> None:
         self._blobs = BlobCache(path, limit)
 
     def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
-        """The entries that exist and are whole."""
-        return dict(self._found(keys))
+        """Read the entries that exist and are intact."""
+        return dict(self._stream(keys))
 
-    def _found(self, keys: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def _stream(self, keys: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
         import numpy as np
 
-        for key, value in self._blobs.found(keys):
+        for key, value in self._blobs.stream(keys):
             if len(value) % 4 == 0:
                 yield key, np.frombuffer(value, dtype=np.float32)
 
     def put(self, entries: Mapping[str, np.ndarray]) -> None:
-        """Store vectors; all of them or, on an error, none."""
+        """Store vectors; on an error, none of them."""
         import numpy as np
 
         self._blobs.put(
@@ -322,19 +322,19 @@ class VectorCache:
         function: Callable[[list[list[int]]], Iterable[tuple[int, np.ndarray]]],
         done: Callable[[int], None],
     ) -> np.ndarray:
-        """One vector per key, computing what is missing in batches of similar length.
+        """Return one vector per key; compute missing vectors in batches of similar length.
 
-        `costs[i]` is the length of item `i` in tokens; a batch holds items whose longest, times
-        their number, stays within `batch_cost`. `function` maps all batches of positions to a
-        matrix each, which it gives with the batch's place, in any order, as soon as it is there.
-        Each is stored then, so that a cancelled run pays for nothing twice. Besides the
-        result, which is float32, one batch of vectors is in memory.
+        `costs[i]` is the length of item `i` in tokens. In a batch, the longest length times the
+        number of items is at most `batch_cost`. `function` gets all batches of item positions, and
+        yields a batch's index and matrix in any order, as soon as it is computed. Every matrix is
+        stored immediately, so that a cancelled run computes nothing twice. Besides the float32
+        result, one batch of vectors is in memory.
         """
         import numpy as np
 
-        places: dict[str, list[int]] = {}
+        positions_of: dict[str, list[int]] = {}
         for position, key in enumerate(keys):
-            places.setdefault(key, []).append(position)
+            positions_of.setdefault(key, []).append(position)
         result = np.empty((0, 0), np.float32)
 
         def fill(vectors: Iterable[tuple[str, np.ndarray]]) -> int:
@@ -343,13 +343,13 @@ class VectorCache:
             for key, vector in vectors:
                 if not result.size:
                     result = np.empty((len(keys), len(vector)), np.float32)
-                positions = places.pop(key)
+                positions = positions_of.pop(key)
                 result[positions] = vector
                 filled += len(positions)
             return filled
 
-        done(fill(self._found(keys)))
-        missing = [positions[0] for positions in places.values()]
+        done(fill(self._stream(keys)))
+        missing = [positions[0] for positions in positions_of.values()]
         order = sorted(missing, key=lambda position: (-costs[position], keys[position]))
         batches: list[list[int]] = []
         start = 0
@@ -357,8 +357,8 @@ class VectorCache:
             size = max(1, batch_cost // max(1, costs[order[start]]))
             batches.append(order[start : start + size])
             start += size
-        for place, matrix in function(batches):
-            computed = dict(zip((keys[i] for i in batches[place]), matrix, strict=True))
+        for index, matrix in function(batches):
+            computed = dict(zip((keys[i] for i in batches[index]), matrix, strict=True))
             self.put(computed)
             done(fill(computed.items()))
         return result

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, and one writer at a time."""
+"""Write files atomically, hash files, and lock files between processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _READ_BYTES = 1 << 20
 
 
 def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
+    """Hash a file, read in blocks: its hex SHA-256."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_READ_BYTES):
@@ -24,7 +24,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _default_mode(is_directory: bool) -> int:
-    """The mode a plain `open` or `mkdir` gives; temporary files start out private."""
+    """Return the mode that `open` or `mkdir` sets; temporary files are private at first."""
     mask = os.umask(0)
     os.umask(mask)
     return (0o777 if is_directory else 0o666) & ~mask
@@ -32,9 +32,9 @@ def _default_mode(is_directory: bool) -> int:
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """A path to write that takes `target`'s place only when the block ends without an error."""
+    """Yield a path to write, which replaces `target` if the block ends without an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays, because some writers choose the format by it.
+    # Keep the suffix, because some writers choose the format by it.
     handle, name = tempfile.mkstemp(
         prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
     )
@@ -42,9 +42,9 @@ def atomic_file(target: Path) -> Iterator[Path]:
     work = Path(name)
     try:
         yield work
-        with work.open("rb") as written:
-            # On disk before it has its name: a power cut must not leave an empty file.
-            os.fsync(written.fileno())
+        with work.open("rb") as stream:
+            # Write to disk before the rename: a power failure must not leave an empty file.
+            os.fsync(stream.fileno())
         work.chmod(_default_mode(is_directory=False))
         work.replace(target)
     finally:
@@ -59,14 +59,14 @@ def write_text(target: Path, content: str) -> None:
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """A folder to fill that takes `target`'s place only when the block ends without an error."""
+    """Yield a folder to fill, which replaces `target` if the block ends without an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield work
         work.chmod(_default_mode(is_directory=True))
         if target.exists():
-            # A directory cannot be replaced in one call while it has content: step aside first.
+            # One call cannot replace a directory that has content: move the old one away first.
             retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
             target.replace(retired / target.name)
             work.replace(target)
@@ -78,17 +78,17 @@ def atomic_directory(target: Path) -> Iterator[Path]:
 
 
 class LockHeldError(Exception):
-    """Another process holds the lock."""
+    """Raised if another process holds the lock."""
 
 
 @contextmanager
 def exclusive(
     lock: Path, log: Callable[[str], None] | None = None, wait: bool = True
 ) -> Iterator[None]:
-    """Hold `lock` for the block. The system frees it when the process ends, however it ends.
+    """Hold `lock` for the block. The system frees it when the process ends, even if killed.
 
-    `log` gets one line before waiting for another holder. Without `wait`, raises LockHeldError
-    instead of waiting.
+    Logs one line before it waits for another process. Without `wait`, raises LockHeldError instead
+    of waiting.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with _opened(lock) as handle:
@@ -104,7 +104,7 @@ def exclusive(
 
 
 def is_held(lock: Path) -> bool:
-    """Whether some process is inside `exclusive(lock)` at this moment."""
+    """Test whether a process holds `lock` by `exclusive` at this moment."""
     if not lock.exists():
         return False
     with _opened(lock) as handle:
@@ -117,7 +117,7 @@ def is_held(lock: Path) -> bool:
 
 @contextmanager
 def _opened(lock: Path) -> Iterator[int]:
-    # Not for writing: a lock must not keep its disk from being unmounted or write-protected.
+    # Read-only: a lock must not prevent its disk from being unmounted or write-protected.
     handle = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         yield handle

@@ -1,12 +1,12 @@
-"""Reads and writes the Delta tables: one table per asset, one version per build.
+"""Read and write the Delta tables: one table per asset, one version per build.
 
-The main table of an asset is written through its IO manager. An asset's accounts (files read,
-items dropped, mutants scored) are Delta tables too, below `_accounts`, written by the asset itself.
+The IO manager writes the main table of an asset. The asset itself writes its accounts (files read,
+items dropped, mutants scored), which are Delta tables below `_accounts`.
 An object store's credentials and address come from the environment, under the names that delta-rs
 and polars share (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
 
-delta-rs is imported where it is used: it brings pyarrow, and with it costs a command that reads no
-table half as much again as its start.
+delta-rs is imported inside functions: it imports pyarrow, and both make the start of a command that
+reads no table half as long again.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ import polars as pl
 
 from vox_assets.contract.rows import ACCOUNT_SCHEMAS, TABLE_SCHEMAS, check_schema
 
-#: How long a replaced version can still be read. A build of a real tree writes some 200 MB, so that
-#: a month of nights and changes would otherwise take tens of gigabytes.
+#: How long a replaced version can still be read. A build of a real tree writes about 200 MB, so a
+#: month of nightly and triggered builds would otherwise take tens of gigabytes.
 KEPT_FOR = timedelta(days=14)
-#: Tables whose every version stays: adapters' manifests name the rows that they were trained on.
+#: Tables that keep all versions: an adapter's manifest names the rows that it was trained on.
 KEPT_FOREVER = frozenset({"training_mix"})
-# The log of a version is some kilobytes, and without it the version is gone whatever files stay.
+# A version's log takes some kilobytes; without it the version cannot be read, even if its files
+# are still there.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
 
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
 class TableMissingError(LookupError):
-    """A table that no build has written yet."""
+    """Raised for a table or a version that does not exist."""
 
 
 @dataclass(frozen=True)
 class Lake:
-    """All tables below `root`, a path or an object-store URL."""
+    """Reads and writes all tables below `root`, a path or an object-store URL."""
 
     root: str
 
@@ -48,25 +49,28 @@ class Lake:
         return self.uri(f"_accounts/{asset}/{account}")
 
     def read(self, asset: str, version: int | None = None) -> pl.DataFrame:
-        """An asset's newest version, or the one named. Raises TableMissingError without it."""
+        """Read the newest version of an asset's table, or `version`. Raises TableMissingError."""
         return _read(self.uri(asset), asset, version)
 
     def scan(self, asset: str) -> pl.LazyFrame:
-        """The newest version, of which only what is asked for is read. As `read` otherwise."""
+        """Open the newest version lazily: only the requested columns and rows are read.
+
+        Raises TableMissingError.
+        """
         return _opened(self.uri(asset), asset, None, _scan)
 
     def read_account(self, asset: str, account: str) -> pl.DataFrame:
         return _read(self.account_uri(asset, account), f"{asset}'s {account}")
 
     def version(self, asset: str) -> int:
-        """The newest version of an asset's table, counted from 0."""
+        """Return the number of the newest version of an asset's table, from 0."""
         return _version(self.uri(asset), asset)
 
     def write(self, asset: str, frame: pl.DataFrame) -> None:
-        """Replace a table and, where it changed, its schema; readers see the old or the new.
+        """Replace a table and its schema atomically.
 
-        Versions replaced longer ago than KEPT_FOR are deleted, except for KEPT_FOREVER. Raises
-        SchemaError, before anything is written, for a corpus table that breaks its schema.
+        Deletes versions that were replaced longer ago than KEPT_FOR, except in KEPT_FOREVER. Raises
+        SchemaError, before it writes, for a corpus table that breaks its schema.
         """
         check_schema(frame, TABLE_SCHEMAS.get(asset, {}), asset)
         _write(self.uri(asset), frame)
@@ -74,32 +78,33 @@ class Lake:
             forget(self.uri(asset), KEPT_FOR)
 
     def write_account(self, asset: str, account: str, frame: pl.DataFrame) -> None:
-        """Replace an account; readers see the old or the new. Raises SchemaError as `write`."""
+        """Replace an account atomically. Raises SchemaError as `write` does."""
         check_schema(frame, ACCOUNT_SCHEMAS.get(account, {}), f"{asset}'s {account}")
         _write(self.account_uri(asset, account), frame)
         forget(self.account_uri(asset, account), KEPT_FOR)
 
 
 def forget(uri: str, kept_for: timedelta) -> int:
-    """Remove files that only versions replaced longer ago than `kept_for` need; their number.
+    """Delete files used only by versions replaced longer ago than `kept_for`; count the files.
 
-    `DeltaTable.vacuum` itself commits twice, and a version of ours is a build.
+    `DeltaTable.vacuum` is run dry and the files are deleted here, because vacuum itself commits two
+    versions and a version is a build.
     """
     from deltalake import DeltaTable
     from deltalake.fs import DeltaStorageHandler
 
     table = DeltaTable(uri)
-    # Files that no version needs, what a killed writer left among them.
-    needless = table.vacuum(
+    # Files that no version needs, including the leftovers of a killed writer.
+    unused = table.vacuum(
         retention_hours=int(kept_for / timedelta(hours=1)),
         enforce_retention_duration=False,
         dry_run=True,
         full=True,
     )
     store = DeltaStorageHandler(uri)
-    for name in needless:
+    for name in unused:
         store.delete_file(name)
-    return len(needless)
+    return len(unused)
 
 
 def _write(uri: str, frame: pl.DataFrame) -> None:
@@ -124,7 +129,7 @@ def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
 def _scan(uri: str, version: int | None) -> pl.LazyFrame:
     from deltalake import DeltaTable
 
-    # Opened at once: a table that is not there is named here and not where it is first used.
+    # Open the table now: a missing table raises here and not at its first use.
     return pl.scan_delta(DeltaTable(uri, version=version))
 
 
@@ -134,7 +139,7 @@ def _opened(uri: str, name: str, version: int | None, opener: Callable[..., _Fra
     try:
         return opener(uri, version=version)
     except (DeltaError, FileNotFoundError) as error:
-        # Without a table, and without the files of an old version, the error is the same.
+        # delta-rs raises the same error for a missing table and for missing files of a version.
         newest = _version(uri, name)
         if version is None:
             raise

@@ -1,4 +1,4 @@
-"""A digest of this package's files, to detect a different version on another machine or night."""
+"""Digest this package's files, to detect another version on another machine or at another time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vox_assets.store.files import file_sha256
 
 
 def program() -> str:
-    """Digest of this package's own files."""
+    """Digest the names and contents of this package's files."""
     folder = Path(vox_assets.__file__).parent
     files = sorted(path for path in folder.rglob("*") if path.suffix not in ("", ".pyc"))
     return content_key(

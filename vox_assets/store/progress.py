@@ -1,4 +1,4 @@
-"""Telling a person how far a long step is: items done, rate and time left."""
+"""Log the progress of long steps: items done, rate and time left."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 Log = Callable[[str], None]
 
-# Often enough to see life, seldom enough to keep a run's log readable.
+# Short enough to show that a step runs, long enough to keep a run's log readable.
 SECONDS_BETWEEN_LINES = 15.0
 
 
 def silent(_line: str) -> None:
-    """A log for callers that want none."""
+    """Discard a line: the log of callers that want none."""
 
 
 def quiet_libraries() -> None:
-    """Leave the log to progress lines: no bars of the model libraries."""
+    """Turn off the progress bars of the model libraries."""
     from datasets.utils.logging import disable_progress_bar
     from transformers.utils import logging
 
@@ -27,7 +27,7 @@ def quiet_libraries() -> None:
 
 @contextmanager
 def progress(label: str, total: int, unit: str, log: Log) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with the items just done; lines go to `log` now and then."""
+    """Yield a function that counts the items just done and logs a line every few seconds."""
     started = time.monotonic()
     last_line = started
     done = 0

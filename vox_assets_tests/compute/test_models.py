@@ -1,4 +1,4 @@
-"""Models are used only when they are what their digest promises."""
+"""Models are used only if their digest is the expected one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel equals the model's own loss and gradient, packed or padded."""
+"""The kernel gives the model's own loss and gradient, for packed and for padded rows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_scores_equal_the_models_own_loss(model: Any, token_rows: list[TokenRow]
     )
 
 
-def test_packed_blocks_lose_nothing_and_mix_nothing(model: Any, token_rows: list[TokenRow]) -> None:
+def test_packed_blocks_lose_no_row_and_mix_no_rows(model: Any, token_rows: list[TokenRow]) -> None:
     import torch
 
     from vox_assets.training.program.trainer import collate_blocks
@@ -80,7 +80,7 @@ def test_packed_blocks_lose_nothing_and_mix_nothing(model: Any, token_rows: list
     assert packed == pytest.approx(sum(own_loss(model, row) for row in token_rows), rel=1e-4)
 
 
-def test_the_gradient_is_that_of_cross_entropy(model: Any, token_rows: list[TokenRow]) -> None:
+def test_the_gradient_equals_that_of_cross_entropy(model: Any, token_rows: list[TokenRow]) -> None:
     import torch
 
     from vox_assets.compute.nll import pad
@@ -117,7 +117,7 @@ def test_four_bit_layers_never_leave_training_mode(tiny_base: LocalModel) -> Non
 
 
 def _tiny(family: str) -> Any:
-    """A random model of a family: two layers, a vocabulary of 96, a head whose size shows."""
+    """Build a random model of two layers, with a head large enough to show a missing transform."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -177,7 +177,8 @@ PLAIN_HEADS = (
     "olmo2",
     "mamba",
 )
-# Each of them reads its logits otherwise: scaled, capped, cut, biased, or from a second layer.
+# The logits of each are scaled, capped, cut, biased, computed by a second layer, or the model's
+# base_model attribute is the model itself (llama4_text).
 OTHER_HEADS = (
     "gemma2",
     "granite",
@@ -198,7 +199,7 @@ def test_only_a_plain_head_is_projected_in_chunks(family: str) -> None:
 
     model = _tiny(family)
     assert has_plain_head(model) == (family in PLAIN_HEADS)
-    # The comparison leaves the model as it was.
+    # The comparison does not change the mode of a module.
     model.train()
     has_plain_head(model)
     assert all(module.training for module in model.modules())
@@ -238,7 +239,7 @@ def test_the_kernel_gives_the_loss_of_the_model_itself(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_perplexity_reads_an_answer_as_the_model_itself_does(
+def test_perplexity_of_an_answer_is_that_of_the_models_own_loss(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np

@@ -1,4 +1,4 @@
-"""What a Ray cluster gives is what this process gives, bit by bit, whichever node gave it."""
+"""A Ray cluster gives the results of this process, bit for bit, on any of its nodes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from vox_assets_tests.ray_cluster import Nodes, cluster
 from vox_assets_tests.scripted_server import Act, Server, errs, serve
 
 PROFILE = load("sample")
-#: Rows that models read here: some dozen batches, and seconds of work on one processor.
+#: Rows that the models read: about a dozen batches, and seconds of work on one processor.
 READ = 160
 
 
@@ -51,8 +51,8 @@ def test_nothing_to_do_needs_no_cluster() -> None:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    with cluster() as found:
-        yield found
+    with cluster() as started:
+        yield started
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def ray_data(nodes: Nodes) -> RayData:
 
 @dataclass(frozen=True)
 class Losing:
-    """An engine whose cluster loses a node as soon as `after` batches of one map are there."""
+    """An engine whose cluster loses a node after `after` results of one map."""
 
     engine: Engine
     nodes: Nodes
@@ -74,11 +74,11 @@ class Losing:
     def map(
         self, function: Callable[[Any], Any], batches: Iterable[Any], **how: Any
     ) -> Generator[tuple[int, Any], None, None]:
-        for count, found in enumerate(self.engine.map(function, batches, **how), start=1):
+        for count, result in enumerate(self.engine.map(function, batches, **how), start=1):
             if count == self.after and not self.lost:
                 self.nodes.kill_one()
                 self.lost.append(count)
-            yield found
+            yield result
 
 
 @pytest.fixture
@@ -105,9 +105,9 @@ def _refuse(text: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [False, True])
 def test_batches_run_on_every_node(ray_data: RayData, model: bool) -> None:
-    found = dict(ray_data.map(_where, range(30), model=model))
-    assert sorted(found) == list(range(30))
-    assert len(set(found.values())) == 3
+    node_of = dict(ray_data.map(_where, range(30), model=model))
+    assert sorted(node_of) == list(range(30))
+    assert len(set(node_of.values())) == 3
 
 
 @pytest.mark.slow
@@ -115,9 +115,9 @@ def test_batches_run_on_every_node(ray_data: RayData, model: bool) -> None:
 def test_no_batch_is_lost_or_doubled_when_a_node_is_killed(
     losing: Losing, how: dict[str, Any]
 ) -> None:
-    found = list(losing.map(_slow_square, range(40), **how))
+    results = list(losing.map(_slow_square, range(40), **how))
     assert losing.lost
-    assert sorted(found) == [(number, number * number) for number in range(40)]
+    assert sorted(results) == [(number, number * number) for number in range(40)]
 
 
 @pytest.mark.slow
@@ -151,28 +151,28 @@ def test_extraction_gives_the_same_tables(
 
 @pytest.fixture(scope="module")
 def rows(here: tuple[Extraction, Extraction]) -> pl.DataFrame:
-    return pl.concat([found.rows for found in here])
+    return pl.concat([extraction.rows for extraction in here])
 
 
 @pytest.mark.slow
 def test_near_duplicates_are_the_same(rows: pl.DataFrame, losing: Losing) -> None:
-    # Long enough for many blocks of shingles.
+    # Enough text for many blocks of shingles.
     texts = answers(pl.concat([rows] * 4))
     one, other = shingle(texts), shingle(texts, losing)
     assert np.array_equal(one.bounds, other.bounds)
     assert np.array_equal(one.hashes, other.hashes)
-    pairs, found = near_pairs(one, 0.8), near_pairs(other, 0.8, losing)
+    pairs, other_pairs = near_pairs(one, 0.8), near_pairs(other, 0.8, losing)
     assert losing.lost
     assert len(pairs) > rows.height
     for name in ("left", "right", "similarity"):
-        assert np.array_equal(getattr(pairs, name), getattr(found, name))
+        assert np.array_equal(getattr(pairs, name), getattr(other_pairs, name))
 
 
 @pytest.mark.slow
 def test_deduplication_is_the_same(rows: pl.DataFrame, ray_data: RayData) -> None:
     rows = rows.unique("pair_id", keep="first", maintain_order=True)
     apart = np.eye(rows.height, dtype=np.float32)
-    # The sample repeats nothing that its own policy would call a duplicate.
+    # The sample has no duplicates under its own policy.
     policy = PROFILE.dedup.model_copy(update={"near_jaccard": 0.5})
     one = deduplicate(rows, apart, policy)
     other = deduplicate(rows, apart, policy, ray_data)
@@ -191,7 +191,7 @@ def test_embeddings_are_the_same_bit_by_bit(
     other = embed(texts, embedding_model, store, engine=losing)
     assert losing.lost
     assert np.array_equal(one, other)
-    # All of it is stored: nothing goes out a second time.
+    # Everything is stored: no batch is sent a second time.
     nowhere = RayData("127.0.0.1:9")
     assert np.array_equal(one, embed(texts, embedding_model, store, engine=nowhere))
 
@@ -229,7 +229,7 @@ def test_a_node_without_the_model_is_named(ray_data: RayData, tmp_path: Path) ->
 
 @dataclass(frozen=True)
 class Asking:
-    """The same questions, from here and from the cluster, to servers of the same script."""
+    """Asks the same questions from this process and the cluster, of servers with one script."""
 
     folder: Path
     ray_data: RayData
@@ -238,7 +238,7 @@ class Asking:
         self, script: Callable[[int, dict[str, Any]], Act], budget: Budget
     ) -> list[tuple[Replies[Sum], Server]]:
         questions = [Question("Add the numbers.", f"{number}+1") for number in range(24)]
-        found = []
+        outcomes = []
         for name, engine in (("one", HERE), ("other", self.ray_data)):
             with serve(script) as server:
                 remote = RemoteModel(server.url, "scripted", "vk-77")
@@ -247,8 +247,8 @@ class Asking:
                 asked = endpoint.ask(
                     questions, Sum, answer_tokens=20, budget=budget, label="sums", log=print
                 )
-                found.append((asked, server))
-        return found
+                outcomes.append((asked, server))
+        return outcomes
 
 
 @pytest.fixture

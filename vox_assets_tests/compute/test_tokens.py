@@ -1,4 +1,4 @@
-"""Answers alone are learned, turn by turn, and what a trainer would lose is refused by row id."""
+"""Only answers are in the loss, and rows that a trainer would cut or skip are refused by id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vox_assets.contract.rows import turns
 from vox_assets.training.plan.preflight import preflight
 from vox_assets.training.plan.spec import TrainingRefusedError
 
-#: Like Qwen3's: the last answer opens with its thoughts, earlier ones lost theirs.
+#: Like Qwen3's template: the last answer starts with its thoughts, earlier answers have none.
 THINKING = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' }}"
     "{% if loop.last and m['role'] == 'assistant' %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"

@@ -1,4 +1,4 @@
-"""The endpoint's client pays once, stops in time, and survives a server that misbehaves."""
+"""The endpoint's client pays once, keeps its budget, and survives a misbehaving server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from vox_assets_tests.scripted_server import TOKENS, Act, Server, errs, says, se
 
 KEY = "vk-4f9a81c2e7d64b0f93aa"
 AMPLE = Budget(requests=1000, tokens=10_000_000, concurrency=4)
-#: Waits are as short as a test can make them; what is waited for stays the same.
+#: The waits of a test are short; the conditions for waiting stay the same.
 HASTY = Patience(timeout=20.0, tries=3, first_wait=0.01, longest_wait=2.0)
 
 
@@ -44,7 +44,7 @@ class Sum(BaseModel):
 
 
 def answer_of(body: dict[str, Any]) -> str:
-    """The sum that the last message asks for."""
+    """Compute the sum that the last message asks for."""
     return json.dumps({"total": sum(map(int, body["messages"][-1]["content"].split("+")))})
 
 
@@ -57,7 +57,7 @@ TOTALS = list(range(1, 9))
 
 
 class Asker:
-    """Asks a server the same questions, with one store, and keeps what is logged."""
+    """Asks a server the same questions, with one store, and records the log lines."""
 
     def __init__(self, store: Path) -> None:
         self.store = store
@@ -201,19 +201,19 @@ def test_the_budget_of_tokens_is_never_exceeded(ask: Asker) -> None:
     budget = AMPLE.model_copy(update={"tokens": 9 * TOKENS})
     with serve(well_behaved) as server:
         asked = ask(server, budget=budget)
-    # A question starts where its bytes, some five hundred, would fit; then its true cost counts.
+    # A question is sent if its bound, about five hundred bytes, fits; then its real cost counts.
     assert 3 * TOKENS <= asked.usage.tokens <= budget.tokens
     assert server.requests < 8
     assert totals(asked) == [*TOTALS[: server.requests], *[None] * (8 - server.requests)]
 
 
-@pytest.mark.parametrize("told", [None, {}, {"total_tokens": 0}, {"total_tokens": -(10**9)}])
-def test_tokens_that_a_server_does_not_tell_are_charged_at_their_bound(
-    ask: Asker, told: dict[str, int] | None
+@pytest.mark.parametrize("usage", [None, {}, {"total_tokens": 0}, {"total_tokens": -(10**9)}])
+def test_tokens_that_a_server_does_not_report_are_charged_at_their_bound(
+    ask: Asker, usage: dict[str, int] | None
 ) -> None:
     def vague(_number: int, body: dict[str, Any]) -> Act:
         completion = json.loads(says(answer_of(body)).body)
-        return Act(body=json.dumps({**completion, "usage": told}))
+        return Act(body=json.dumps({**completion, "usage": usage}))
 
     with serve(vague) as server:
         asked = ask(server, QUESTIONS[:1])
@@ -285,7 +285,7 @@ def test_a_server_that_never_answers_is_given_up_and_what_came_is_kept(ask: Aske
     assert reasons(asked)[-1].startswith("not asked: the server does not answer")
 
 
-def test_a_port_where_nobody_listens_is_told_and_raises_nothing(ask: Asker) -> None:
+def test_a_port_without_a_server_is_a_reason_and_no_exception(ask: Asker) -> None:
     with serve(well_behaved) as server:
         pass
     asked = ask(server)
@@ -310,7 +310,7 @@ def test_a_refused_key_or_model_is_an_error_and_loses_nothing(ask: Asker, status
 
 
 def refuses(*names: str) -> Any:
-    """A server that knows none of these parameters, and says so of the first that it meets."""
+    """Script a server that refuses these parameters, one per request."""
 
     def script(_number: int, body: dict[str, Any]) -> Act:
         for name in names:
@@ -332,7 +332,7 @@ def test_a_server_that_knows_less_is_asked_for_less(ask: Asker, names: tuple[str
     assert ("max_completion_tokens" in server.bodies[-1]) == ("max_tokens" in names)
 
 
-def test_a_mute_refusal_is_taken_for_one_of_the_schema(ask: Asker) -> None:
+def test_a_refusal_without_a_reason_counts_as_one_of_the_schema(ask: Asker) -> None:
     def script(_number: int, body: dict[str, Any]) -> Act:
         return Act(422, "?") if "response_format" in body else says(answer_of(body))
 
@@ -383,8 +383,8 @@ def test_an_answer_in_one_fence_is_read(ask: Asker) -> None:
     "body", ["", "<html>busy</html>", "[]", '{"choices": []}', '{"choices": [{}]}', '"x"', "{}"]
 )
 def test_a_reply_that_is_no_completion_is_asked_for_again(ask: Asker, body: str) -> None:
-    def garbled(number: int, told: dict[str, Any]) -> Act:
-        return Act(body=body) if number == 0 else says(answer_of(told))
+    def garbled(number: int, request: dict[str, Any]) -> Act:
+        return Act(body=body) if number == 0 else says(answer_of(request))
 
     with serve(garbled) as server:
         assert totals(ask(server, QUESTIONS[:1])) == [1]
@@ -402,16 +402,16 @@ def test_the_key_is_in_no_log_and_in_no_store(ask: Asker, caplog: pytest.LogCapt
 
     with serve(telltale) as server:
         asked = ask(server)
-    said = "\n".join([*ask.lines, *map(str, reasons(asked)), caplog.text])
-    assert "sums: " in said
-    assert KEY not in said
+    output = "\n".join([*ask.lines, *map(str, reasons(asked)), caplog.text])
+    assert "sums: " in output
+    assert KEY not in output
     stored = b"".join(path.read_bytes() for path in ask.store.parent.iterdir())
     assert b"total" in stored
     assert KEY.encode() not in stored
     assert KEY not in repr(RemoteModel(server.url, "scripted", KEY))
 
 
-def test_the_log_tells_what_the_questions_came_to(ask: Asker) -> None:
+def test_the_log_reports_requests_and_tokens(ask: Asker) -> None:
     with serve(well_behaved) as server:
         ask(server)
         ask(server)

@@ -1,4 +1,4 @@
-"""The cache gives back what was computed, and computes again what it cannot trust."""
+"""The cache returns computed results, and computes damaged ones again."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from vox_assets.store.cache import BlobCache, VectorCache, content_key
 
 
 class Counter:
-    """Squares positions, and remembers what it was asked for."""
+    """Squares positions, and records the batches that it was given."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
 
     def __call__(self, batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
-        for place, positions in enumerate(batches):
+        for index, positions in enumerate(batches):
             self.asked.append(positions)
-            yield place, np.array([[p, p * p] for p in positions], dtype=np.float32)
+            yield index, np.array([[p, p * p] for p in positions], dtype=np.float32)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_damaged_entry_is_computed_again(cache: VectorCache, tmp_path: Path) -
     assert count.asked == [[0]]
 
 
-def test_what_was_done_before_a_failure_is_kept(cache: VectorCache) -> None:
+def test_results_before_a_failure_are_kept(cache: VectorCache) -> None:
     def fails_on_the_short(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
         assert batches == [[1], [0]]
         yield 0, np.ones((1, 2), dtype=np.float32)
@@ -90,8 +90,8 @@ def test_batches_may_come_back_in_any_order(cache: VectorCache) -> None:
         yield from reversed(list(Counter()(batches)))
 
     keys, costs = list("abcd"), [10, 40, 20, 30]
-    found = cache.compute(keys, costs, 60, backwards, lambda n: None)
-    assert found[:, 0].tolist() == [0, 1, 2, 3]
+    result = cache.compute(keys, costs, 60, backwards, lambda n: None)
+    assert result[:, 0].tolist() == [0, 1, 2, 3]
     assert {key: vector[0] for key, vector in cache.get(keys).items()} == dict(
         zip(keys, range(4), strict=True)
     )
@@ -141,13 +141,13 @@ def test_a_damaged_file_costs_time_and_never_a_wrong_value(
 
     for key, vector in cache.get(keys).items():
         assert (vector == truth[keys.index(key)]).all()
-    found = cache.compute(
+    result = cache.compute(
         keys, [1] * 300, 50, lambda batches: enumerate(truth[b] for b in batches), lambda n: None
     )
-    assert (found == truth).all()
+    assert (result == truth).all()
 
 
-def test_a_damaged_file_is_set_aside_by_name_and_what_it_still_gives_is_kept(
+def test_a_damaged_file_is_set_aside_and_its_readable_entries_are_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "answers.sqlite"
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_cache_at_all_is_replaced(tmp_path: Path) -> None:
     assert BlobCache(path).get(["a"]) == {"a": b"1"}
 
 
-def test_a_fault_that_is_not_damage_is_told_and_moves_nothing(tmp_path: Path) -> None:
+def test_an_error_that_is_not_damage_is_raised_and_moves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     path.mkdir()
     with pytest.raises(sqlite3.OperationalError):
@@ -181,7 +181,7 @@ def test_a_fault_that_is_not_damage_is_told_and_moves_nothing(tmp_path: Path) ->
     assert path.is_dir()
 
 
-def test_a_file_of_the_layout_before_is_brought_along_whole(tmp_path: Path) -> None:
+def test_a_file_of_the_earlier_layout_is_migrated_completely(tmp_path: Path) -> None:
     path = tmp_path / "vectors.sqlite"
     entries = {content_key(str(number)): bytes([number % 256]) * 900 for number in range(700)}
     with sqlite3.connect(path) as connection:
@@ -200,7 +200,7 @@ def test_a_file_of_the_layout_before_is_brought_along_whole(tmp_path: Path) -> N
 
 
 def age(path: Path, seconds: int) -> None:
-    """Let time pass since every use so far."""
+    """Move every recorded use into the past."""
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE uses SET used = used - ?", (seconds,))
 
@@ -209,7 +209,7 @@ def branch(name: str) -> dict[str, bytes]:
     return {content_key(name, str(n)): f"{name:<8}{n:>4}".encode() * 125 for n in range(60)}
 
 
-def test_a_full_cache_gives_up_what_was_used_longest_ago(tmp_path: Path) -> None:
+def test_a_full_cache_deletes_the_least_recently_used_entries(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     cache = BlobCache(path, limit=320_000)
     old, main, feature = branch("old"), branch("main"), branch("feature")
@@ -217,7 +217,7 @@ def test_a_full_cache_gives_up_what_was_used_longest_ago(tmp_path: Path) -> None
     age(path, 86_400)
     cache.put(main)
     age(path, 86_400)
-    # The build after switching back reads what the other branch did not.
+    # The build after switching back reads entries that the other branch did not read.
     assert len(cache.get(main)) == 60
     cache.put(feature)
     assert len(cache.get(main)) == len(cache.get(feature)) == 60

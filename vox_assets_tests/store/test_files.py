@@ -1,4 +1,4 @@
-"""A write is seen whole or not at all."""
+"""A write is visible completely or not at all, and a lock has one holder at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from vox_assets.store.files import atomic_directory, atomic_file, exclusive, is_held, write_text
+from vox_assets.store.files import (
+    LockHeldError,
+    atomic_directory,
+    atomic_file,
+    exclusive,
+    is_held,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
@@ -48,7 +55,9 @@ def test_a_directory_that_fails_half_way_never_appears(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_holder_waits_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
+def test_a_second_holder_waits_or_is_refused_and_a_killed_holder_leaves_no_lock(
+    tmp_path: Path,
+) -> None:
     lock = tmp_path / "build.lock"
     program = (
         "import sys, time, pathlib, vox_assets.store.files as files\n"
@@ -61,14 +70,19 @@ def test_a_second_holder_waits_and_a_killed_one_leaves_no_lock(tmp_path: Path) -
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     assert is_held(lock)
-    said: list[str] = []
+    with (
+        pytest.raises(LockHeldError, match=r"build\.lock is held by another process$"),
+        exclusive(lock, wait=False),
+    ):
+        pass
+    lines: list[str] = []
 
     def waiting(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         holder.kill()
 
     with exclusive(lock, waiting):
-        assert len(said) == 1
+        assert len(lines) == 1
     assert not is_held(lock)
     holder.wait()
     holder.stdout.close()

@@ -1,4 +1,4 @@
-"""Tables are read back as they were written, and a missing one is named."""
+"""Tables are read back as they were written, and errors name a missing table."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_scan_reads_the_newest_version_column_by_column(tmp_path: Path) -> Non
     assert lake.scan("adapter_eval").select("v").collect().rows() == [(2,)]
 
 
-def test_versions_replaced_long_ago_give_their_space_back(tmp_path: Path) -> None:
+def test_files_of_versions_replaced_long_ago_are_deleted(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for value in range(3):
         lake.write("qlora_adapter", pl.DataFrame({"v": [value]}))
@@ -66,7 +66,7 @@ def test_versions_replaced_long_ago_give_their_space_back(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_version(tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_at_any_moment_leaves_a_complete_version(tmp_path: Path) -> None:
     program = (
         "import sys, itertools, polars as pl; from vox_assets.store.lake import Lake\n"
         "for version in itertools.count():\n"

@@ -1,4 +1,4 @@
-"""The lake on an object store: a real S3 protocol server on loopback, read by other readers too."""
+"""The lake works on an object store: a server of the S3 protocol on loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vox_assets_tests.postgres import free_port
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an empty bucket; its address and keys are in the environment alone."""
+    """Yield the URL in an empty bucket; its address and keys are only in the environment."""
     import boto3
     from moto.server import ThreadedMotoServer
 
