@@ -1,5 +1,9 @@
 """Synthetic rows: programs from templates, live-code expansion, repairs and dialogues.
 
+`vox` writes Vox from templates and live programs, `rust` writes dialogues from live Rust, and
+`model` asks a language model. `alike` measures how similar two texts are, and `audit` checks the
+finished rows. What `rust` and `vox` share is in `shared`.
+
 `synthesize` is the entry point: a pure function of the live rows, a profile and a syntax gate.
 The same input gives the same rows, byte for byte. It calls no language model; `uplift` does.
 """
@@ -15,11 +19,12 @@ from vox_assets.contract.rows import Drop, Pair
 from vox_assets.profiles import Profile
 from vox_assets.store.progress import Log, silent
 from vox_assets.synthesize.rust.dialogues import rust_dialogues
+from vox_assets.synthesize.shared import STAGE
 from vox_assets.synthesize.vox import coverage, lexicon, programs
 from vox_assets.synthesize.vox import templates as template_files
 from vox_assets.synthesize.vox.dialogues import scripts, vox_dialogues
 from vox_assets.synthesize.vox.live_code import Reader, expand_live_code
-from vox_assets.synthesize.vox.programs import STAGE, Gate
+from vox_assets.synthesize.vox.programs import Gate
 from vox_assets.synthesize.vox.repairs import make_repairs
 
 __all__ = ["Synthesis", "synthesize"]
@@ -31,7 +36,7 @@ RUST_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Synthesis:
-    """Synthetic rows, what could have become one and did not, and what they cover."""
+    """Synthetic rows, dropped candidates, and the constructs that the rows cover."""
 
     rows: pl.DataFrame
     drops: pl.DataFrame
@@ -48,11 +53,10 @@ def synthesize(
     read_source: Reader,
     log: Log = silent,
 ) -> Synthesis:
-    """Expand templates and live code into rows, as many as the profile asks for.
+    """Expand templates and live code into as many rows as the profile asks for.
 
-    `check_vox` gives the reason why a Vox program is refused, or None; no refused program
-    becomes an answer. `read_source` gives the text of a file that a live row names, by its path
-    below the source root.
+    `check_vox` returns the reason why a Vox program is refused, or None; no refused program becomes
+    an answer. `read_source` returns the text of a source file by its path below the source root.
     """
     wanted = profile.synthesis
     seed = wanted.seed
@@ -69,12 +73,12 @@ def synthesize(
     drops += lost
     log(f"templates: {len(written)} programs, {len(lost)} candidates refused")
 
-    # Programs of their own, so that no answer is also that of another row.
-    sound, lost = programs.take(stream, wanted.repairs, pool, seed, check_vox)
+    # Programs that no other row uses, so that answers do not repeat.
+    unbroken, lost = programs.take(stream, wanted.repairs, pool, seed, check_vox)
     drops += lost
-    mended, lost = make_repairs(sound, profile, pool, check_vox, seed)
+    repairs, lost = make_repairs(unbroken, profile, pool, check_vox, seed)
     drops += lost
-    log(f"repairs: {len(mended)} rows")
+    log(f"repairs: {len(repairs)} rows")
 
     most_rust = int(wanted.dialogues * RUST_SHARE)
     rust_talks, lost = rust_dialogues(rust_rows, profile, most_rust, read_source)
@@ -85,7 +89,7 @@ def synthesize(
     talks = [*rust_talks, *vox_talks]
     log(f"dialogues: {len(talks)} rows")
 
-    pairs = [*live, *(programs.pair(item, profile) for item in written), *mended, *talks]
+    pairs = [*live, *(programs.pair(item, profile) for item in written), *repairs, *talks]
     frame, repeated = _distinct(pairs)
     return Synthesis(
         rows=frame,

@@ -1,8 +1,8 @@
 """A built-in grammar for the Vox language, used to gate training data.
 
-What belongs here: the public names, and nothing else. `check` judges a text, `parse` gives its
-tree, `constructs` and `declarations` say what a program contains. Whether this grammar or the real
-compiler judges training data is the business of `frontend` and `compiler`.
+This module exports the public names. `check` returns the diagnostics of a text, `parse` its tree,
+`constructs` and `declarations` its contents. `frontend` and `compiler` decide whether this grammar
+or the real compiler checks training data.
 """
 
 from vox_assets.vox_syntax.builtin import check, parse

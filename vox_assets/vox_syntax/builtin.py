@@ -1,13 +1,13 @@
-"""The built-in front end: from Vox text to a Lark tree and a verdict.
+"""The built-in front end: parses Vox text into a Lark tree and checks it.
 
-What belongs here: parsing, and the judgement whether a program means what it says. The language
-itself is written down in ``grammar.lark``, tokens come from `lexer`, wording is in `diagnostics`,
-and what a program contains is read off its tree in `constructs`.
+This module parses, and refuses programs that parse with a meaning that their author did not
+intend. ``grammar.lark`` defines the language, `lexer` the tokens, `diagnostics` the wording of
+messages, and `constructs` reads the contents of a tree.
 
-The gate is stricter than the compiler in one respect. The compiler drops characters it does not
-know and needs nothing between two statements, so ``!x`` reads as ``x``, ``a; b`` as ``a b`` and
-``await f()`` as two statements. Such text has a parse but not the meaning its author had, and it
-is refused, in the compiler's own examples as well: a few hold a ``!`` or a ``;``.
+The gate is stricter than the compiler in one respect. The compiler drops characters that it does
+not know and needs no separator between two statements, so it reads ``!x`` as ``x``, ``a; b`` as
+``a b`` and ``await f()`` as two statements. Such text parses, but not as its author meant it. It
+is refused, also in the compiler's own examples: a few contain a ``!`` or a ``;``.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ from vox_assets.vox_syntax.lexer import (
 )
 
 MAX_CHARACTERS = 200_000
-"""Longer texts are refused unread: no hand-written program comes near, and work stays bounded."""
+"""Longer texts are refused without parsing, which bounds the work; hand-written programs are far
+shorter."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def check(source: str, *, ui_module: bool = False) -> list[Diagnostic]:
-    """Return why ``source`` is refused, or nothing when it parses as intended.
+    """Return why ``source`` is refused; an empty list when it parses as intended.
 
-    ``ui_module`` is for ``.vox.ui`` files, where state and effects may stand at the top level.
+    ``ui_module`` is for ``.vox.ui`` files, which allow state and effects at the top level.
     """
     try:
         parse(source, ui_module=ui_module)
@@ -58,7 +59,7 @@ def check(source: str, *, ui_module: bool = False) -> list[Diagnostic]:
 
 
 def parse(source: str, *, ui_module: bool = False) -> Tree[Token]:
-    """Return the tree of a program, or raise `VoxSyntaxError` where `check` would complain."""
+    """Return the tree of a program; raises VoxSyntaxError where `check` returns a diagnostic."""
     if len(source) > MAX_CHARACTERS:
         raise VoxSyntaxError(
             Diagnostic(1, 1, f"the text is longer than {MAX_CHARACTERS} characters")
@@ -73,7 +74,7 @@ def parse(source: str, *, ui_module: bool = False) -> Tree[Token]:
 
 @cache
 def _parser() -> Lark:
-    """The parser of the grammar; its tables take a second to compute and are kept like bytecode."""
+    """Build the parser; its tables take a second to compute and are kept like bytecode."""
     grammar = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
     made_by = f"{lark.__version__} {sys.version_info[:2]} {grammar}".encode()
     kept = Path(cache_from_source(str(Path(__file__).with_name("grammar.lark")))).with_suffix(
@@ -94,7 +95,7 @@ def _parser() -> Lark:
         saved = io.BytesIO()
         parser.save(saved)
         tables = saved.getvalue()
-        # Where the package may not be written to, every process computes them.
+        # When the folder of the package is not writable, every process computes the tables.
         with suppress(OSError), atomic_file(kept) as work:
             work.write_bytes(hashlib.sha256(made_by + tables).digest() + tables)
     return parser
@@ -131,7 +132,7 @@ def _explain(source: str, error: UnexpectedToken) -> Diagnostic:
 
 @cache
 def _spelling() -> dict[str, str]:
-    """Spelling of terminals that have only one."""
+    """Return the spelling of each terminal that has only a single spelling."""
     return {
         terminal.name: str(terminal.pattern.value)
         for terminal in _parser().terminals
@@ -140,10 +141,10 @@ def _spelling() -> dict[str, str]:
 
 
 def walk(tree: Tree[Token]) -> Iterator[tuple[Tree[Token], bool]]:
-    """Yield every node in source order, and whether it is shown: part of what a view displays.
+    """Yield every node in source order, and whether a view displays it.
 
-    The values of named arguments, such as event handlers, are not. An explicit stack keeps long
-    operator chains from exhausting Python's.
+    A view does not display the values of named arguments, such as event handlers. The explicit
+    stack allows long operator chains, which would exhaust Python's own stack.
     """
     pending = [(tree, False)]
     while pending:
@@ -162,25 +163,24 @@ _VALUES = frozenset(
 )
 """Nodes that only compute a value."""
 
-
 _CONSTRUCTORS = frozenset({"Ok", "Error", "Some", "None"})
 
 
 def _refuse_misread(source: str, tree: Tree[Token]) -> None:
-    """Refuse what the grammar takes and the compiler reads otherwise than its author.
+    """Refuse code that parses but that the compiler reads differently from its author.
 
-    A bare value on a line of its own does nothing, unless it is the value of its block or shown:
-    nearly always it is a word of another language. A call without a positional argument whose
-    callee is capitalised or a view tag is a view element, so `Ok()` is one, and so is `summary()`
-    even where a function of that name is declared. After a lambda's parameters `to` starts its
-    result and is no variable.
+    A bare value on a line of its own has no effect, unless it is the value of its block or a view
+    displays it; nearly always it is a word of another language. A call without a positional
+    argument is a view element when its callee is capitalised or a view tag: `Ok()` is, and so is
+    `summary()`, even where a function of that name is declared. After a lambda's parameters `to`
+    starts the result type and cannot be a variable.
     """
     called: set[str] = set(_CONSTRUCTORS)
     elements: list[tuple[str, Tree[Token]]] = []
     for node, shown in walk(tree):
         children = [child for child in node.children if isinstance(child, Tree)]
         if node.data in ("variant", "function"):
-            # Decorators may stand before a function's name.
+            # Decorators may precede a function's name.
             name = next((str(child) for child in node.children if isinstance(child, Token)), "")
             if node.data == "variant" or name in VIEW_TAGS:
                 called.add(name)
@@ -195,7 +195,7 @@ def _refuse_misread(source: str, tree: Tree[Token]) -> None:
             if re.match(r"to\b", source[children[-1].meta.start_pos :]):
                 raise _misread(children[-1], "`to` after a lambda's parameters starts its result")
         elif node.data in ("block", "block_value", "component") and not shown:
-            # A component holds no value of its own, so there even the last one is of no use.
+            # A component has no value, so even its last bare value has no effect.
             for child in children if node.data == "component" else children[:-1]:
                 if child.data in _VALUES:
                     text = source[child.meta.start_pos : child.meta.end_pos].splitlines()[0]

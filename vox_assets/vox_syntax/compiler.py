@@ -1,13 +1,13 @@
-"""The real compiler as a front end: `vox check`, run as a process that is not trusted to end.
+"""The real compiler as a front end: runs `vox check` in processes that may hang or crash.
 
-What belongs here: running the compiler and reading its verdict. `vox check` takes one file, so a
-batch is a folder of programs and a few processes at a time. Each process is the leader of its own
-group, which is killed when its time is over or its output too long; it works in a folder of its
-own, which is also its home, because `vox` opens a database and writes telemetry where it runs; and
-it inherits nothing of the environment but the search path, so no key of this deployment reaches it.
+This module runs the compiler and reads its verdict. `vox check` takes a single file, so a batch is
+a folder of programs and a few processes at a time. Each process leads its own process group, which
+is killed when its time is over or its output too long. It works in a folder of its own, which is
+also its home, because `vox` opens a database and writes telemetry in its working directory. It
+inherits only the search path from the environment, so no key of this deployment reaches it.
 
-A process that crashes, hangs or says something unreadable gives no verdict. That is a fault of the
-program it was to judge, never an error of the run, and it is not remembered.
+A process that crashes, hangs or prints something unreadable gives no verdict. This counts as a
+fault of the program under check, never as an error of the run, and it is not cached.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from vox_assets.vox_syntax.diagnostics import VoxSyntaxError
 from vox_assets.vox_syntax.lexer import refuse_dropped
 
 BATCH = 64
-"""Programs per batch: enough to keep every core busy, few enough that little is lost when a run
-is cancelled, since verdicts are stored batch by batch."""
+"""Programs per batch: enough to keep every core busy, few enough that a cancelled run loses
+little, because verdicts are stored batch by batch."""
 
 PROGRAM_SECONDS = 20.0
-"""A check of one program takes a fraction of a second, start included; a slow machine gets some
-fifty times as long."""
+"""A check of a program takes a fraction of a second including the start; the limit allows a slow
+machine some fifty times as long."""
 
 BATCH_SECONDS = 180.0
 """About three seconds for each program of a batch, so that a compiler that hangs on some programs
@@ -51,10 +51,10 @@ MAX_OUTPUT = 1 << 20
 """Bytes read from one process: a hundred times what twenty diagnostics take."""
 
 MAX_MESSAGE = 400
-"""Characters of a diagnostic that go into a reason."""
+"""Characters of a diagnostic that a reason quotes."""
 
 _OPTIONS = ("check", "--for-llm")
-"""`--for-llm` prints one stable JSON object, for programs that do not parse as well."""
+"""`--for-llm` prints a stable JSON object, also for programs that do not parse."""
 
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
@@ -64,30 +64,30 @@ _ENVIRONMENT = {
 }
 
 _OBJECTS_TRIED = 10
-"""Lines that may start the verdict; whatever is printed before it is a log line or two."""
+"""Lines that may start the verdict; only a log line or two precede it."""
 
 
 class NoVerdictError(Exception):
-    """A process that said nothing about its program; the message is the reason, in a few words."""
+    """A process gave no verdict on its program; the message is a short reason."""
 
 
 @dataclass(frozen=True)
 class Compiler:
     """`vox check` as a front end.
 
-    Verdicts are kept in `verdicts`, where there is one, and found again by program and
-    compiler: by what the compiler calls its version, and by its bytes, since two builds may share
-    a version. What the compiler would drop without a word is refused before it is asked.
+    Verdicts are cached in `verdicts`, where it is set. The key holds the program, the compiler's
+    version and a digest of its bytes, because two builds may share a version. Text that the
+    compiler would drop silently is refused before the compiler runs.
     """
 
     program: Path
-    #: The search path for what the compiler starts, in case it is a script.
+    #: The search path for programs that the compiler starts, in case it is a script.
     search_path: str
     verdicts: BlobCache | None = None
 
     @cached_property
     def name(self) -> str:
-        """The first line of `vox --version`."""
+        """Return the first line of `vox --version`."""
         with TemporaryDirectory(prefix="vox-version-", ignore_cleanup_errors=True) as folder:
             try:
                 code, output = self._run(["--version"], Path(folder), PROGRAM_SECONDS)
@@ -100,7 +100,7 @@ class Compiler:
     def check(
         self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
     ) -> list[str | None]:
-        """For each program the compiler's first error as `line:column: message`, or None."""
+        """Return for each program the first error as `line:column: message`, or None."""
         ending = ".vox.ui" if ui_module else ".vox"
         faults = {source: _dropped(source) for source in sources}
         keys = {
@@ -109,15 +109,15 @@ class Compiler:
             if fault is None
         }
         known = self.verdicts.get(keys.values()) if self.verdicts else {}
-        asked = []
+        pending = []
         for source, key in keys.items():
             if key in known:
                 faults[source] = json.loads(known[key])
             else:
-                asked.append(source)
-        with progress("vox check", len(asked), "programs", log) as done:
-            for start in range(0, len(asked), BATCH):
-                verdicts, failures = self._judge(asked[start : start + BATCH], ending)
+                pending.append(source)
+        with progress("vox check", len(pending), "programs", log) as done:
+            for start in range(0, len(pending), BATCH):
+                verdicts, failures = self._check_batch(pending[start : start + BATCH], ending)
                 faults |= verdicts
                 faults |= {source: f"no verdict: {why}" for source, why in failures.items()}
                 if self.verdicts:
@@ -129,52 +129,53 @@ class Compiler:
                     )
                 done(len(verdicts) + len(failures))
                 if not verdicts:
-                    # Nobody waits for a compiler that does not work: one batch is enough to tell.
-                    left = "no verdict: the compiler gave none on any program of the batch before"
-                    faults |= dict.fromkeys(asked[start + BATCH :], left)
+                    # A compiler without a verdict in a whole batch does not work: stop here.
+                    reason = "no verdict: the compiler gave none on any program of the batch before"
+                    faults |= dict.fromkeys(pending[start + BATCH :], reason)
                     break
         return [faults[source] for source in sources]
 
     @cached_property
     def _fingerprint(self) -> str:
-        # A program that has vanished since it was named does not start either: that is its fault.
+        # A compiler that was deleted meanwhile does not start either; `_run` reports that.
         with suppress(OSError), self.program.open("rb") as file:
             return f"{self.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
         return self.name
 
-    def _judge(
+    def _check_batch(
         self, sources: Sequence[str], ending: str
     ) -> tuple[dict[str, str | None], dict[str, str]]:
-        """The verdicts on a batch, asked for several at a time, and why others are missing."""
+        """Check a batch in parallel: verdicts, and the reasons of missing verdicts."""
         deadline = time.monotonic() + BATCH_SECONDS
         verdicts: dict[str, str | None] = {}
         failures: dict[str, str] = {}
         with TemporaryDirectory(prefix="vox-check-", ignore_cleanup_errors=True) as folder:
 
-            def ask(number: int) -> None:
+            def check_program(number: int) -> None:
                 source = sources[number]
-                place = Path(folder, str(number))
-                place.mkdir()
-                file = place / f"program{ending}"
+                workdir = Path(folder, str(number))
+                workdir.mkdir()
+                file = workdir / f"program{ending}"
                 file.write_bytes(source.encode("utf-8", "surrogatepass"))
                 seconds = min(PROGRAM_SECONDS, deadline - time.monotonic())
                 try:
                     if seconds <= 0:
                         raise NoVerdictError(f"its batch took longer than {BATCH_SECONDS:g} s")
-                    verdicts[source] = _verdict(*self._run([*_OPTIONS, file.name], place, seconds))
+                    result = self._run([*_OPTIONS, file.name], workdir, seconds)
+                    verdicts[source] = _verdict(*result)
                 except NoVerdictError as error:
                     failures[source] = str(error)
 
             pool = ThreadPoolExecutor(os.cpu_count())
             try:
-                list(pool.map(ask, range(len(sources))))
+                list(pool.map(check_program, range(len(sources))))
             finally:
-                # A cancelled run waits for the few programs at work, not for the batch.
+                # A cancelled run waits for the few programs in progress, not for the batch.
                 pool.shutdown(cancel_futures=True)
         return verdicts, failures
 
     def _run(self, arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int, str]:
-        """Exit code and output of the compiler; raises NoVerdictError when it must be stopped."""
+        """Run the compiler: exit code and output; raises NoVerdictError when it must be stopped."""
         deadline = time.monotonic() + seconds
         environment = {**_ENVIRONMENT, "PATH": self.search_path}
         environment |= dict.fromkeys(("HOME", "TMPDIR"), str(folder))
@@ -198,7 +199,7 @@ class Compiler:
             except (TimeoutError, subprocess.TimeoutExpired):
                 raise NoVerdictError(f"timed out after {seconds:.3g} s") from None
             finally:
-                # Whatever it started and left behind goes as well.
+                # This also ends processes that the compiler started and left behind.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         return code, output.decode("utf-8", "replace")
@@ -213,7 +214,7 @@ def _dropped(source: str) -> str | None:
 
 
 def _read(stream: IO[bytes], deadline: float) -> bytes:
-    """Everything up to the end of the stream.
+    """Read up to the end of the stream.
 
     Raises TimeoutError at the deadline, and NoVerdictError past `MAX_OUTPUT` bytes.
     """
@@ -230,7 +231,7 @@ def _read(stream: IO[bytes], deadline: float) -> bytes:
 
 
 def _verdict(code: int, output: str) -> str | None:
-    """The first error, or None for a good program. Raises NoVerdictError when it does not say."""
+    """Return the first error or None; raises NoVerdictError when the output holds no verdict."""
     reply = _envelope(output)
     if reply is None:
         if code < 0:
@@ -244,23 +245,23 @@ def _verdict(code: int, output: str) -> str | None:
     if code == 0:
         return None
     diagnostics = reply.get("diagnostics")
-    for found in diagnostics if isinstance(diagnostics, list) else []:
-        if isinstance(found, dict) and found.get("severity") == "Error":
-            span = found.get("span")
-            place = span if isinstance(span, dict) else {}
-            line, column = place.get("start_line", 1), place.get("start_col", 1)
-            return f"{line}:{column}: {_line(str(found.get('message')))}"
+    for item in diagnostics if isinstance(diagnostics, list) else []:
+        if isinstance(item, dict) and item.get("severity") == "Error":
+            span = item.get("span")
+            start = span if isinstance(span, dict) else {}
+            line, column = start.get("start_line", 1), start.get("start_col", 1)
+            return f"{line}:{column}: {_line(str(item.get('message')))}"
     raise NoVerdictError("refuses the program without an error")
 
 
 def _envelope(output: str) -> dict[str, Any] | None:
-    """The JSON object of the verdict; log lines may stand before it and words after it."""
+    """Find the JSON object of the verdict; log lines may precede it, and text may follow it."""
     decoder = json.JSONDecoder()
     for start in islice(re.finditer(r"^\{", output, re.M), _OBJECTS_TRIED):
         with suppress(ValueError, RecursionError):
-            found, _ = decoder.raw_decode(output, start.start())
-            if "envelope_version" in found:
-                return found
+            envelope, _ = decoder.raw_decode(output, start.start())
+            if "envelope_version" in envelope:
+                return envelope
     return None
 
 

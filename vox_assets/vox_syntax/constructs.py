@@ -1,8 +1,8 @@
 """Constructs and declarations of a Vox program.
 
-What belongs here: names and descriptions of constructs, and everything read off a finished tree.
-Most constructs are named after the grammar rule that forms them, so a new rule usually needs one
-line in `CONSTRUCTS` and nothing else.
+This module holds the names and descriptions of constructs and the functions that read them from a
+parse tree. Most constructs have the name of their grammar rule, so a new rule usually needs only a
+line in `CONSTRUCTS`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ CONSTRUCTS: Mapping[str, str] = MappingProxyType(
         "side_effect": "a block a workflow does not replay",
     }
 )
-"""Every construct `constructs` can report, and what it is."""
+"""Every construct that `constructs` can report, with its description."""
 
 _RULES = {
     "generics": "generic_function",
@@ -140,7 +140,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def constructs(source: str, *, ui_module: bool = False) -> frozenset[str]:
-    """Return the names of the constructs in a program; raise `VoxSyntaxError` if it is none."""
+    """Return the names of the constructs in a program; raises VoxSyntaxError."""
     return frozenset(_constructs(parse(source, ui_module=ui_module)))
 
 
@@ -165,22 +165,22 @@ def _constructs(tree: Tree[Token]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Declaration:
-    """One top-level declaration of a program."""
+    """A top-level declaration of a program."""
 
     kind: str
-    """Its construct; `public` and `async_function` give way to what they modify."""
+    """Its construct; that of the modified declaration for `public` and `async_function`."""
     name: str
-    """Its name, or nothing for one without, such as `routes`."""
+    """Its name, empty for a declaration without a name, such as `routes`."""
     start_line: int
     end_line: int
     text: str
-    """Its source, from the comments right above it to its end."""
+    """Its source, including the comments directly above it."""
     references: frozenset[str]
-    """The identifiers it mentions beside its own name, those inside strings included."""
+    """The identifiers that it mentions, also inside strings, without its own name."""
 
 
 def declarations(source: str, *, ui_module: bool = False) -> list[Declaration]:
-    """Return the top-level declarations in order; raise `VoxSyntaxError` if there is no program."""
+    """Return the top-level declarations in order; raises VoxSyntaxError on a syntax error."""
     tree = parse(source, ui_module=ui_module)
     return [_declaration(source, node) for node in tree.children if isinstance(node, Tree)]
 
@@ -202,7 +202,7 @@ def _declaration(source: str, node: Tree[Token]) -> Declaration:
 
 
 def _name(node: Tree[Token]) -> str:
-    """Find the declared name: the node's own, or that of the function it decorates."""
+    """Return the declared name: the node's own, or that of the function that it decorates."""
     if node.data in _NAMELESS:
         return ""
     first = node.children[0] if node.children else None
@@ -229,7 +229,7 @@ def _references(node: Tree[Token]) -> Iterator[str]:
 
 
 def _with_comments(source: str, start: int) -> int:
-    """Move a declaration's start up over the comment lines that touch it."""
+    """Move the start of a declaration up to the first comment line directly above it."""
     line_start = source.rfind("\n", 0, start) + 1
     if source[line_start:start].strip():
         return start

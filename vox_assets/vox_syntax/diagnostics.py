@@ -1,7 +1,7 @@
-"""Messages of refusals: the diagnostic, and advice about retired forms of Vox.
+"""Diagnostics of refused programs, and advice about retired forms of Vox.
 
-What belongs here: wording and nothing else. Whether a text is refused is decided by the grammar,
-the lexer and `builtin`; a form listed here is named only after it failed there.
+This module holds the wording of messages. The grammar, the lexer and `builtin` decide whether a
+text is refused; advice is looked up only after a refusal.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One reason why a text is not accepted, at a 1-based position."""
+    """A reason why a text is refused, at a 1-based position."""
 
     line: int
     column: int
@@ -29,7 +29,7 @@ class Diagnostic:
 
 
 class VoxSyntaxError(ValueError):
-    """A text that is not the Vox program its author meant."""
+    """A text does not parse as Vox, or parses with a meaning that its author did not intend."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(str(diagnostic))
@@ -40,7 +40,7 @@ _EXPRESSIONS = frozenset(
     "NAME TYPE_NAME INT FLOAT DECIMAL STRING QUOTED ( [ { _ARROW - if match for fn not true false "
     "spawn side_effect @cancellable env to http".split()
 )
-# Summary of many alternatives, used when all distinctive ones are among them.
+# Phrases that replace many alternatives, used when all distinctive alternatives are expected.
 _GROUPS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     (
         "a declaration",
@@ -86,10 +86,10 @@ _MOST_EXPECTED = 6
 
 
 def describe(takes: Set[str]) -> tuple[str, ...]:
-    """Put what the parser could take, spelled or by terminal, into a few words."""
+    """Describe the terminals and spellings that the parser accepts in a few phrases."""
     spoken = []
-    for phrase, telling, members in _GROUPS:
-        if telling <= takes:
+    for phrase, distinctive, members in _GROUPS:
+        if distinctive <= takes:
             spoken.append(phrase)
             takes -= members
     if sum(item.startswith("@") for item in takes) > 1:
@@ -100,9 +100,9 @@ def describe(takes: Set[str]) -> tuple[str, ...]:
 
 
 _CONTEXT = 160
-"""Characters of the line looked at on either side, so that a pattern's work stays bounded."""
+"""Characters of the line that patterns search on either side, which bounds their work."""
 
-# Each pattern is searched in the line of the error, with ▶ standing where the error is.
+# Each pattern is searched in the line of the error, in which ▶ marks the error.
 _RETIRED: tuple[tuple[str, str], ...] = (
     # Characters that the compiler's lexer drops.
     ("▶!", "Vox has no `!`: write `not x`, or `isnt` to compare"),
@@ -214,13 +214,13 @@ _RETIRED_PATTERNS = tuple((re.compile(pattern), text) for pattern, text in _RETI
 
 
 def advice(source: str, position: int) -> str | None:
-    """Return the retired form at ``position`` and its replacement, if there is one."""
+    """Return the advice for a retired form at ``position``, or None."""
     before = source[max(0, position - _CONTEXT) : position]
     line = before.rpartition("\n")[2]
     rest = source[position : position + _CONTEXT].partition("\n")[0].rstrip("\r")
     views = [f"{line}▶{rest}"]
     if not line.strip():
-        # The cause of what starts a line is often at the end of the line before.
+        # The cause of an error at the start of a line is often at the end of the line before.
         views.append(before.rstrip().rpartition("\n")[2] + "▶")
     return next(
         (text for view in views for pattern, text in _RETIRED_PATTERNS if pattern.search(view)),

@@ -1,7 +1,6 @@
-"""The interface of front ends: the built-in grammar and the compiler.
+"""The interface of front ends, and the front end that uses the built-in grammar.
 
-What belongs here: the protocol, and the front end that needs nothing but this package. The one
-that runs the compiler is in `compiler`.
+The front end that runs the real compiler is in `compiler`.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from vox_assets.store.progress import Log, silent
 from vox_assets.vox_syntax.builtin import check
 
 REMEMBERED = 20_000
-"""Verdicts that the built-in grammar keeps in memory: an answer is judged when it is made, when
+"""Verdicts that the built-in grammar keeps in memory: an answer is checked when it is made, when
 its table is checked and when it is scored. All answers of a large corpus fit; at about a
 kilobyte each they take twenty megabytes."""
 
 
 class FrontEnd(Protocol):
-    """Says of Vox programs whether they are good."""
+    """Checks Vox programs."""
 
     @property
     def name(self) -> str:
-        """Name and version of the front end, recorded with the tables that it judged."""
+        """Name and version of the front end, recorded with the tables that it checked."""
 
     def check(
         self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
     ) -> list[str | None]:
-        """For each program why it is refused, in one line, or None when it is good.
+        """Return for each program the reason why it is refused, in one line, or None.
 
-        `ui_module` is for ``.vox.ui`` files, where state and effects may stand at the top level.
+        `ui_module` is for ``.vox.ui`` files, which allow state and effects at the top level.
         Progress goes to `log`.
         """
 
 
 class BuiltInGrammar:
-    """The grammar of this package: syntax alone, and stricter there than the compiler."""
+    """The grammar of this package: checks syntax only, more strictly than the compiler."""
 
     @property
     def name(self) -> str:
@@ -52,7 +51,7 @@ class BuiltInGrammar:
 
 
 def one_by_one(front_end: FrontEnd) -> Callable[[str], str | None]:
-    """The front end as a judge of single programs, for callers that need each verdict at once."""
+    """Return a function that checks single programs, for callers that need verdicts at once."""
     return lambda source: front_end.check([source])[0]
 
 
@@ -64,7 +63,7 @@ def _fault(source: str, ui_module: bool) -> str | None:
 
 @cache
 def _digest() -> str:
-    """Twelve hex digits over the files that decide a verdict."""
+    """Return twelve hex digits of a digest over the files that decide a verdict."""
     digest = hashlib.sha256()
     for name in ("grammar.lark", "lexer.py", "builtin.py", "diagnostics.py"):
         digest.update(resources.files(__package__).joinpath(name).read_bytes())

@@ -1,7 +1,7 @@
-"""From text to terminals, led by what the parser can take next.
+"""Lexer: splits text into terminals, guided by what the parser accepts next.
 
-What belongs here: how characters form tokens, which words are names, and where a line end counts.
-Keywords and punctuation themselves come from the grammar.
+This module decides how characters form tokens, which words are names, and which line ends are
+separators. Keywords and punctuation come from the grammar.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from lark.parsers.lalr_analysis import Shift
 from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice
 
 MAX_NESTING = 100
-"""How deep brackets may nest, so that no reader of the tree needs a deep stack."""
+"""Largest nesting depth of brackets: reading the tree never needs a deep stack."""
 
 RESERVED = frozenset(
     "fn let async mut if else while loop break continue match when fetching empty for return dec "
     "import extern actor workflow activity side_effect spawn pub with agent migrate and or not is "
     "isnt true false fragment".split()
 )
-"""Words that are never names."""
+"""Reserved words, which are never names."""
 
 HALF_RESERVED = frozenset(
     "in to type http on state derived effect mount cleanup view component env".split()
 )
-"""Words that name parameters, fields, methods and functions, but no variable."""
+"""Words that may name parameters, fields, methods and functions, but not variables."""
 
 VIEW_TAGS = frozenset(
     "stack column row wrap text heading link image button panel card list list_item overlay toast "
@@ -65,15 +65,15 @@ _ARROW_PARAMETERS = re.compile(
 _OPENERS = frozenset("([{")
 _CLOSERS = frozenset(")]}")
 _JOINING = frozenset({"else", "|", "style", "raw_css"})
-"""What continues the line before: an `if`, a type's variants, a component."""
+"""Tokens that continue the line before: an `if`, a type's variants, a component."""
 _MEMBERS = frozenset({"state", "derived", "effect", "on", "view"})
 
 
 def accepts(parser_state: Any, terminal: str) -> bool:
-    """Whether the parser can take ``terminal`` next.
+    """Check whether the parser accepts ``terminal`` next.
 
-    The table entry of the current state alone may promise too much (LALR merges contexts), so the
-    reductions it calls for are carried out on a copy of the stack.
+    The table entry of the current state alone may accept too much, because LALR merges contexts.
+    Therefore the reductions of the entry are applied to a copy of the stack.
     """
     states = parser_state.parse_conf.states
     stack = parser_state.state_stack
@@ -108,33 +108,33 @@ class _Lexeme(NamedTuple):
 
 
 def _lexemes(source: str) -> Iterator[_Lexeme]:
-    """Split the text, leaving out blanks and comments."""
+    """Split the text into lexemes, without blanks and comments."""
     line, line_start, position = 1, 0, 0
     while position < len(source):
-        found = _LEXEME.match(source, position)
+        match = _LEXEME.match(source, position)
         column = position - line_start + 1
-        if found is None:
+        if match is None:
             character = source[position]
             raise _Lexeme("", character, position, line, column).error(
                 _unreadable(source, position)
             )
-        group = found.lastgroup or ""
+        group = match.lastgroup or ""
         if group != "blank":
-            yield _Lexeme(group, found.group(), position, line, column)
-        position = found.end()
+            yield _Lexeme(group, match.group(), position, line, column)
+        position = match.end()
         if group == "newline":
             line, line_start = line + 1, position
 
 
 def refuse_dropped(source: str) -> None:
-    """Raise `VoxSyntaxError` at the first thing that the compiler's lexer drops without a word."""
+    """Raise `VoxSyntaxError` at the first text that the compiler's lexer drops silently."""
     for lexeme in _lexemes(source):
         if lexeme.group == "number" and lexeme.text.isdigit() and int(lexeme.text) > _LARGEST_INT:
             raise lexeme.error("the number does not fit 64 bits")
 
 
 def open_bracket(source: str) -> _Lexeme | None:
-    """The innermost bracket that is not closed at the end of a text that can be split."""
+    """Return the innermost bracket that is open at the end of a text without lexical errors."""
     opened: list[_Lexeme] = []
     for lexeme in _lexemes(source):
         if lexeme.text in _OPENERS:
@@ -157,25 +157,25 @@ def _unreadable(source: str, position: int) -> str:
 
 @dataclass(slots=True)
 class _Bracket:
-    """An open bracket and what matters inside of it or when it closes."""
+    """An open bracket, and the state that the lexer needs inside it and when it closes."""
 
     callee: str = ""
-    """The bare name in front of a parenthesis."""
+    """The bare name before a parenthesis."""
     keeps_newlines: bool = False
-    """Line ends count even next to the inside of these braces."""
+    """Whether line ends next to these braces are separators as well."""
     is_children: bool = False
     parts: int = 0
     in_part: bool = False
     names: int = 0
 
     def is_view_call(self) -> bool:
-        """Whether the call takes children: a known tag with named arguments only."""
+        """Check whether the call takes children: a known tag with named arguments only."""
         is_tag = self.callee in VIEW_TAGS or self.callee[:1].isupper()
         return is_tag and self.parts == self.names
 
 
 class _Context:
-    """State of the lexer: the relevant tokens so far."""
+    """State of the lexer: open brackets and the last tokens."""
 
     def __init__(self) -> None:
         self.brackets = [_Bracket(keeps_newlines=True)]
@@ -187,12 +187,12 @@ class _Context:
         return self.brackets[-1]
 
     def swallows_newline_before(self, text: str) -> bool:
-        """Whether a line end here is at the start of the text or next to the inside of a brace."""
+        """Check whether a line end here starts the text or is just inside a brace."""
         beside_brace = self.last == "{" or text == "}"
         return not self.last or (beside_brace and not self.bracket.keeps_newlines)
 
     def may_end_before(self, text: str) -> bool:
-        """Whether what came before may be complete although no line end follows it."""
+        """Check whether the code before may be complete although no line end follows it."""
         return (
             self.last == "}"
             # The rest of the line of a `return` is its value.
@@ -201,7 +201,7 @@ class _Context:
         )
 
     def take(self, token: Token) -> None:
-        """Move on over a token."""
+        """Update the state with a token."""
         bracket = self.bracket
         self.after_view_call = False
         if token == ",":
@@ -226,7 +226,7 @@ class _Context:
 
 
 class VoxLexer(Lexer):
-    """The lexer that Lark drives; it reads the parser's state before every token."""
+    """The lexer that Lark calls; it reads the parser's state before every token."""
 
     __future_interface__ = 2
 
@@ -258,7 +258,7 @@ class VoxLexer(Lexer):
                     terminal = self._terminal(lexeme, source, parser_state)
                     if not accepts(parser_state, terminal) and accepts(parser_state, "_NL"):
                         yield lexeme._replace(text="").token("_NL")
-                # Only now, since the parser may have taken a separator in between.
+                # Not earlier: the parser may have consumed a separator since.
                 token = lexeme.token(self._terminal(lexeme, source, parser_state))
             newline = None
 
@@ -274,7 +274,7 @@ class VoxLexer(Lexer):
             yield token
 
     def _terminal(self, lexeme: _Lexeme, source: str, parser_state: Any) -> str:
-        """Name the terminal of a lexeme; an unknown decorator has none."""
+        """Return the terminal of a lexeme, or "" for an unknown decorator."""
         text = lexeme.text
         match lexeme.group:
             case "word" if text in RESERVED or text in HALF_RESERVED or text == "_":

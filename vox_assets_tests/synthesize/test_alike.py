@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vox_assets.curate.similarity import jaccard, shingle
 from vox_assets.synthesize.alike import (
     Instructions,
     Programs,
@@ -59,6 +61,13 @@ def test_the_nearest_program_is_named_with_its_jaccard() -> None:
     left, right = shingles(near), shingles(first)
     assert pool.nearest(near) == ("first", len(left & right) / len(left | right))
     assert pool.nearest("@tokens") == ("", 0.0)
+
+
+def test_generation_and_deduplication_measure_the_same_jaccard() -> None:
+    texts = ["fn a(x: int) to int { return x }", "fn a(näme: int) to int { return näme + 10 }"]
+    left, right = map(shingles, texts)
+    expected = jaccard(shingle(texts), np.array([0]), np.array([1]))[0]
+    assert 0 < len(left & right) / len(left | right) == expected
 
 
 def test_a_text_shorter_than_a_shingle_equals_only_itself() -> None:

@@ -20,7 +20,7 @@ type Gate =
     | Open
     | Closed(why: str, day: int)
 
-fn told(gate: Gate) to str {
+fn described(gate: Gate) to str {
     match gate {
         Open => "open"
         Closed(why, day) => "closed on {day}: {why}"
@@ -76,6 +76,21 @@ fn endless() to int {
     }
 }
 
+fn summed(n: int) to int {
+    if n is 0 {
+        return 0
+    } else {
+        return n + summed(n - 1)
+    }
+}
+
+fn doubled(text: str) to str {
+    let mut t = text
+    loop {
+        t = t + t
+    }
+}
+
 fn spin() to int {
     let mut n = 0
     loop {
@@ -93,8 +108,8 @@ def program() -> Program:
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
-        ("told(Open)", "open"),
-        ('told(Closed("ice", 3))', "closed on 3: ice"),
+        ("described(Open)", "open"),
+        ('described(Closed("ice", 3))', "closed on 3: ice"),
         ("both(1)", Variant("Ok", (3,))),
         ("both(1, b=4)", Variant("Ok", (5,))),
         ("both(1, -4)", Variant("Error", ("negative",))),
@@ -113,6 +128,13 @@ def program() -> Program:
         ("7.5dec / 2.0dec", Decimal("3.75")),
         ("1.0dec / 8.0dec", Decimal("0.125")),
         ("(0.0dec - 7.5dec) / 2.0dec", Decimal("-3.75")),
+        ("-7.5dec / 2.0dec", Decimal("-3.75")),
+        ("0.10dec is 0.1dec", True),
+        ("8 % 3", 2),
+        ("9223372036854775806 + 1", 2**63 - 1),
+        ("-9223372036854775807 - 1", -(2**63)),
+        ('"harbour".slice(0, 7)', "harbour"),
+        ("summed(31)", 496),
     ],
 )
 def test_an_expression_has_its_value(program: Program, expression: str, value: Any) -> None:
@@ -127,6 +149,32 @@ def test_an_expression_has_its_value(program: Program, expression: str, value: A
         "1.0dec / 3.0dec",
         "1.0dec / 0.0dec",
         "7.5dec % 2.0dec",
+        "-7 % 3",
+        "7 % -3",
+        "7 % 0",
+        "1 + 1.0dec",
+        "1 is 1.0dec",
+        "1 is true",
+        "1 + 1.5",
+        "true + true",
+        "true < false",
+        "-true",
+        "not 1",
+        "1 is 1 and 2",
+        "if 3 { 1 } else { 2 }",
+        "[1, 2].filter(fn(n) n)",
+        "[1] + [2]",
+        "(1, 2) < (1, 3)",
+        "9223372036854775807 + 1",
+        "4294967296 * 4294967296",
+        "12345678901234567890.1dec * 12345678901234567890.1dec",
+        "str(1000.0dec / 0.1dec)",
+        '"abc".slice(-2, 3)',
+        '"abc".slice(1, 9)',
+        "range(0, 100000000000)",
+        'doubled("ab")',
+        "summed(32)",
+        "summed(-1)",
         '"a" / "b"',
         "stored()",
         "endless()",
@@ -150,30 +198,30 @@ def test_an_assertion_that_does_not_hold_fails_with_its_source() -> None:
 
 def _passing(source: str) -> list[str]:
     program = Program(source)
-    tests = [one.name for one in declarations(source) if one.kind == "test"]
+    tests = [item.name for item in declarations(source) if item.kind == "test"]
     for name in tests:
         program.call(name)
     return tests
 
 
-TESTED = [one for one in templates.load() if "@test" in one.body]
+TESTED = [variant for variant in templates.load() if "@test" in variant.body]
 
 
-@pytest.mark.parametrize("variant", TESTED, ids=lambda one: f"{one.construct}-{one.name}")
+@pytest.mark.parametrize("variant", TESTED, ids=lambda item: f"{item.construct}-{item.name}")
 def test_the_tests_that_a_template_writes_hold(variant: Template) -> None:
     for domain in DOMAINS[::6]:
-        told = templates.render(variant, domain, random.Random(f"{variant.name}:{domain.name}"))
-        assert _passing(told.source)
+        rng = random.Random(f"{variant.name}:{domain.name}")
+        assert _passing(templates.render(variant, domain, rng).source)
 
 
-SCRIPTS = [one for one in dialogues.scripts() if "@test" in one.body]
+SCRIPTS = [script for script in dialogues.scripts() if "@test" in script.body]
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda one: f"{one.construct}-{one.name}")
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda item: f"{item.construct}-{item.name}")
 def test_the_tests_that_a_dialogue_ends_in_hold_for_what_was_written_before(
     script: Template,
 ) -> None:
     for domain in DOMAINS[::6]:
         talk = dialogues.render(script, domain, random.Random(domain.name))
-        latest = {one.name: one.text for answer in talk.answers for one in declarations(answer)}
+        latest = {item.name: item.text for answer in talk.answers for item in declarations(answer)}
         assert _passing("\n\n".join(latest.values()))

@@ -1,1 +1,1 @@
-"""Rows that a language model writes from live rows, and the check that they are grounded."""
+"""Rows that a language model writes from live rows, and the check that their names exist."""

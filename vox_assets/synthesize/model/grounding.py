@@ -1,7 +1,7 @@
-"""Names that a text uses, and names that live sources know: what keeps invented APIs out.
+"""Extracts the names that a text uses and those of live sources, to refuse invented APIs.
 
-A name is grounded when the fact that a text was made from, or the live tree, holds it. Local names
-that a program declares for itself need no ground. Whether a program parses is not judged here.
+A name is grounded when the source fact of the text or the live tree contains it. Local names that a
+program declares itself need no ground.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from vox_assets import rust_syntax, vox_syntax
 _NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 _NAME = re.compile(_NAME_PATTERN)
 _CODE_SPAN = re.compile(r"`([^`\n]+)`")
-#: Words of prose that can only be names: with an underscore or with a capital inside.
+#: Words of prose that must be names: with an underscore or with a capital inside.
 _NAME_IN_PROSE = re.compile(r"\b(?:[A-Za-z_]\w*_\w+|[A-Za-z]*[a-z][A-Z]\w*)\b", re.ASCII)
 
-#: What every Rust program may say without declaring it: `std::prelude::v1`, the crate paths and the
+#: Names that every Rust program may use undeclared: `std::prelude::v1`, the crate paths and the
 #: macros of `std` that need no import.
 _RUST_PRELUDE = frozenset(
     """
@@ -37,7 +37,7 @@ _RUST_PRELUDE = frozenset(
     """.split()
 )
 
-#: Positions that give a name to something, by the node's type: the field that holds the name.
+#: Nodes that declare a name, by type: the field that holds the name.
 _RUST_DECLARING = {
     "associated_type": "name",
     "const_item": "name",
@@ -57,7 +57,7 @@ _RUST_DECLARING = {
     "union_item": "name",
     "use_as_clause": "alias",
 }
-#: Fields and nodes that hold a pattern: a small name in one is a new binding.
+#: Fields and nodes that hold a pattern: a lower-case name in a pattern is a new binding.
 _RUST_PATTERNS = {"pattern"}
 _RUST_PATTERN_NODES = {"closure_parameters", "match_pattern"}
 _RUST_NAMES = {
@@ -67,10 +67,10 @@ _RUST_NAMES = {
     "shorthand_field_identifier",
 }
 
-#: Lifetimes and labels are names among themselves.
+#: Lifetimes and labels, which have a namespace of their own.
 _RUST_OWN_NAMES = {"lifetime", "label"}
 
-#: Rules of the Vox grammar whose names point to something that is declared elsewhere.
+#: Rules of the Vox grammar whose names refer to a declaration elsewhere.
 _VOX_USING = {
     "attribute",
     "constructor_pattern",
@@ -84,21 +84,21 @@ _VOX_USING = {
 
 @dataclass(frozen=True)
 class Names:
-    """Names in a text: those it uses, and those it declares."""
+    """The names that a text uses, and those that it declares."""
 
     used: frozenset[str]
     declared: frozenset[str] = frozenset()
 
     @property
     def open(self) -> frozenset[str]:
-        """Names that somebody else has to know."""
+        """The used names that the text does not declare."""
         return self.used - self.declared
 
 
 def names_in(text: str, language: str) -> Names:
-    """The names of a text in `rust`, `vox` or, by what looks like code, any other language.
+    """Extract the names of a text; outside `rust` and `vox` those that look like code.
 
-    Raises VoxSyntaxError where a Vox text does not parse.
+    Raises VoxSyntaxError when a Vox text does not parse.
     """
     if language == "rust":
         return _rust_names(text)
@@ -109,7 +109,7 @@ def names_in(text: str, language: str) -> Names:
 
 
 def known_names(text: str) -> frozenset[str]:
-    """Everything in a text that may be a name."""
+    """Extract every identifier in a text."""
     return frozenset(_NAME.findall(text))
 
 
@@ -122,7 +122,7 @@ class LiveNames:
 
     @staticmethod
     def of(rows: pl.DataFrame) -> LiveNames:
-        """Names of the live rows' answers, and for prose those of their questions too."""
+        """Collect the names of the live rows' answers, and for prose also of their questions."""
         by_language = {
             str(language): _distinct(part["response"])
             for (language,), part in rows.group_by("language", maintain_order=True)
@@ -132,15 +132,14 @@ class LiveNames:
         return LiveNames(by_language, everything)
 
     def knows(self, language: str) -> frozenset[str]:
-        """The names that a text in `language` may use."""
+        """Return the names that a text in `language` may use."""
         if language in ("rust", "vox"):
             return self._by_language.get(language, frozenset())
         return self._all
 
 
 def _distinct(texts: pl.Series) -> frozenset[str]:
-    found = texts.str.extract_all(_NAME_PATTERN).explode().unique().drop_nulls()
-    return frozenset(found)
+    return frozenset(texts.str.extract_all(_NAME_PATTERN).explode().unique().drop_nulls())
 
 
 def _rust_names(source: str) -> Names:
@@ -157,8 +156,8 @@ def _rust_names(source: str) -> Names:
         if node.type in _RUST_OWN_NAMES:
             continue
         naming = _RUST_DECLARING.get(node.type)
-        for place, child in enumerate(node.children):
-            role = node.field_name_for_child(place)
+        for index, child in enumerate(node.children):
+            role = node.field_name_for_child(index)
             if naming is not None and role == naming:
                 declared.add((child.text or b"").decode().removeprefix("r#"))
             else:
@@ -167,10 +166,10 @@ def _rust_names(source: str) -> Names:
 
 
 def _in_pattern(parent: Node, role: str | None, child: Node, binds: bool) -> bool:
-    """Whether a small name in `child` is a new binding."""
+    """Check whether a lower-case name in `child` is a new binding."""
     if role in _RUST_PATTERNS or child.type in _RUST_PATTERN_NODES:
         return True
-    # A pattern's types, paths and guards point to what is there already.
+    # The types, paths and guards of a pattern refer to existing names.
     return (
         binds and role not in ("type", "path", "condition") and parent.type != "scoped_identifier"
     )
@@ -180,8 +179,7 @@ def _vox_names(source: str) -> Names:
     used: set[str] = set()
     declared: set[str] = set()
     for node in vox_syntax.parse(source).iter_subtrees():
-        found = set(_tokens(node.children))
-        (used if node.data in _VOX_USING else declared).update(found)
+        (used if node.data in _VOX_USING else declared).update(_tokens(node.children))
     return Names(frozenset(used), frozenset(declared))
 
 

@@ -1,10 +1,10 @@
 """Self-Instruct: a language model turns raw facts into instructions, dialogues and harder variants.
 
-After Wang et al., "Self-Instruct" (2023), with every example made from a fact of the live tree, as
-Wei et al., "Magicoder" (2024), make theirs from open code; harder variants after Xu et al.,
-"WizardLM" (2023). A fact is a row of `raw_rust_fns` or `doc_qa_pairs`. Its text is anybody's: it is
-handed over between marks as data, and nothing that comes back is trusted. How a question reaches a
-model belongs to `engine.endpoint`.
+The method follows Wang et al., "Self-Instruct" (2023), but makes every example from a fact of the
+live tree, as Wei et al., "Magicoder" (2024), do from open code. Harder variants follow Xu et al.,
+"WizardLM" (2023). A fact is a row of `raw_rust_fns` or `doc_qa_pairs`. Its text is untrusted: the
+question encloses it between marks as data, and every answer is checked. `endpoint` sends the
+questions.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ STAGE = "uplift"
 Kind = Literal["instruction", "dialogue", "harder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-#: What can be checked when it comes back; asked for in turn, so that the few Vox facts all are.
+#: Languages whose answers can be checked; asked in turn, so that all of the few Vox facts are used.
 LANGUAGES = ("vox", "rust", "markdown")
 #: About 1,500 tokens: a longer fact leaves a small model no room for its answer.
 MAX_FACT_CHARS = 6_000
-#: Turns that each kind has.
+#: Fewest and most turns of each kind.
 TURNS: dict[Kind, tuple[int, int]] = {"instruction": (1, 1), "dialogue": (2, 4), "harder": (1, 1)}
-#: Fewer words ask for nothing in particular.
+#: An instruction with fewer words is too vague.
 MIN_INSTRUCTION_WORDS = 4
 MAX_INSTRUCTION_CHARS = 2_000
 #: A shorter answer is a word, an accessor or a promise.
 MIN_ANSWER_CHARS = 24
-#: No profile trains on a wider context than this fills.
+#: No profile trains on a context that a longer answer would fit.
 MAX_ANSWER_CHARS = 7_000
 #: Names that a reason lists.
 NAMED = 5
@@ -97,7 +97,7 @@ class Example(BaseModel):
 
 @dataclass(frozen=True)
 class Uplift:
-    """Rows that a model wrote, what was not asked or not kept and why, and what it came to."""
+    """Rows that a model wrote, dropped facts and answers with reasons, and the usage."""
 
     rows: pl.DataFrame
     drops: pl.DataFrame
@@ -106,7 +106,7 @@ class Uplift:
 
 @dataclass(frozen=True)
 class _Task:
-    """A fact, a row of a source table, and what is to be made of it."""
+    """A fact, which is a row of a source table, and the kind of example to make from it."""
 
     fact: dict[str, Any]
     kind: Kind
@@ -129,13 +129,13 @@ class _Task:
         )
 
     def pair(self, example: Example) -> Pair:
-        """The row that teaches the example: lane, mode and place are those of the fact."""
+        """Make the row of an example, with lane, mode and source of the fact."""
         fact = self.fact
-        said = [
+        contents = [
             part.strip() for entry in example.turns for part in (entry.instruction, entry.answer)
         ]
         return Pair(
-            messages=turns(*said),
+            messages=turns(*contents),
             lane=fact["lane"],
             response_mode=fact["response_mode"],
             task_family=f"uplift_{self.kind}",
@@ -164,11 +164,11 @@ def uplift(
     check_vox: Gate,
     log: Log = silent,
 ) -> Uplift:
-    """Ask for as many examples as the profile says, and keep those that pass every check.
+    """Ask for as many examples as the profile sets, and keep those that pass every check.
 
-    `check_vox` gives the reason why a Vox program is refused, or None. Rows keep
-    the order of the facts, which follows from their content and the profile's seed. Raises
-    EndpointError when the endpoint refuses the key or the model.
+    `check_vox` returns the reason why a Vox program is refused, or None. Rows keep the order of the
+    facts, which depends on their content and the profile's seed. Raises EndpointError when the
+    endpoint refuses the key or the model.
     """
     live = pl.concat([rust_rows, doc_rows])
     tasks, drops = _plan(live, profile)
@@ -195,7 +195,7 @@ def uplift(
 
 
 def _plan(live: pl.DataFrame, profile: Profile) -> tuple[list[_Task], list[Drop]]:
-    """Facts in an order that a changed file hardly changes, each with a kind of its own."""
+    """Order the facts so that a changed file hardly moves the others, and give each a kind."""
     eligible = live.filter(
         (pl.col("origin") == "human")
         & (pl.col("messages").list.len() == 2)
@@ -221,7 +221,7 @@ def _plan(live: pl.DataFrame, profile: Profile) -> tuple[list[_Task], list[Drop]
 
 
 def _laps(facts: pl.DataFrame, seed: int) -> Iterator[_Task]:
-    """Every fact once, of a kind that is its own, before any a second time."""
+    """Yield every fact once, with its own kind, before any a second time."""
     ranked = sorted(
         ((_rank(seed, fact["pair_id"]), fact) for fact in facts.iter_rows(named=True)),
         key=lambda entry: entry[0],
@@ -236,7 +236,7 @@ def _rank(seed: int, pair_id: str) -> int:
 
 
 def question(fact: dict[str, Any], kind: Kind, project: str) -> Question:
-    """The question to a model about a fact; the fact is enclosed between marks as data."""
+    """Write the question about a fact; the fact is enclosed between marks as data."""
     language = str(fact["language"]).capitalize()
     form = (
         f"Every answer is {language} code and nothing else: no Markdown, no fences, no explanation."
@@ -247,7 +247,7 @@ def question(fact: dict[str, Any], kind: Kind, project: str) -> Question:
         f"kind: {fact['language']}, {fact['response_mode']}\nname: {fact['source_symbol']}\n\n"
         f"question:\n{fact['prompt']}\n\nanswer:\n{fact['response']}"
     )
-    # The mark is a digest of the text, so that no text can hold its own end.
+    # The mark is a digest of the text, so that no text can contain its own end mark.
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Question(
         instructions=(
@@ -266,13 +266,13 @@ def question(fact: dict[str, Any], kind: Kind, project: str) -> Question:
 
 @dataclass(frozen=True)
 class _Judge:
-    """Finds the faults of an example by itself, independent of the corpus."""
+    """Checks an example by itself, independently of the corpus."""
 
     live: LiveNames
     check_vox: Gate
 
     def fault(self, task: _Task, example: Example) -> Reason | None:
-        """The first thing that is wrong: its kind, and after a colon its particulars."""
+        """Return the first fault: its kind and its details."""
         return (
             self._shape(task, example)
             or self._secret(example)
@@ -332,9 +332,9 @@ class _Judge:
             try:
                 answer = names_in(entry.answer, task.language)
             except VoxSyntaxError as error:
-                # Another front end may accept what the grammar cannot read names from.
+                # Another front end may accept a program that the built-in grammar cannot parse.
                 return Reason("grounding", str(error))
-            # A later turn may use what an earlier one declared.
+            # A later turn may use names that an earlier turn declared.
             declared |= answer.declared
             invented |= answer.used - declared - fact - self.live.knows(task.language)
             named = names_in(entry.instruction, "markdown").used
@@ -353,51 +353,51 @@ def _mostly_comment(code: str) -> bool:
 def _novel(
     sound: Sequence[tuple[_Task, Pair]], pool: pl.DataFrame
 ) -> tuple[list[Pair], list[Drop]]:
-    """The rows that ask and answer something new, against the pool and against one another."""
+    """Select the rows whose question and answer are new to the pool and to one another."""
     if not sound:
         return [], []
     dialogues = [*pool["messages"].to_list(), *(pair.messages for _, pair in sound)]
     ids = [*pool["pair_id"], *(pair.pair_id for _, pair in sound)]
-    asked = [_said(dialogue, "user") for dialogue in dialogues]
-    answers = _Shared(shingle([_said(dialogue, "assistant") for dialogue in dialogues]))
+    asked = [_contents(dialogue, "user") for dialogue in dialogues]
+    answers = _Shared(shingle([_contents(dialogue, "assistant") for dialogue in dialogues]))
     wordings = _Shared(_counted_words(asked))
     kept = np.arange(len(dialogues)) < pool.height
     pairs: list[Pair] = []
     drops: list[Drop] = []
-    for place, (task, pair) in enumerate(sound, start=pool.height):
+    for index, (task, pair) in enumerate(sound, start=pool.height):
         answer_of = [entry["content"] for entry in pair.messages[1::2]]
-        near, similarity = answers.nearest(place, kept)
+        near, similarity = answers.nearest(index, kept)
         if len(set(answer_of)) < len(answer_of):
             drops.append(task.dropped("novelty: an answer of the dialogue repeats another"))
         elif similarity >= NEAR_PROGRAM:
             fault = "novelty: the answer is that of another row"
             drops.append(task.dropped(fault, ids[near], similarity))
         else:
-            # Shared words bound the longest common subsequence from above.
-            rivals = np.flatnonzero(wordings.dice(place) * kept >= NEAR_INSTRUCTION)
-            near, similarity = _nearest_wording(asked, place, rivals)
+            # Shared words are an upper bound of the longest common subsequence.
+            rivals = np.flatnonzero(wordings.dice(index) * kept >= NEAR_INSTRUCTION)
+            near, similarity = _nearest_wording(asked, index, rivals)
             if similarity >= NEAR_INSTRUCTION:
                 fault = "novelty: the instruction is that of another row"
                 drops.append(task.dropped(fault, ids[near], similarity))
             else:
-                kept[place] = True
+                kept[index] = True
                 pairs.append(pair)
     return pairs, drops
 
 
-def _said(dialogue: Sequence[Message], role: str) -> str:
+def _contents(dialogue: Sequence[Message], role: str) -> str:
     return "\n".join(entry["content"] for entry in dialogue if entry["role"] == role)
 
 
-def _nearest_wording(asked: Sequence[str], place: int, rivals: np.ndarray) -> tuple[int, float]:
-    new = words(asked[place])
+def _nearest_wording(asked: Sequence[str], index: int, rivals: np.ndarray) -> tuple[int, float]:
+    new = words(asked[index])
     scores = [(rouge_l(new, words(asked[rival])), -int(rival)) for rival in rivals]
     similarity, earlier = max(scores, default=(0.0, 0))
     return -earlier, similarity
 
 
 def _counted_words(texts: Sequence[str]) -> Shingles:
-    """The words of each text as a set: the second `the` of a text is an element of its own."""
+    """Return the words of each text as a set, in which repeated words are distinct elements."""
     table = (
         pl.DataFrame({"word": [list(words(text)) for text in texts]}, schema={"word": pl.List(str)})
         .with_row_index("row")
@@ -423,16 +423,16 @@ class _Shared:
         self._holding = self._rows.T.tocsr()
         self._sizes = sets.sizes
 
-    def _with(self, place: int) -> np.ndarray:
-        return (self._rows[place] @ self._holding).toarray().ravel()
+    def _shared_with(self, index: int) -> np.ndarray:
+        return (self._rows[index] @ self._holding).toarray().ravel()
 
-    def dice(self, place: int) -> np.ndarray:
-        """Twice the shared elements over all elements, by text."""
-        return 2 * self._with(place) / np.maximum(1, self._sizes + self._sizes[place])
+    def dice(self, index: int) -> np.ndarray:
+        """Compute the Dice coefficient with each text: twice the shared over all elements."""
+        return 2 * self._shared_with(index) / np.maximum(1, self._sizes + self._sizes[index])
 
-    def nearest(self, place: int, among: np.ndarray) -> tuple[int, float]:
-        """The first of the nearest texts where `among` holds, and its Jaccard similarity."""
-        shared = self._with(place)
-        jaccard = shared / np.maximum(1, self._sizes + self._sizes[place] - shared) * among
+    def nearest(self, index: int, among: np.ndarray) -> tuple[int, float]:
+        """Return the first of the nearest texts where `among` is true, and its Jaccard."""
+        shared = self._shared_with(index)
+        jaccard = shared / np.maximum(1, self._sizes + self._sizes[index] - shared) * among
         best = int(jaccard.argmax())
         return best, float(jaccard[best])

@@ -1,7 +1,7 @@
 """Rust dialogues from live rows: a type, then methods of its `impl`, then a unit test of them.
 
-Type and methods are rows already; the test is one that the type's own file holds, so that the last
-answer exercises what the turns before it wrote.
+Type and methods are rows already. The test comes from the same file, so that the last answer
+exercises the code of the earlier turns.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from vox_assets.contract.rows import Drop, Pair, turns
 from vox_assets.extract.docs.mdbook import IncludeError
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.rust.unit_tests import UnitTest, unit_tests
-from vox_assets.synthesize.vox.programs import STAGE
-from vox_assets.synthesize.vox.templates import enumerated
+from vox_assets.synthesize.shared import STAGE, enumerated
 
 #: A type, three methods and a test.
 MAX_METHODS = 3
-#: About 900 tokens: a dialogue that a 1,024-token context cuts off teaches half a sentence.
+#: About 900 tokens: a longer dialogue would be truncated in a context of 1,024 tokens.
 MAX_CHARS = 3_200
-#: Fewer lines of answers in all are constructors and accessors.
+#: Answers with fewer lines in all are constructors and accessors.
 MIN_LINES = 14
-#: From one crate: more would let the largest crate decide what a dialogue is.
+#: Dialogues from a crate: with more, the largest crate would dominate.
 MAX_PER_CRATE = 25
 #: Assertions that a request quotes.
 MAX_QUOTED = 4
@@ -48,13 +47,13 @@ _TEST_LEADS = (
     "Finish with the unit test `{name}`, which uses {methods}.",
 )
 
-#: What an extracted prompt says of its place, and the block of declarations when nothing is left
-#: in it: the dialogue has said both already.
+#: The context line of an extracted prompt, and its block of declarations when that is empty: an
+#: earlier turn of the dialogue holds both already.
 _CONTEXT = re.compile(r"^Context: [^\n]*$", re.MULTILINE)
 _NOTHING_DECLARED = re.compile(r"[^\n]+:\n\n```rust\s*```")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TYPE_NAME = re.compile(r"\b[A-Z]\w*")
-#: What every Rust program knows.
+#: Names that every Rust program may use.
 _PRELUDE = frozenset("Some None Ok Err String Vec Box Option Result Self Default".split())
 
 Turn = tuple[str, str]
@@ -62,7 +61,7 @@ Turn = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Impl:
-    """A documented type, the methods that have rows by name, and the tests that use only those."""
+    """A documented type, its methods that have rows, and the tests that use only those."""
 
     type: Mapping[str, Any]
     methods: Mapping[str, Mapping[str, Any]]
@@ -73,7 +72,7 @@ class _Impl:
         return str(self.type["source_symbol"]).rpartition("::")[2]
 
     def used_by(self, test: UnitTest) -> list[str]:
-        """The methods that a test calls, in source order."""
+        """List the methods that a test calls, in source order."""
         return [
             name
             for name in self.methods
@@ -84,7 +83,7 @@ class _Impl:
 def rust_dialogues(
     rust_rows: pl.DataFrame, profile: Profile, amount: int, read_source: Callable[[str], str]
 ) -> tuple[list[Pair], list[Drop]]:
-    """Up to `amount` dialogues, those that end in a test first, no crate too often."""
+    """Make up to `amount` dialogues, those with a test first, and few of each crate."""
     seed = profile.synthesis.seed
     order = list(_impls(rust_rows, read_source))
     random.Random(f"{seed}:rust").shuffle(order)
@@ -119,9 +118,9 @@ def rust_dialogues(
 
 
 def _impls(rust_rows: pl.DataFrame, read_source: Callable[[str], str]) -> Iterator[_Impl]:
-    """Types with at least one method that has its own row, in source order.
+    """Yield the types with at least one method that has a row, in source order.
 
-    Comments may hold Markdown fences; those answers are left out, since code must be code only.
+    Answers whose comments hold Markdown fences are left out, because code must be code only.
     """
     code = rust_rows.filter(
         (pl.col("language") == "rust")
@@ -158,7 +157,7 @@ def _tests_in(path: str, read_source: Callable[[str], str]) -> list[UnitTest]:
 
 
 def _suits(test: UnitTest, impl: _Impl) -> bool:
-    """Whether a test is about the type and needs no function that the dialogue cannot have."""
+    """Check whether a test is about the type and calls only functions of the dialogue."""
     own = {name for owner, name in test.associated if owner == impl.name}
     return (
         own | test.methods <= set(impl.methods)
@@ -170,7 +169,7 @@ def _suits(test: UnitTest, impl: _Impl) -> bool:
 
 
 def _tested(impl: _Impl, rng: random.Random) -> Pair | None:
-    """The dialogue that ends in a test, or None where none fits."""
+    """Make a dialogue that ends in a test, or return None when none fits."""
     for test in rng.sample(impl.tests, k=len(impl.tests)):
         rows = [impl.methods[name] for name in impl.used_by(test)]
         if (pair := _pair(impl, rows, test, rng)) is not None:
@@ -179,7 +178,7 @@ def _tested(impl: _Impl, rng: random.Random) -> Pair | None:
 
 
 def _untested(impl: _Impl, rng: random.Random) -> Pair | None:
-    """A dialogue of documented methods, as many as fit, or None where none does."""
+    """Make a dialogue of as many documented methods as fit, or return None when none fits."""
     documented = [row for row in impl.methods.values() if row["task_family"] == _METHOD_FAMILIES[0]]
     for amount in range(min(MAX_METHODS, len(documented)), 0, -1):
         rows = sorted(rng.sample(documented, k=amount), key=lambda row: row["source_start_line"])
@@ -192,23 +191,25 @@ def _pair(
     impl: _Impl, methods: Sequence[Mapping[str, Any]], test: UnitTest | None, rng: random.Random
 ) -> Pair | None:
     first = impl.type
-    said: list[Turn] = [(first["prompt"], first["response"])]
+    dialogue: list[Turn] = [(first["prompt"], first["response"])]
     leads = [rng.choice(_METHOD_LEADS), *rng.sample(_NEXT_LEADS, k=MAX_METHODS - 1)]
     for lead, row in zip(leads, methods, strict=False):
-        said.append((f"{lead}\n\n{_fresh(row['prompt'], first['response'])}", row["response"]))
+        dialogue.append(
+            (f"{lead}\n\n{_without_definition(row['prompt'], first['response'])}", row["response"])
+        )
     if test is not None:
-        said.append((_test_request(impl, test, said, rng), test.text))
-    answers = [answer for _, answer in said]
+        dialogue.append((_test_request(impl, test, dialogue, rng), test.text))
+    answers = [answer for _, answer in dialogue]
     if (
         len(set(answers)) < len(answers)
         or sum(answer.count("\n") + 1 for answer in answers) < MIN_LINES
-        or sum(len(part) for turn in said for part in turn) > MAX_CHARS
+        or sum(len(part) for turn in dialogue for part in turn) > MAX_CHARS
     ):
         return None
     used = [first, *methods]
     ends = [row["source_end_line"] for row in used] + ([test.end_line] if test else [])
     return Pair(
-        messages=turns(*(part for turn in said for part in turn)),
+        messages=turns(*(part for turn in dialogue for part in turn)),
         lane=first["lane"],
         response_mode="code_only",
         task_family="dialogue",
@@ -227,18 +228,18 @@ def _pair(
     )
 
 
-def _fresh(prompt: str, given: str) -> str:
-    """The prompt without the definition that an earlier turn has given."""
+def _without_definition(prompt: str, given: str) -> str:
+    """Remove from a prompt the definition that an earlier turn has given."""
     left = _NOTHING_DECLARED.sub("", _CONTEXT.sub("", prompt.replace(given, "")))
     left = re.sub(r"\n+```(?!rust)", "\n```", re.sub(r"```rust\n+", "```rust\n", left))
     return re.sub(r"\n{3,}", "\n\n", left).strip()
 
 
-def _test_request(impl: _Impl, test: UnitTest, said: Sequence[Turn], rng: random.Random) -> str:
+def _test_request(impl: _Impl, test: UnitTest, earlier: Sequence[Turn], rng: random.Random) -> str:
     """Describe a test: its name, its calls, other types it needs, its assertions."""
     methods = enumerated([f"`{name}`" for name in impl.used_by(test)])
     parts = [rng.choice(_TEST_LEADS).format(name=test.name, methods=methods)]
-    known = {word for turn in said for part in turn for word in _TYPE_NAME.findall(part)}
+    known = {word for turn in earlier for part in turn for word in _TYPE_NAME.findall(part)}
     others = [
         word
         for word in dict.fromkeys(_TYPE_NAME.findall(_STRING.sub("", test.text)))

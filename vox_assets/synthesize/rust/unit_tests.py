@@ -1,7 +1,7 @@
-"""The unit tests that a Rust file holds for its own items.
+"""Reads the unit tests of a Rust file for its own items.
 
-Extraction leaves test code out of its rows; a dialogue that ends in a test takes the real one from
-here. Which test suits which dialogue is decided in `dialogues`.
+Extraction leaves test code out of its rows; a dialogue that ends in a test takes it from here.
+`dialogues` decides which test suits which dialogue.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _KEYWORDS = frozenset({"if", "match", "while", "for", "return", "in", "fn", "mov
 
 @dataclass(frozen=True, slots=True)
 class UnitTest:
-    """One `#[test]` function that uses nothing else of its test module. Lines are 1-based."""
+    """A `#[test]` function that uses no other item of its test module. Lines are 1-based."""
 
     name: str
-    #: Its attributes and its text, not indented.
+    #: Its attributes and its text, without indentation.
     text: str
     start_line: int
     end_line: int
-    #: Methods that it calls on some value, of those that the file itself defines.
+    #: Methods that it calls on a value, as far as the file itself defines them.
     methods: frozenset[str]
     #: Associated functions that it calls, as (type, name).
     associated: frozenset[tuple[str, str]]
@@ -38,15 +38,15 @@ class UnitTest:
 
     @property
     def assertions(self) -> list[str]:
-        """The assertions that stand on a line of their own."""
+        """The assertions that fill a line."""
         return _ASSERTION.findall(self.text)
 
 
 def unit_tests(source: str) -> list[UnitTest]:
-    """The tests of a file in source order, without those that need a helper of their module."""
+    """List the tests of a file in source order, without those that use a helper of their module."""
     root = rust_syntax.parse(source.encode())
     defined = frozenset(_DEFINED.findall(source))
-    found = []
+    result = []
     for module in _modules(root):
         items = list(_items(module))
         tests = [(node, above) for node, above in items if "#[test]" in above]
@@ -59,12 +59,12 @@ def unit_tests(source: str) -> list[UnitTest]:
         for node, above in tests:
             text = _text(node)
             if not (helpers and words.search(text)) and not node.has_error:
-                found.append(_unit_test(node, above, defined))
-    return sorted(found, key=lambda test: test.start_line)
+                result.append(_unit_test(node, above, defined))
+    return sorted(result, key=lambda test: test.start_line)
 
 
 def _modules(root: Node) -> Iterator[Node]:
-    """The bodies of all modules of the file that are not empty."""
+    """Yield the bodies of all modules of the file."""
     pending = [root]
     while pending:
         for child in pending.pop().named_children:
@@ -74,7 +74,7 @@ def _modules(root: Node) -> Iterator[Node]:
 
 
 def _items(body: Node) -> Iterator[tuple[Node, list[str]]]:
-    """Each item of a module with the attributes above it."""
+    """Yield each item of a module with the attributes above it."""
     above: list[str] = []
     for node in body.named_children:
         if node.type == "attribute_item":

@@ -1,7 +1,7 @@
-"""Constructs in live documentation against constructs in synthetic rows.
+"""Compares the constructs of live documentation with those of synthetic rows.
 
-What is live and never synthesised is missing; a template that insists on a construct which no
-longer occurs live has drifted.
+A live construct in no synthetic row is missing. A template has drifted when it needs a construct
+that no longer occurs in live documentation.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 
-def _found(source: str) -> frozenset[str]:
-    """Constructs of a program; a text that is none has none."""
+def _constructs_of(source: str) -> frozenset[str]:
+    """Return the constructs of a program; none for a text that does not parse."""
     try:
         return constructs(source)
     except VoxSyntaxError:
@@ -31,7 +31,7 @@ def _found(source: str) -> frozenset[str]:
 
 
 def vox_sources(rows: pl.DataFrame) -> list[str]:
-    """Vox answers of rows, one text per row: all answers of a dialogue together."""
+    """Return the Vox answers of each row as a text: all answers of a dialogue together."""
     vox = rows.filter((pl.col("language") == "vox") & (pl.col("response_mode") == "code_only"))
     return ["\n\n".join(_answers(turns)) for turns in vox["messages"].to_list()]
 
@@ -43,7 +43,7 @@ def _answers(messages: Iterable[Message]) -> list[str]:
 def table(doc_rows: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Count the live and the synthetic rows that use each construct."""
     live, synthetic = (
-        Counter(name for source in vox_sources(frame) for name in _found(source))
+        Counter(name for source in vox_sources(frame) for name in _constructs_of(source))
         for frame in (doc_rows, rows)
     )
     return pl.DataFrame(
@@ -57,19 +57,19 @@ def table(doc_rows: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def missing(coverage: pl.DataFrame) -> list[str]:
-    """Constructs that occur live and in no synthetic row."""
+    """List the constructs that occur live and in no synthetic row."""
     gaps = coverage.filter((pl.col("live_count") > 0) & (pl.col("synthetic_count") == 0))
     return gaps["construct"].to_list()
 
 
 def drifted(rows: pl.DataFrame, coverage: pl.DataFrame) -> Mapping[str, tuple[str, ...]]:
-    """Template files whose every program needs constructs that no longer occur live, with them."""
+    """Map template files to the constructs that all their programs need and that are gone live."""
     gone = frozenset(coverage.filter(pl.col("live_count") == 0)["construct"].to_list())
     needed: dict[str, frozenset[str]] = {}
     written = rows.filter(pl.col("task_family") == "write_construct")
     for path, source in written.select("source_path", "response").iter_rows():
-        found = _found(source)
-        needed[path] = needed[path] & found if path in needed else found
+        used = _constructs_of(source)
+        needed[path] = needed[path] & used if path in needed else used
     return {
         path: tuple(sorted(names & gone)) for path, names in sorted(needed.items()) if names & gone
     }

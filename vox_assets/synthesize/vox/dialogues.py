@@ -1,7 +1,7 @@
-"""Dialogues of two to five turns in which every answer is new and follows from the one before.
+"""Dialogues of two to five turns; every answer is new and builds on the answer before it.
 
-Vox dialogues are scripts in `templates/dialogues/`: a script is a variant whose body alternates
-between what is asked and, between `~~~` lines, the answer.
+Vox dialogues are rendered from scripts in `templates/dialogues/`. A script is a variant whose body
+alternates between a question and, between `~~~` lines, its answer.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.profiles import Profile
+from vox_assets.synthesize.shared import STAGE
 from vox_assets.synthesize.vox import templates
 from vox_assets.synthesize.vox.lexicon import Domain
 from vox_assets.synthesize.vox.programs import (
     NEAR_INSTRUCTION,
     NEAR_PROGRAM,
-    STAGE,
     Gate,
     Pool,
     difficulty,
@@ -28,9 +28,9 @@ from vox_assets.synthesize.vox.templates import TEMPLATE_DIR, TemplateError, Var
 TASK_FAMILY = "dialogue"
 SCRIPT_DIR = TEMPLATE_DIR / "dialogues"
 
-#: Fewer turns are no dialogue.
+#: Smallest number of turns of a dialogue.
 MIN_TURNS = 2
-#: Wordings tried for one dialogue.
+#: Wordings tried for a dialogue.
 WORDINGS = 16
 
 _CODE_MARK = re.compile(r"^~~~$", re.MULTILINE)
@@ -38,7 +38,7 @@ _CODE_MARK = re.compile(r"^~~~$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Talk:
-    """A script in a domain: what is asked in each turn, in several ways, and the answers."""
+    """A script in a domain: wordings of the question of each turn, and the answers."""
 
     script: Variant
     domain: Domain
@@ -52,7 +52,7 @@ class Talk:
 
 
 def render(script: Variant, domain: Domain, rng: random.Random) -> Talk:
-    """The script in the domain; raises TemplateError where a turn has no question or answer."""
+    """Render a script; raises TemplateError when a turn has no question or no answer."""
     text = templates.render_text(script, domain, rng)
     parts = _CODE_MARK.split(text)
     if len(parts) % 2 or len(parts) < 4:
@@ -71,7 +71,7 @@ def render(script: Variant, domain: Domain, rng: random.Random) -> Talk:
 
 
 def _question(asks: Sequence[str], facts: Sequence[str], rng: random.Random) -> str:
-    """One turn of the user: a way to ask, and the facts as bullets or as sentences."""
+    """Word a turn of the user: a way to ask, and the facts as bullets or as sentences."""
     ask = rng.choice(asks)
     if not facts:
         return ask
@@ -93,11 +93,11 @@ def _worded(talk: Talk, pool: Pool, rng: random.Random) -> list[str] | None:
     for attempt in range(WORDINGS):
         length = lengths[attempt % len(lengths)]
         questions = [_question(asks, facts, rng) for asks, facts in whole[:length]]
-        said = "\n".join(questions)
+        text = "\n".join(questions)
         if questions[-1] in pool.last_questions:
             continue
-        if kept.nearest(said, NEAR_INSTRUCTION) < NEAR_INSTRUCTION:
-            kept.add(said)
+        if kept.nearest(text, NEAR_INSTRUCTION) < NEAR_INSTRUCTION:
+            kept.add(text)
             pool.last_questions.add(questions[-1])
             return questions
     return None
@@ -111,7 +111,7 @@ def vox_dialogues(
     check_vox: Gate,
     amount: int,
 ) -> tuple[list[Pair], list[Drop]]:
-    """Up to `amount` dialogues; every script is used once before any is used again."""
+    """Make up to `amount` dialogues; every script is used once before any is used again."""
     seed = profile.synthesis.seed
     pairs: list[Pair] = []
     drops: list[Drop] = []
@@ -164,9 +164,9 @@ def _drop(talk: Talk, reason: Reason | str) -> Drop:
 def _vox_pair(talk: Talk, questions: Sequence[str], profile: Profile) -> Pair:
     script = talk.script
     answers = talk.answers[: len(questions)]
-    said = [text for turn in zip(questions, answers, strict=True) for text in turn]
+    contents = [text for turn in zip(questions, answers, strict=True) for text in turn]
     return Pair(
-        messages=turns(*said),
+        messages=turns(*contents),
         lane=profile.lane_for("synthetic", "code_only", script.source_path),
         response_mode="code_only",
         task_family=TASK_FAMILY,
@@ -183,7 +183,7 @@ def _vox_pair(talk: Talk, questions: Sequence[str], profile: Profile) -> Pair:
 
 
 def scripts() -> tuple[Variant, ...]:
-    """Every dialogue script; their source path names the folder too."""
+    """Load every dialogue script; the source path includes the folder."""
     return tuple(
         variant
         for path in sorted(SCRIPT_DIR.glob("*.vox.j2"))

@@ -1,7 +1,7 @@
-"""Words an instruction in one of five styles, from what a template says of its program.
+"""Words an instruction in one of five styles, from the goals and facts of a template.
 
-All facts about the program appear in every style, so that nobody has to guess a name, a type or a
-string. Which instruction is kept is decided by the caller.
+All facts about the program appear in every style, so that the reader need not guess a name, a type
+or a string. The caller decides which instruction is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def _capital(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """A fact as a sentence; a leading code span keeps its case."""
+    """Format a fact as a sentence; a leading code span keeps its case."""
     start = text if text.startswith("`") else _capital(text)
     return start if start.endswith((".", "?", "!", ":")) else f"{start}."
 
@@ -36,7 +36,7 @@ def _numbered(facts: tuple[str, ...]) -> str:
 
 
 def terse(rendered: Rendered, goal: str, rng: random.Random) -> str:
-    """As an experienced colleague would put it."""
+    """Word the instruction briefly, as an experienced colleague would."""
     body = "; ".join(rendered.facts)
     place = rendered.domain.place
     return rng.choice(
@@ -51,7 +51,7 @@ def terse(rendered: Rendered, goal: str, rng: random.Random) -> str:
 
 
 def specification(rendered: Rendered, goal: str, rng: random.Random) -> str:
-    """A purpose and numbered requirements."""
+    """Word the instruction as a purpose and numbered requirements."""
     place = rendered.domain.place
     opening = rng.choice(
         (
@@ -68,7 +68,7 @@ def specification(rendered: Rendered, goal: str, rng: random.Random) -> str:
 
 
 def user_story(rendered: Rendered, goal: str, rng: random.Random) -> str:
-    """Who wants it and what for, then the details."""
+    """Word the instruction as a user story: who wants what and why, then the details."""
     keeper, place = article(rendered.domain.keeper), rendered.domain.place
     opening = rng.choice(
         (
@@ -82,7 +82,7 @@ def user_story(rendered: Rendered, goal: str, rng: random.Random) -> str:
 
 
 def bullets(rendered: Rendered, goal: str, rng: random.Random) -> str:
-    """The goal as a heading and unordered requirements."""
+    """Word the instruction as a goal and bulleted requirements."""
     mark = rng.choice("-*")
     opening = rng.choice(
         (
@@ -98,7 +98,7 @@ def bullets(rendered: Rendered, goal: str, rng: random.Random) -> str:
 
 
 def question(rendered: Rendered, goal: str, rng: random.Random) -> str:
-    """Somebody who learns the language asks."""
+    """Word the instruction as a question of a person who learns the language."""
     place = rendered.domain.place
     body = _prose(rendered.facts)
     return rng.choice(
@@ -122,5 +122,5 @@ STYLES: tuple[Callable[[Rendered, str, random.Random], str], ...] = (
 
 
 def word(rendered: Rendered, style: int, rng: random.Random) -> str:
-    """An instruction in style number `style`, modulo the number of styles."""
+    """Word an instruction in style number `style`, modulo the number of styles."""
     return STYLES[style % len(STYLES)](rendered, rng.choice(rendered.goals), rng)

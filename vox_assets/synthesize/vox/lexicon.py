@@ -1,9 +1,9 @@
-"""The domain lexicon: what synthetic programs talk about.
+"""The domain lexicon: the subjects of synthetic programs.
 
-A domain is one small world (a town library, a tide office) described in fixed roles, so that every
-template can be rendered in every domain and still make sense. The worlds are YAML files in
-`lexicon/`; this module says what an entry must hold and refuses one that would not compile as
-Vox. How domains become programs does not belong here.
+A domain is a small world (a town library, a tide office) described in fixed roles, so that every
+template can be rendered in every domain and still make sense. The domains are YAML files in
+`lexicon/`; this module validates their entries and refuses an entry that would not compile as Vox.
+`templates` renders programs from domains.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ LEXICON_DIR = Path(__file__).with_name("lexicon")
 
 VoxType = Literal["str", "int", "dec", "bool"]
 
-#: The fields that every domain has, each with one meaning that templates rely on.
+#: The fields that every domain has, each with a fixed meaning that templates rely on.
 ROLES: dict[str, VoxType] = {
-    "key": "str",  # names one thing
+    "key": "str",  # names a thing
     "group": "str",  # a category that several things share
     "person": "str",  # a person involved with it
     "count": "int",  # an amount that may be added up
     "grade": "int",  # a level that may be compared, not added up
-    "price": "dec",  # money for one thing
-    "flag": "bool",  # something that is so or is not
+    "price": "dec",  # money for a thing
+    "flag": "bool",  # a property that a thing has or lacks
 }
 
-# Names avoid the reserved words of the grammar. For readers' sake they also avoid words that open a
-# declaration or name something built in.
+# Words that names must not use: the reserved words of the grammar and, for readability, words that
+# start a declaration or name something built in.
 RESERVED = (
     lexer.RESERVED
     | lexer.HALF_RESERVED
@@ -51,11 +51,11 @@ _VOWEL_SOUND = re.compile(r"(?!(?:uni|use|one|ewe|eu))[aeiou]", re.IGNORECASE)
 
 
 class LexiconError(ValueError):
-    """A lexicon file that is unreadable or holds a domain that cannot be used."""
+    """A lexicon file is unreadable or holds an invalid domain."""
 
 
 class Entry(BaseModel):
-    """A part of a domain: immutable, and a misspelt key is an error."""
+    """A part of a domain: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,12 +69,12 @@ def _identifier(name: str) -> str:
 
 
 class Attribute(Entry):
-    """One typed field of the domain's entity, in one role."""
+    """A typed field of the domain's entity, in a role."""
 
     name: Annotated[str, Field(min_length=2)]
-    #: What people call it, without an article: "the {words} of a loan" reads well.
+    #: What people call it, without an article, to fit into "the {words} of a loan".
     words: str
-    #: Three plausible values, the last of a number above its limit.
+    #: Three plausible values; of a number the last is above its limit.
     examples: tuple[str, str, str]
     unit: str = ""
     limit: int = 0
@@ -92,7 +92,7 @@ class Attribute(Entry):
         return ROLES[self.role]
 
     def literal(self, index: int) -> str:
-        """The value number `index` as Vox source."""
+        """Return example number `index` as Vox source."""
         value = self.examples[index % len(self.examples)]
         match self.type:
             case "str":
@@ -104,7 +104,7 @@ class Attribute(Entry):
 
 
 class Flag(Entry):
-    """The field that is true or false, and what people say in each case."""
+    """The boolean field, and what people call each of its values."""
 
     name: Annotated[str, Field(min_length=2)]
     holds: str
@@ -126,7 +126,7 @@ class Flag(Entry):
 
 
 class Payload(Entry):
-    """A named value that a state carries."""
+    """A named payload of a state."""
 
     name: str
     type: Literal["str", "int"]
@@ -135,7 +135,7 @@ class Payload(Entry):
 
 
 class State(Entry):
-    """One state in the life of the entity; `says` may name its payload in braces."""
+    """A state in the life of the entity; `says` may name its payload in braces."""
 
     name: str
     payload: tuple[Payload, ...]
@@ -147,12 +147,12 @@ class State(Entry):
         """Read `[Lent(borrower: str), "lent to {borrower}"]`."""
         if not (isinstance(value, list) and len(value) == 2):
             raise ValueError("a state is a pair: [Name(field: type), what is said of it]")
-        found = _VARIANT.fullmatch(value[0])
-        if not found:
+        match = _VARIANT.fullmatch(value[0])
+        if not match:
             raise ValueError(f"{value[0]!r} is not Name or Name(field: type)")
-        parts = [part.split(":") for part in (found["payload"] or "").split(",") if part]
+        parts = [part.split(":") for part in (match["payload"] or "").split(",") if part]
         payload = [{"name": name.strip(), "type": kind.strip()} for name, kind in parts]
-        return {"name": found["name"], "payload": payload, "says": value[1]}
+        return {"name": match["name"], "payload": payload, "says": value[1]}
 
     @model_validator(mode="after")
     def _says_what_it_carries(self) -> State:
@@ -182,7 +182,7 @@ class Verbs(Entry):
 
 
 class Domain(Entry):
-    """One small world."""
+    """A small world that programs are about."""
 
     name: str
     #: With its article: "a town library".
@@ -198,9 +198,9 @@ class Domain(Entry):
     price: Attribute
     flag: Flag
     verbs: Verbs
-    #: A start, two states on the way, a good end and a bad one.
+    #: A start, two states on the way, a good end and a bad end.
     states: tuple[State, State, State, State, State]
-    #: Events that lead to the second, third and fourth state, and from anywhere to the last.
+    #: Events that lead to the second, third and fourth state, and from any state to the last.
     events: tuple[str, str, str, str]
 
     @model_validator(mode="before")
@@ -263,12 +263,12 @@ class Domain(Entry):
 
 
 def camel(snake: str) -> str:
-    """`print_run` as `PrintRun`."""
+    """Convert `print_run` to `PrintRun`."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[_\s-]+", snake))
 
 
 def plural(noun: str) -> str:
-    """Several of a noun that forms its plural by rule, as words or as a name."""
+    """Return the plural of a regular noun, in words or as a name."""
     if noun.endswith("ies"):
         return noun  # species, series
     if re.search(r"(?:s|x|z|ch|sh)$", noun):
@@ -277,7 +277,7 @@ def plural(noun: str) -> str:
 
 
 def article(noun: str) -> str:
-    """The noun with "a" or "an" in front."""
+    """Put "a" or "an" before the noun."""
     return f"{'an' if _VOWEL_SOUND.match(noun) else 'a'} {noun}"
 
 
@@ -291,15 +291,15 @@ def _entries(path: Path) -> Iterator[Domain]:
             yield Domain.model_validate({"name": name, **entry})
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in (name, *first["loc"]))
-            raise LexiconError(f"lexicon {path.name}: {where}: {first['msg']}") from error
+            field = ".".join(str(part) for part in (name, *first["loc"]))
+            raise LexiconError(f"lexicon {path.name}: {field}: {first['msg']}") from error
 
 
 @cache
 def load(folder: Path = LEXICON_DIR) -> tuple[Domain, ...]:
-    """All domains of a folder, by name.
+    """Load all domains of a folder, sorted by name.
 
-    Raises LexiconError with one line that names the file, the field and what it accepts.
+    Raises LexiconError with a line that names the file, the field and what it accepts.
     """
     domains = [domain for path in sorted(folder.glob("*.yaml")) for domain in _entries(path)]
     names = [domain.name for domain in domains]

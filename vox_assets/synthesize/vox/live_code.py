@@ -1,8 +1,8 @@
-"""Rows from live Vox: programs that documentation shows, renamed, cut, extended and tested.
+"""Rows from live Vox: programs of the documentation, renamed, cut, extended and tested.
 
-Every row names its parents, and their text is taken as it is today, so these rows follow the
-language without anybody touching a template. Which programs are live, and which tasks become rows,
-belongs here; what may be asked about a program is in `live_tasks`.
+Every row names its parents and uses their current text, so these rows follow the language without
+a change of templates. This module selects the live programs and the tasks that become rows;
+`live_tasks` makes the tasks about a program.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ import polars as pl
 from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.extract.docs.mdbook import IncludeError, Includes
 from vox_assets.profiles import Profile
+from vox_assets.synthesize.shared import STAGE
 from vox_assets.synthesize.vox.lexicon import Domain
 from vox_assets.synthesize.vox.live_tasks.makers import tasks
 from vox_assets.synthesize.vox.live_tasks.task import Live, Task
-from vox_assets.synthesize.vox.programs import NEAR_PROGRAM, STAGE, Gate, Pool, difficulty
+from vox_assets.synthesize.vox.programs import NEAR_PROGRAM, Gate, Pool, difficulty
 from vox_assets.synthesize.vox.templates import tidy
 from vox_assets.vox_syntax import VoxSyntaxError, constructs, declarations
 
-#: Live programs are few and their offspring resemble them, so templates keep the larger part.
+#: Live programs are few and their derived rows resemble them, so most rows come from templates.
 LIVE_SHARE = 1 / 3
 DIFFICULTY_LEVEL = 2
 
-#: The text of a file below the source root; raises IncludeError where there is none to read.
+#: Reads a file by its path below the source root; raises IncludeError when it cannot.
 Reader = Callable[[str], str]
 
 _COMMENT = re.compile(r"^\s*(?://|#)[^\n]*\n?|[ \t]+//[^\n]*", re.MULTILINE)
 
 
 def programs(doc_rows: pl.DataFrame, read_source: Reader, profile: Profile) -> Iterator[Live]:
-    """The Vox programs of the documentation, without comments, in the order of their rows.
+    """Yield the Vox programs of the documentation, without comments, in the order of their rows.
 
-    A fence that includes a part of a file stands for the whole file, whose parents are all rows
-    that show some of it.
+    A fence that includes part of a file yields the whole file; its parents are all rows that show
+    a part of it.
     """
     vox = doc_rows.filter((pl.col("language") == "vox") & (pl.col("response_mode") == "code_only"))
     shown_by: dict[str, list[Mapping[str, Any]]] = {}
@@ -53,15 +54,15 @@ def programs(doc_rows: pl.DataFrame, read_source: Reader, profile: Profile) -> I
 
 
 def _included(row: Mapping[str, Any], read_source: Reader, profile: Profile) -> list[str]:
-    """The Vox files that the row's fence includes, which lie in the repository of its page."""
-    found: list[str] = []
+    """Read the Vox files that the row's fence includes, from the repository of its page."""
+    included: list[str] = []
     _, page_path = profile.locate(row["source_path"])
     home = row["source_path"].removesuffix(page_path)
 
     def reader(path: str) -> str:
         text = read_source(home + path)
         if path.endswith(".vox"):
-            found.append(text)
+            included.append(text)
         return text
 
     try:
@@ -70,16 +71,16 @@ def _included(row: Mapping[str, Any], read_source: Reader, profile: Profile) -> 
         return []
     fence = page[row["source_start_line"] - 1 : row["source_end_line"]]
     Includes(page_path, reader).expand("\n".join(fence))
-    return found
+    return included
 
 
 def _live(text: str) -> str | None:
-    """The program without comments, or None where it is none."""
+    """Return the program without comments, or None when it does not parse or declares nothing."""
     source = tidy(_COMMENT.sub("", text))
     try:
         return source if declarations(source) else None
     except VoxSyntaxError:
-        return None  # What the gate refuses is reported by the extraction.
+        return None  # Extraction reports what the gate refuses.
 
 
 def expand_live_code(
@@ -91,7 +92,7 @@ def expand_live_code(
     budget: int,
     read_source: Reader,
 ) -> tuple[list[Pair], list[Drop]]:
-    """Rows from live programs, up to their share of `budget`; every program has its turn first."""
+    """Make rows from live programs in turn, up to their share of `budget`."""
     seed = profile.synthesis.seed
     queues = []
     for live in programs(doc_rows, read_source, profile):
@@ -170,14 +171,14 @@ def _pair(live: Live, task: Task, prompt: str, profile: Profile) -> Pair:
 
 
 def main_construct(source: str) -> str:
-    """Main construct of a live program: its most specific declaration, else its first construct.
+    """Return the main construct of a live program: its most specific declaration or construct.
 
-    A plain function is the least specific: nearly every program has one.
+    A plain function is the least specific: nearly every program has a function.
     """
     kinds = [entry.kind for entry in declarations(source)]
     special = [kind for kind in kinds if kind not in ("function", "struct", "import")]
     if special:
         return max(special, key=lambda kind: (special.count(kind), kind))
-    found = constructs(source)
-    telling = ("error_propagation", "match", "pipe", "lambda", "while", "for", "if", "struct")
-    return next((name for name in telling if name in found), "function")
+    used = constructs(source)
+    specific = ("error_propagation", "match", "pipe", "lambda", "while", "for", "if", "struct")
+    return next((name for name in specific if name in used), "function")

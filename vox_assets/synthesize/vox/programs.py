@@ -1,8 +1,8 @@
-"""Programs from templates: which variants are rendered in which domains, and which are kept.
+"""Programs from templates: renders variants in domains and selects those to keep.
 
 The stream visits every variant once before any a second time, so that a small corpus covers as
-many constructs as a large one. A candidate is refused when its program or its instruction is too
-close to one that was kept.
+many constructs as a large corpus. A candidate is refused when its program or its instruction is
+too similar to a kept program or instruction.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from vox_assets.contract.answers import without_fenced_blocks
 from vox_assets.contract.rows import Drop, Pair, Reason, turns
 from vox_assets.profiles import Profile
 from vox_assets.synthesize.alike import Instructions, Programs
+from vox_assets.synthesize.shared import STAGE
 from vox_assets.synthesize.vox import instructions, templates
 from vox_assets.synthesize.vox.lexicon import Domain
 from vox_assets.synthesize.vox.templates import Rendered, Variant
 
-STAGE = "synthesize"
 TASK_FAMILY = "write_construct"
 
-#: The measure of near-duplicate removal; closer candidates would only die there.
+#: The threshold of near-duplicate removal, which would drop closer candidates later.
 NEAR_PROGRAM = 0.8
-#: Self-Instruct keeps an instruction below this ROUGE-L to all others.
+#: Self-Instruct keeps an instruction whose ROUGE-L to all others is below this.
 NEAR_INSTRUCTION = 0.7
-#: Wordings tried for one program: each style with two draws of its phrases.
+#: Wordings tried for a program: each style with two draws of its phrases.
 WORDINGS = 2 * len(instructions.STYLES)
 
 Gate = Callable[[str], str | None]
@@ -39,11 +39,11 @@ class Pool:
 
     programs: Programs = field(default_factory=Programs)
     instructions: dict[str, Instructions] = field(default_factory=lambda: defaultdict(Instructions))
-    #: The last questions of dialogues: they stand alone as a row's prompt.
+    #: The last questions of dialogues, each of which is the prompt of a row.
     last_questions: set[str] = field(default_factory=set)
 
     def wording(self, rendered: Rendered, first_style: int, rng: random.Random) -> str | None:
-        """A wording that is unlike the others of its construct, or None."""
+        """Find a wording that is unlike the others of its construct, or return None."""
         kept = self.instructions[rendered.variant.construct]
         for attempt in range(WORDINGS):
             text = instructions.word(rendered, first_style + attempt, rng)
@@ -52,9 +52,9 @@ class Pool:
         return None
 
     def least_alike(self, group: str, texts: Iterable[str]) -> str:
-        """The one of some wordings that is least like what the group was asked so far.
+        """Return the wording that is least similar to the earlier wordings of the group.
 
-        Quoted code does not count: what it holds is not how something is asked.
+        The comparison ignores quoted code, which is no part of the wording.
         """
         kept = self.instructions[group]
         best = min(texts, key=lambda text: kept.nearest(without_code(text), 0))
@@ -63,7 +63,7 @@ class Pool:
 
 
 def without_code(text: str) -> str:
-    """A request without the code that it quotes."""
+    """Remove the fenced code from a request."""
     return without_fenced_blocks(text)
 
 
@@ -80,14 +80,14 @@ class Program:
 
 
 def symbol(rendered: Rendered) -> str:
-    """`construct::variant::domain`, the name of a program within its template file."""
+    """Return `construct::variant::domain`, the name of a program within its template file."""
     return f"{rendered.variant.construct}::{rendered.variant.name}::{rendered.domain.name}"
 
 
 def candidates(
     variants: Sequence[Variant], domains: Sequence[Domain], seed: int
 ) -> Iterator[tuple[int, Rendered]]:
-    """Every variant in every domain once, with a number that grows by one."""
+    """Yield every variant in every domain once, with a number that counts from 0."""
     rng = random.Random(f"{seed}:order")
     routes = {}
     for variant in variants:
@@ -108,7 +108,7 @@ def candidates(
 def admit(
     number: int, rendered: Rendered, pool: Pool, seed: int, check_vox: Gate
 ) -> tuple[Program | None, Drop | None]:
-    """The candidate as a program, or why not."""
+    """Add a candidate to the pool as a program, or return the reason why it is dropped."""
 
     def refused(
         reason: Reason | str, lost_to: str | None = None, similarity: float | None = None
@@ -141,7 +141,7 @@ def admit(
 def take(
     stream: Iterator[tuple[int, Rendered]], amount: int, pool: Pool, seed: int, check_vox: Gate
 ) -> tuple[list[Program], list[Drop]]:
-    """The next `amount` programs that the pool admits; fewer when the stream ends."""
+    """Take the next `amount` programs that the pool admits; fewer when the stream ends."""
     kept: list[Program] = []
     drops: list[Drop] = []
     while len(kept) < amount:
@@ -158,13 +158,13 @@ def take(
 
 
 def difficulty(level: int, *sources: str) -> int:
-    """1-10: mostly the size that the template aims at, then how much code it really is."""
+    """Rate the difficulty from 1 to 10: mostly by the level, then by the lines of code."""
     lines = sum(source.count("\n") + 1 for source in sources)
     return min(10, 2 * level + lines // 16)
 
 
 def pair(program: Program, profile: Profile) -> Pair:
-    """The row that teaches the program."""
+    """Make the row of a program."""
     variant = program.rendered.variant
     return Pair(
         messages=turns(program.instruction, program.rendered.source),

@@ -1,8 +1,8 @@
-"""Repair pairs: a program with one realistic mistake, what the compiler says, and the program.
+"""Repair pairs: a program with a realistic mistake and its diagnostic, and the correct program.
 
 The mistakes are habits from other languages and from older Vox. Each is a change of the source
-text; a row is made only when the syntax gate refuses the result, and the gate's own words stand in
-the prompt.
+text. A row is made only when the syntax gate refuses the changed text; the prompt quotes the
+gate's message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from vox_assets.contract.rows import Drop, Pair, turns
 from vox_assets.profiles import Profile
-from vox_assets.synthesize.vox.programs import STAGE, Gate, Pool, Program, pair
+from vox_assets.synthesize.shared import STAGE
+from vox_assets.synthesize.vox.programs import Gate, Pool, Program, pair
 
 TASK_FAMILY = "repair_syntax"
 
@@ -24,10 +25,10 @@ _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|#[^\n]*')
 
 @dataclass(frozen=True)
 class Mistake:
-    """A habit that Vox does not share: where it can happen, and what is written then."""
+    """A mistake out of a habit from another language: a pattern and its replacement."""
 
     name: str
-    #: Positions in the source where the mistake can be made; one is drawn.
+    #: Positions in the source where the mistake can be made; a random match is changed.
     where: re.Pattern[str]
     #: The replacement: a template for `re.Match.expand`, or a function of the match.
     wrong: str | Callable[[re.Match[str]], str]
@@ -35,18 +36,18 @@ class Mistake:
     in_strings: bool = False
 
     def made_in(self, source: str, rng: random.Random) -> str | None:
-        """The source with the mistake in one place, or None where it cannot be made."""
+        """Make the mistake at a random position, or return None when the source has none."""
         hidden = [] if self.in_strings else [entry.span() for entry in _strings(source)]
-        places = [
-            found
-            for found in self.where.finditer(source)
-            if not any(start < found.start() < end for start, end in hidden)
+        matches = [
+            match
+            for match in self.where.finditer(source)
+            if not any(start < match.start() < end for start, end in hidden)
         ]
-        if not places:
+        if not matches:
             return None
-        found = rng.choice(places)
-        wrong = found.expand(self.wrong) if isinstance(self.wrong, str) else self.wrong(found)
-        return source[: found.start()] + wrong + source[found.end() :]
+        match = rng.choice(matches)
+        wrong = match.expand(self.wrong) if isinstance(self.wrong, str) else self.wrong(match)
+        return source[: match.start()] + wrong + source[match.end() :]
 
 
 def _strings(source: str) -> Iterator[re.Match[str]]:
@@ -57,20 +58,20 @@ def _mistake(name: str, where: str, wrong: str | Callable[[re.Match[str]], str])
     return Mistake(name, re.compile(where, re.MULTILINE), wrong)
 
 
-#: A reserved word for a local name, by what beginners reach for.
+#: The reserved word that a beginner may use, by the local name that it replaces.
 _TEMPTING_NAMES = {"best": "match", "candidate": "match", "value": "state", "result": "state"}
 
 
-def _rename_to_reserved(found: re.Match[str]) -> str:
-    name = found["name"]
-    return re.sub(rf"\b{name}\b", _TEMPTING_NAMES.get(name, name), found[0])
+def _rename_to_reserved(match: re.Match[str]) -> str:
+    name = match["name"]
+    return re.sub(rf"\b{name}\b", _TEMPTING_NAMES.get(name, name), match[0])
 
 
-def _drop_payload_name(found: re.Match[str]) -> str:
-    """Only where a pattern names the payload again: otherwise its name cannot be known."""
-    variant, name, kind = found.groups()
-    named_again = re.search(rf"\b{variant}\({name}\)", found.string)
-    return f"| {variant}({kind})" if named_again else found[0]
+def _drop_payload_name(match: re.Match[str]) -> str:
+    """Drop a payload's name if a pattern repeats it; otherwise the repair could not know it."""
+    variant, name, kind = match.groups()
+    named_again = re.search(rf"\b{variant}\({name}\)", match.string)
+    return f"| {variant}({kind})" if named_again else match[0]
 
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -149,15 +150,15 @@ _OPENINGS = (
 def make_repairs(
     programs: Sequence[Program], profile: Profile, pool: Pool, check_vox: Gate, seed: int
 ) -> tuple[list[Pair], list[Drop]]:
-    """A row for every program; the mistakes made least so far are tried first."""
+    """Make a row for every program; the mistakes that are rarest so far are tried first."""
     made: Counter[str] = Counter({mistake.name: 0 for mistake in MISTAKES})
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for program in programs:
         rng = random.Random(f"{seed}:repair:{program.symbol}")
         rarest_first = sorted(MISTAKES, key=lambda mistake: made[mistake.name])
-        found = _broken(program.rendered.source, rarest_first, check_vox, rng)
-        if found is None:
+        result = _broken(program.rendered.source, rarest_first, check_vox, rng)
+        if result is None:
             drops.append(
                 Drop(
                     stage=STAGE,
@@ -168,7 +169,7 @@ def make_repairs(
                 )
             )
             continue
-        mistake, broken, message = found
+        mistake, broken, message = result
         made[mistake.name] += 1
         request = pool.least_alike(
             f"repairs/{program.rendered.variant.construct}",
@@ -181,7 +182,7 @@ def make_repairs(
 def _broken(
     source: str, mistakes: Sequence[Mistake], check_vox: Gate, rng: random.Random
 ) -> tuple[Mistake, str, str] | None:
-    """The first of the mistakes that can be made here and that the gate refuses, with its words."""
+    """Return the first mistake that the gate refuses, the changed source and the message."""
     for mistake in mistakes:
         broken = mistake.made_in(source, rng)
         message = None if broken in (None, source) else check_vox(broken or "")
@@ -191,7 +192,7 @@ def _broken(
 
 
 def _requests(program: Program, broken: str, message: str, rng: random.Random) -> Iterator[str]:
-    """The ways to ask for the repair, in an order of their own."""
+    """Yield wordings of the request for a repair, in random order."""
     for opening in rng.sample(_OPENINGS, k=len(_OPENINGS)):
         goal = rng.choice(program.rendered.goals)
         yield f"{opening.format(goal=goal, message=message)}\n\n```vox\n{broken}\n```"

@@ -1,8 +1,8 @@
-"""Reads the template files and renders one variant in one domain.
+"""Reads the template files and renders a variant in a domain.
 
-A template file holds the variants of one construct. Its syntax is Jinja2 with marks that Vox does
-not use: `<< name >>` for a value, `%%` at the start of a line for a statement, `<# .. #>` for a
-comment. A variant reads
+A template file holds the variants of a construct. Its syntax is Jinja2 with delimiters that Vox
+does not use: `<< name >>` for a value, `%%` at the start of a line for a statement, `<# .. #>` for
+a comment. A variant reads
 
     === total (level 1)
     goal: add up the << count.words >> of all << things >>
@@ -11,9 +11,9 @@ comment. A variant reads
     ~~~
     fn << fn >>(...) ..
 
-with several `goal:` lines as other ways to say it, and facts (`- `) that together say exactly
-what the program holds. In goals and facts `[[returns|gives back]]` stands for one of its parts.
-What is asked for, and in which words, is decided in `instructions.py`.
+with several `goal:` lines as alternative wordings, and facts (`- `) that together describe the
+program completely. In goals and facts `[[returns|gives back]]` is replaced by either of its parts.
+`instructions` words the instruction from goals and facts.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ from typing import Any
 
 import jinja2
 
+from vox_assets.synthesize.shared import enumerated
 from vox_assets.synthesize.vox.lexicon import Attribute, Domain, Flag, State, article, camel, plural
 
 TEMPLATE_DIR = Path(__file__).with_name("templates")
-#: How a row names the file that it was rendered from.
+#: Prefix of the source path that names the template file in a row.
 SOURCE_PREFIX = "synthesize/templates/"
 
 _HEADING = re.compile(r"^=== (?P<name>\w+) \(level (?P<level>[123])\)$", re.MULTILINE)
 _ALTERNATIVES = re.compile(r"\[\[([^\[\]]*\|[^\[\]]*)\]\]")
 _CODE_MARK = "~~~"
 
-#: Why something failed, where a domain's bad end or an error message needs a reason.
+#: Reasons for a failure, for the bad end of a domain or an error message.
 REASONS = ("no answer", "wrong label", "heavy rain", "power cut", "late notice", "wrong size")
 
 
 class TemplateError(ValueError):
-    """A template file that does not follow the layout, or cannot be rendered."""
+    """A template file does not follow the layout or cannot be rendered."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to show a construct, not yet in any domain."""
+    """A program template for a construct, not yet rendered in a domain."""
 
     construct: str
     name: str
@@ -61,7 +62,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A variant in a domain: what may be asked, and the answer."""
+    """A variant in a domain: the material for instructions, and the answer."""
 
     variant: Variant
     domain: Domain
@@ -72,22 +73,22 @@ class Rendered:
 
 
 class Names:
-    """The variables of a template: short names of a domain, and choices that a seed fixes."""
+    """The variables of a template: short names of a domain, and random choices by a seed."""
 
     def __init__(self, domain: Domain, rng: random.Random) -> None:
         self.domain = domain
         self.rng = rng
 
     def pick(self, *options: Any) -> Any:
-        """One of the options."""
+        """Choose an option."""
         return self.rng.choice(options)
 
     def number(self, low: int, high: int, step: int = 1) -> int:
-        """A whole number within the bounds."""
+        """Choose an integer within the bounds."""
         return self.rng.randrange(low, high + 1, step)
 
     def fields(self, *needed: Attribute | Flag, extra: int = 0) -> list[Attribute | Flag]:
-        """The needed fields and up to `extra` others, in an order of their own."""
+        """Choose the needed fields and up to `extra` others, in random order."""
         others = [item for item in self.domain.attributes if item not in needed]
         chosen = [*needed, *self.rng.sample(others, k=min(extra, len(others)))]
         if self.rng.random() < 0.5:
@@ -136,10 +137,10 @@ class Names:
         }
 
     def state_value(self, state: State, index: int = 0) -> str:
-        """The state as a Vox expression, with payloads that suit their names."""
+        """Write the state as a Vox expression, with payloads that suit their names."""
         parts = []
         known = {item.name: item for item in self.domain.attributes}
-        for place, part in enumerate(state.payload):
+        for position, part in enumerate(state.payload):
             attribute = known.get(part.name)
             if isinstance(attribute, Attribute) and attribute.type == part.type:
                 parts.append(attribute.literal(index))
@@ -148,39 +149,34 @@ class Names:
             elif part.type == "str":
                 parts.append(self.domain.person.literal(index))
             else:
-                parts.append(str(3 + 4 * index + place))
+                parts.append(str(3 + 4 * index + position))
         return f"{state.name}({', '.join(parts)})" if parts else state.name
 
 
 def declare(opening: str, fields: list[Attribute | Flag]) -> str:
-    """`type Loan { .. }` with one field a line; `opening` is all before the brace."""
+    """Write `type Loan { .. }` with a field per line; `opening` is the text before the brace."""
     lines = "\n".join(f"    {item.name}: {item.type}" for item in fields)
     return f"{opening} {{\n{lines}\n}}"
 
 
-def enumerated(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def listing(fields: list[Attribute | Flag]) -> str:
-    """Fields as an instruction names them: "`title: str` and `pages: int`"."""
+    """List fields for an instruction: "`title: str` and `pages: int`"."""
     return enumerated([f"`{item.name}: {item.type}`" for item in fields])
 
 
 def params(fields: list[Attribute | Flag]) -> str:
-    """Fields as parameters."""
+    """Write fields as a parameter list."""
     return ", ".join(f"{item.name}: {item.type}" for item in fields)
 
 
 def record(fields: list[Attribute | Flag], index: int, **given: object) -> str:
-    """A record literal with example values; `given` sets the value of a role."""
+    """Write a record literal with example values; `given` sets the value of a role."""
     parts = (f"{item.name}: {given.get(item.role, item.literal(index))}" for item in fields)
     return "{ " + ", ".join(parts) + " }"
 
 
 def shorthand(fields: list[Attribute | Flag]) -> str:
-    """The inside of a record whose fields are set from variables of the same names."""
+    """Write the fields of a record literal that takes them from variables of the same names."""
     return ", ".join(f"{item.name}: {item.name}" for item in fields)
 
 
@@ -211,7 +207,7 @@ def _compiled(body: str) -> jinja2.Template:
 
 
 def split(text: str, construct: str, source_path: str) -> list[Variant]:
-    """The variants of one template file, with the lines where they stand."""
+    """Split a template file into its variants, with their line numbers."""
     headings = list(_HEADING.finditer(text))
     if not headings:
         raise TemplateError(f"{source_path}: expected a line like '=== name (level 1)'")
@@ -236,7 +232,7 @@ def split(text: str, construct: str, source_path: str) -> list[Variant]:
 
 @cache
 def load(folder: Path = TEMPLATE_DIR) -> tuple[Variant, ...]:
-    """Every variant of every construct, in the order of file names."""
+    """Load every variant of every construct, in the order of file names."""
     return tuple(
         variant
         for path in sorted(folder.glob("*.vox.j2"))
@@ -249,12 +245,12 @@ def load(folder: Path = TEMPLATE_DIR) -> tuple[Variant, ...]:
 
 
 def alternatives(text: str, rng: random.Random) -> str:
-    """Every `[[this|that]]` replaced by one of its parts."""
-    return _ALTERNATIVES.sub(lambda found: rng.choice(found[1].split("|")), text)
+    """Replace every `[[this|that]]` by one of its parts."""
+    return _ALTERNATIVES.sub(lambda match: rng.choice(match[1].split("|")), text)
 
 
 def render_text(variant: Variant, domain: Domain, rng: random.Random) -> str:
-    """The variant's body in the domain; the same seed makes the same choices.
+    """Render the body of a variant in a domain; the same seed makes the same choices.
 
     Raises TemplateError that names the file and the variant.
     """
@@ -265,9 +261,9 @@ def render_text(variant: Variant, domain: Domain, rng: random.Random) -> str:
 
 
 def render(variant: Variant, domain: Domain, rng: random.Random) -> Rendered:
-    """The variant in the domain.
+    """Render a variant in a domain.
 
-    Raises TemplateError where the layout is not followed.
+    Raises TemplateError when the variant does not follow the layout.
     """
     text = render_text(variant, domain, rng)
     head, mark, source = text.partition(f"\n{_CODE_MARK}\n")
@@ -290,12 +286,12 @@ def _after(prefix: str, lines: list[str]) -> Iterator[str]:
     return (line.removeprefix(prefix).strip() for line in lines if line.startswith(prefix))
 
 
-#: A declaration or decorator at the top level; a style belongs to the component above it.
+#: Start of a top-level declaration or decorator; a style belongs to the component above it.
 _TOP_LEVEL = re.compile(r"(?!style \{)[@A-Za-z]")
 
 
 def tidy(source: str) -> str:
-    """No trailing spaces, one blank line after a block at the top level, nothing around it all."""
+    """Remove trailing and surrounding blanks, and put a blank line after each top-level block."""
     lines: list[str] = []
     for line in map(str.rstrip, source.strip().splitlines()):
         above = lines[-1] if lines else ""

@@ -1,0 +1,1 @@
+"""Tasks about live programs: rename, complete, test and extend them."""

@@ -19,11 +19,11 @@ from vox_assets.synthesize.vox.live_tasks.task import (
     paragraphs,
 )
 
-#: A body with fewer statements leaves nothing to complete.
+#: A body with fewer statements has nothing to complete.
 MIN_STATEMENTS = 2
 
 
-#: Above this share of the program, completing a body is writing the parent once more.
+#: Above this share of the program, completing a body would repeat the parent.
 MAX_COMPLETED_SHARE = 0.7
 
 
@@ -46,18 +46,18 @@ _RESULT = re.compile(r"^[^{]*\bfn \w+\([^{]*\) (?:uses [^{]+ )?to (?!Unit\b)", r
 _CUT = "    // to be completed"
 
 
-#: Indented once, and not the end of a block, call or list that began above.
+#: A line that is indented once and does not end a block, call or list from above.
 _STATEMENT = re.compile(r" {4}[^\s})\]]")
 
 
 def cut(declaration: str) -> tuple[str, str] | None:
-    """The declaration with the second half of its statements cut, and that half; else None."""
+    """Cut the second half of the statements: the short declaration and that half, or None."""
     lines = declaration.split("\n")
-    opening = next((place for place, line in enumerate(lines) if line.endswith("{")), None)
+    opening = next((index for index, line in enumerate(lines) if line.endswith("{")), None)
     if opening is None or lines[-1] != "}":
         return None
     body = lines[opening + 1 : -1]
-    starts = [place for place, line in enumerate(body) if _STATEMENT.match(line)]
+    starts = [index for index, line in enumerate(body) if _STATEMENT.match(line)]
     if len(starts) < MIN_STATEMENTS:
         return None
     half = starts[len(starts) // 2]
@@ -66,18 +66,19 @@ def cut(declaration: str) -> tuple[str, str] | None:
 
 
 def completions(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
+    """Yield tasks that complete a body, for functions whose result determines the rest."""
     for item in live.declared:
         text = item.text
         if item.kind not in BODIED_KINDS or len(text) > MAX_COMPLETED_SHARE * len(live.source):
             continue
-        # What a function without a result does next, its beginning does not tell.
+        # The beginning of a function without a result does not determine the rest.
         if not _RESULT.search(text):
             continue
-        found = cut(text)
+        parts = cut(text)
         around = live.around(item)
-        if found is None or len(around) > MAX_SHOWN_CHARS:
+        if parts is None or len(around) > MAX_SHOWN_CHARS:
             continue
-        shortened, missing = found
+        shortened, missing = parts
         shown = around.replace(text, shortened, 1)
         mentioning = mentions(live.row["prompt"], item.name)
         details = paragraphs(mentioning, needed(missing, shown), fenced(shown))

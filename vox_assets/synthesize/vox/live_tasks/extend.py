@@ -20,7 +20,7 @@ from vox_assets.synthesize.vox.live_tasks.task import (
 )
 from vox_assets.vox_syntax import Declaration
 
-#: Fields that a program is extended by, one row each.
+#: Rows per table, each of which extends the program by another field.
 EXTENSIONS = 3
 
 
@@ -34,7 +34,7 @@ _EXTEND_LEADS = (
 )
 
 
-#: Fields that records of any kind may have.
+#: Fields that suit records of any kind.
 _EXTRA_FIELDS = (
     ("note", "str"),
     ("created_by", "str"),
@@ -52,7 +52,7 @@ class _Change:
 
 
 def with_field(live: Live, table: Declaration, field: str, kind: str) -> _Change | None:
-    """The program with one more field, or None where no endpoint inserts into the table."""
+    """Add a field to the program, or return None when no endpoint inserts into the table."""
     done = [f"the table `{table.name}` gets it as its last field"]
     source = live.source.replace(table.text, _with_last_field(table.text, field, kind), 1)
     insert = re.compile(rf"db\.{table.name}\.insert\(\{{ (?P<inside>[^{{}}]+) \}}\)")
@@ -67,7 +67,7 @@ def with_field(live: Live, table: Declaration, field: str, kind: str) -> _Change
         head = item.text[: signature.end("params")]
         tail = item.text[signature.end("params") :]
         text = f"{head}{separator}{field}: {kind}{tail}"
-        text = insert.sub(lambda found: found[0][:-3] + f", {field}: {field} }})", text)
+        text = insert.sub(lambda match: match[0][:-3] + f", {field}: {field} }})", text)
         source = source.replace(item.text, text, 1)
         done.append(f"`{item.name}` takes it as its last parameter and stores it")
         inserted = True
@@ -80,14 +80,14 @@ def with_field(live: Live, table: Declaration, field: str, kind: str) -> _Change
 
 
 def _with_last_field(text: str, field: str, kind: str) -> str:
-    """Commas or newlines separate fields; the new one follows the habit of the last."""
+    """Append a field, separated by a comma or a newline as the last field is."""
     head, _, _ = text.rpartition("\n}")
     comma = "," if head.endswith(",") else ""
     return f"{head}\n    {field}: {kind}{comma}\n}}"
 
 
 def _with_text(source: str, live: Live, table: Declaration, field: str) -> str:
-    """A further text in each loop of a component over a list of the table's records."""
+    """Show the field in each loop of a component over a list of the table's records."""
     for item in live.declared:
         listed = re.search(rf"(\w+): (?:list|List)\[{table.name}\]", item.text)
         if item.kind != "component" or listed is None:
@@ -105,6 +105,7 @@ def _with_text(source: str, live: Live, table: Declaration, field: str) -> str:
 
 
 def extensions(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
+    """Yield tasks that add a field to a table and to every endpoint and view that uses it."""
     if len(live.source) > MAX_SHOWN_CHARS:
         return
     words = set(NAME.findall(live.source))

@@ -1,4 +1,4 @@
-"""All tasks over live code, in a fixed order of makers."""
+"""All tasks about a live program, from every maker in a fixed order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vox_assets.synthesize.vox.live_tasks.tests import existing_tests, written_t
 
 
 def tasks(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
-    """Everything that may be asked about the program."""
+    """Yield every task about the program."""
     for maker in _MAKERS:
         yield from maker(live, domains, rng)
 

@@ -38,24 +38,24 @@ _RENAME_LEADS = (
 
 
 def renamed(source: str, names: Mapping[str, str]) -> str:
-    """The source with identifiers replaced, those that strings interpolate included."""
+    """Replace identifiers in a source, including those that strings interpolate."""
 
-    def token(found: re.Match[str]) -> str:
-        text = found[0]
+    def token(match: re.Match[str]) -> str:
+        text = match[0]
         if text.startswith('"'):
             return HOLE.sub(lambda hole: NAME.sub(identifier, hole[0]), text)
         return names.get(text, text)
 
-    def identifier(found: re.Match[str]) -> str:
-        return names.get(found[0], found[0])
+    def identifier(match: re.Match[str]) -> str:
+        return names.get(match[0], match[0])
 
     return TOKEN.sub(token, source)
 
 
 def new_names(source: str, declared: Iterable[Declaration], domain: Domain) -> dict[str, str]:
-    """Old to new: record types, their fields by type and role, and what is named after them.
+    """Map old names to new: record types, their fields by type and role, and derived names.
 
-    Empty where a new name means something in the source already.
+    Empty when the source already uses a new name.
     """
     names: dict[str, str] = {}
     stems: dict[str, str] = {}
@@ -72,8 +72,8 @@ def new_names(source: str, declared: Iterable[Declaration], domain: Domain) -> d
         for field, kind in FIELD.findall(record.text):
             if field not in names and field not in BUILT_IN and free[kind]:
                 names[field] = stems[field] = free[kind].pop(0)
-    # Functions and variables that carry a name: `list_chores` follows `Chore`.
-    taken = {found[0] for found in NAME.finditer(source)}
+    # Functions and variables whose name contains a renamed name: `list_chores` follows `Chore`.
+    taken = {match[0] for match in NAME.finditer(source)}
     for word in sorted(taken - set(names) - BUILT_IN):
         follower = _follow(word, stems)
         if follower != word:
@@ -88,7 +88,7 @@ def _snake(name: str) -> str:
 
 
 def _follow(word: str, stems: Mapping[str, str]) -> str:
-    """The word with each old stem in it replaced; `ChoreBoard` has the stem of `chore` too."""
+    """Replace each old stem in a word; `ChoreBoard` contains the stem of `chore` too."""
     for old, new in stems.items():
         word = re.sub(rf"(?<![A-Za-z0-9]){old}(?![A-Za-z0-9])", new, word)
         word = re.sub(rf"(?<![A-Z]){camel(old)}(?![a-z0-9])", camel(new), word)
@@ -96,24 +96,25 @@ def _follow(word: str, stems: Mapping[str, str]) -> str:
 
 
 def speaks(source: str) -> bool:
-    """Whether a string holds a phrase: names can be carried into another domain, phrases not."""
-    literals = (found[0] for found in TOKEN.finditer(source) if found[0].startswith('"'))
+    """Check whether a string holds a phrase, which renaming cannot move to another domain."""
+    literals = (match[0] for match in TOKEN.finditer(source) if match[0].startswith('"'))
     return any(PHRASE.search(HOLE.sub("", literal)) for literal in literals)
 
 
 def _may_move(part: str, live: Live) -> bool:
-    """Whether a part of a program is more than a type, short, and free of phrases."""
+    """Check whether a part of a program is more than a type, short, and free of phrases."""
     held = sum(item.text in part for item in live.declared)
     return held > 1 and len(part) <= MAX_SHOWN_CHARS and not speaks(part)
 
 
 def renames(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
+    """Yield tasks that rename a program consistently into other domains."""
     parts = dict.fromkeys([live.source, *(live.around(item) for item in live.declared)])
     source = next((part for part in parts if _may_move(part, live)), "")
     made = 0
     for domain in rng.sample(domains, k=len(domains)):
         names = new_names(source, live.declared, domain)
-        # A type and at least two names besides: less is no other domain.
+        # A type and at least two other names: with fewer the domain hardly changes.
         if len(names) < 3:
             continue
         listed = "\n".join(f"- `{old}` becomes `{new}`" for old, new in names.items())

@@ -15,7 +15,7 @@ from vox_assets.vox_syntax import Declaration
 MAX_SHOWN_CHARS = 2_200
 
 
-#: Names that the language or its library gives a meaning, which a rename must not touch.
+#: Names with a meaning in the language or its library, which a rename must not change.
 BUILT_IN = RESERVED | set(
     """push append get length join map filter contains split trim to_upper to_lower replace slice
     starts_with ends_with char_at index_of is_some is_none is_ok is_err unwrap insert delete find
@@ -57,7 +57,7 @@ BODIED_KINDS = (
 
 @dataclass(frozen=True)
 class Live:
-    """A live program, the first row that shows it, and the ids of all that do."""
+    """A live program, the first row that shows it, and the ids of all rows that show it."""
 
     row: Mapping[str, Any]
     parents: tuple[str, ...]
@@ -65,7 +65,7 @@ class Live:
     declared: tuple[Declaration, ...]
 
     def around(self, item: Declaration) -> str:
-        """The declaration with all that it refers to, directly or not, in source order."""
+        """Return the declaration and all that it refers to, also indirectly, in source order."""
         wanted = {item.name}
         while True:
             wider = wanted | {
@@ -88,9 +88,9 @@ class Task:
     """A task about a live program, and its answer."""
 
     family: str
-    #: Names the task among those of its parent.
+    #: Distinguishes the task from others about the same program.
     label: str
-    #: Ways to begin the request, and what follows any of them.
+    #: Wordings of the first line of the request; `details` follows any of them.
     leads: tuple[str, ...]
     details: str
     answer: str
@@ -116,14 +116,14 @@ _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)+"|(?<![\w.])\d{2,}(?![\w.])')
 
 
 def mentions(prompt: str, name: str) -> str:
-    """The sentences of the parent's prompt that speak of a function."""
+    """Return the sentences of the parent's prompt that mention a function."""
     sentences = re.split(r"(?<=[.!?])\s+|\n{2,}", prompt)
     mentioning = [item.strip() for item in sentences if f"`{name}" in item and "```" not in item]
     return " ".join(item for item in mentioning if not re.match(r"Declare\b|#", item))
 
 
 def needed(missing: str, shown: str) -> str:
-    """The texts and larger numbers of the missing part, which cannot be guessed."""
+    """List the texts and larger numbers of the missing part, which cannot be guessed."""
     texts = [item for item in dict.fromkeys(_CONSTANT.findall(missing)) if item not in shown]
     if not texts:
         return ""

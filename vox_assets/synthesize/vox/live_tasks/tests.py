@@ -21,7 +21,7 @@ from vox_assets.synthesize.vox.templates import tidy
 from vox_assets.vox_syntax import Declaration
 from vox_assets.vox_syntax.interpreter import FailedError, Program, UnknownError, Variant
 
-#: Calls that a written test asserts on.
+#: Largest number of calls in a written test.
 MAX_ASSERTED = 4
 
 
@@ -51,12 +51,12 @@ _NUMBER = re.compile(r"(?<![\w.\"])\d+(?![\w.])")
 _COMPARED = re.compile(r'(?:is|isnt|==|!=) ("[^"{}\n]*")|("[^"{}\n]*") =>')
 
 
-#: Names of people and things, where the code compares with no text of its own.
+#: Names of people and things, for code that compares with no text.
 _ORDINARY_TEXTS = ('"north"', '"Ada"')
 
 
 def existing_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
-    """A test that documentation shows, asked of the code that it is about."""
+    """Yield tasks whose answer is a test from the documentation."""
     tests = [item for item in live.declared if item.kind == "test"]
     rest = tidy("\n\n".join(item.text for item in live.declared if item.kind != "test"))
     if not rest or len(rest) > MAX_SHOWN_CHARS:
@@ -76,7 +76,7 @@ def _expectations(test: str) -> str:
 
 
 def written_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
-    """Tests of functions whose results can be computed here, on inputs near their constants."""
+    """Yield tests of functions that the interpreter can run, on inputs near their constants."""
     program = Program(live.source)
     for item in live.declared:
         if item.kind not in ("function", "mcp_tool"):
@@ -98,9 +98,9 @@ def written_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> 
 
 
 def _assertions(item: Declaration, live: Live, program: Program) -> dict[str, str]:
-    """Calls of a function and what holds of each; calls of unknown outcome are left out.
+    """Map calls of a function to assertions, without calls of unknown outcome.
 
-    Empty where the result does not depend on the input: such a test would say nothing.
+    Empty when the result does not depend on the input: such a test would check nothing.
     """
     signature = SIGNATURE.search(item.text)
     if signature is None or not signature["params"]:
@@ -113,11 +113,11 @@ def _assertions(item: Declaration, live: Live, program: Program) -> dict[str, st
     outcomes = set()
     for lap in range(max(map(len, choices))):
         # Uneven strides, so that two parameters of one type are not always equal.
-        given = [
-            values[(lap + lap // len(values) + place) % len(values)]
-            for place, values in enumerate(choices)
+        arguments = [
+            values[(lap + lap // len(values) + index) % len(values)]
+            for index, values in enumerate(choices)
         ]
-        call = f"{item.name}({', '.join(given)})"
+        call = f"{item.name}({', '.join(arguments)})"
         try:
             claim = _claim(call, program.value(call))
         except (UnknownError, FailedError):
@@ -129,7 +129,7 @@ def _assertions(item: Declaration, live: Live, program: Program) -> dict[str, st
 
 
 def _inputs(kind: str, code: str, live: Live) -> list[str]:
-    """Values of a type as Vox, those at which the code decides first; empty for unknown types."""
+    """List Vox values of a type, first those that the code compares; empty for unknown types."""
     match kind:
         case "int":
             known = sorted({int(number) for number in _NUMBER.findall(code)})
@@ -151,18 +151,18 @@ def _inputs(kind: str, code: str, live: Live) -> list[str]:
 
 
 def _variants(declaration: str) -> list[str]:
-    """A value for each variant whose payload is texts and numbers."""
+    """List a value for each variant whose payload is texts and numbers."""
     values = []
-    for name, payload in re.findall(r"\| (\w+)(?:\(([^()]*)\))?", declaration):
-        kinds = [part.partition(":")[2].strip() for part in payload.split(",") if part]
+    for name, declared in re.findall(r"\| (\w+)(?:\(([^()]*)\))?", declaration):
+        kinds = [part.partition(":")[2].strip() for part in declared.split(",") if part]
         if all(kind in ("int", "str") for kind in kinds):
-            given = ", ".join("4" if kind == "int" else '"north"' for kind in kinds)
-            values.append(f"{name}({given})" if given else name)
+            payload = ", ".join("4" if kind == "int" else '"north"' for kind in kinds)
+            values.append(f"{name}({payload})" if payload else name)
     return values
 
 
 def _claim(call: str, value: Any) -> str | None:
-    """Assertion about a call, or None for values that Vox does not compare simply."""
+    """Write an assertion about a call, or return None for values that Vox cannot compare simply."""
     match value:
         case True:
             return call
