@@ -92,6 +92,13 @@ def test_prose_is_refused_in_every_lane_of_code(lane: str) -> None:
     assert f"is prose in lane {lane}" in verdict.summary
 
 
+def test_code_is_refused_in_the_lane_of_prose() -> None:
+    rows = mix(lane="vox_docs_qa")
+    verdict = gates.lane_policy(rows, PROFILE.with_lanes(["vox_codegen", "vox_docs_qa"]))
+    assert not verdict.passed
+    assert "is code in lane vox_docs_qa" in verdict.summary
+
+
 def test_an_earlier_answer_of_a_dialogue_is_held_to_the_policy_too() -> None:
     dialogue = turns("Write f.", "~~~\nfn f() {}\n~~~", "And g.", "fn g() {}")
     rows = mix()

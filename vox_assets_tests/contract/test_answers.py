@@ -1,0 +1,92 @@
+"""Fences are found as Markdown defines them, and answers are held to their mode and lane."""
+
+from __future__ import annotations
+
+import pytest
+
+from vox_assets.contract.answers import (
+    CODE_LANES,
+    FENCE,
+    dialogue_fault,
+    fenced_code,
+    mode_fault,
+    out_of_mode,
+    without_fenced_blocks,
+)
+from vox_assets.contract.rows import LANES, turns
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```\nfn f() {}\n```",
+        "```vox\nfn f() {}\n```",
+        "``` vox,ignore {.x}\nfn f() {}\n```",
+        "~~~vox\nfn f() {}\n~~~",
+        "~~~ a `b` c\nfn f() {}\n~~~",
+        "`````\nfn f() {}\n`````",
+        "```\nfn f() {}\n``````  ",
+        "   ```vox\nfn f() {}\n  ```",
+        "Text.\n\n- Item:\n\n      ~~~\nfn f() {}\n      ~~~\n",
+    ],
+)
+def test_a_fenced_block_gives_its_code(block: str) -> None:
+    assert FENCE.search(block)
+    assert fenced_code(block) == ["fn f() {}\n"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a ``` b",
+        "``\nfn f() {}\n``",
+        "/// ```\n/// f();\n/// ```\nfn f() {}",
+        "let text = `x`;",
+    ],
+)
+def test_marks_within_a_line_are_no_fence(text: str) -> None:
+    assert not FENCE.search(text)
+    assert fenced_code(text) == []
+
+
+def test_only_a_fence_of_the_same_sign_and_at_least_the_same_length_closes_a_block() -> None:
+    assert fenced_code("````\n```\ninner\n```\n~~~~\n````") == ["```\ninner\n```\n~~~~\n"]
+    assert fenced_code("````\ncode\n```\n") == []
+    assert fenced_code("```\na\n```\ntext\n~~~\nb\n~~~") == ["a\n", "b\n"]
+
+
+def test_backticks_after_the_opening_backticks_make_a_code_span() -> None:
+    assert fenced_code("```a``` b\n```\ncode\n```") == ["code\n"]
+
+
+def test_prose_keeps_its_lines_without_fenced_blocks() -> None:
+    assert without_fenced_blocks("Before.\n~~~\nx\n~~~\nAfter.") == "Before.\n\nAfter."
+
+
+@pytest.mark.parametrize("mark", ["```", "~~~", "   `````", "\t~~~"])
+@pytest.mark.parametrize("mode", ["code_only", "prose_only"])
+def test_a_fence_is_a_fault_in_either_mode_even_when_it_never_closes(mark: str, mode: str) -> None:
+    assert mode_fault(f"{mark}vox\nfn f() {{}}", mode) == "holds a fence"
+    assert out_of_mode(f"{mark}vox\nfn f() {{}}", mode)
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_lane_takes_answers_of_one_mode(lane: str) -> None:
+    code = mode_fault("fn f() {}", "code_only", lane)
+    prose = mode_fault("A table keeps rows.", "prose_only", lane)
+    if lane in CODE_LANES:
+        assert (code, prose) == (None, f"is prose in lane {lane}")
+    else:
+        assert (code, prose) == (f"is code in lane {lane}", None)
+
+
+def test_prose_holds_no_heading_and_code_may_hold_a_line_that_resembles_one() -> None:
+    assert mode_fault("# Tables\n\nA table keeps rows.", "prose_only") == "holds a heading"
+    assert mode_fault("# comment\nfn f() {}", "code_only") is None
+
+
+def test_every_answer_of_a_dialogue_is_held_to_the_mode_and_no_question() -> None:
+    asked = turns("Fix:\n```vox\nx\n```", "fn f() {}", "And g?", "fn g() {}")
+    assert dialogue_fault(asked, "code_only", "vox_codegen") is None
+    fenced = turns("Write f.", "~~~\nfn f() {}\n~~~", "And g?", "fn g() {}")
+    assert dialogue_fault(fenced, "code_only", "vox_codegen") == "holds a fence"
