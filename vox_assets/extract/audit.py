@@ -1,7 +1,7 @@
-"""Statements that must hold of what was extracted, checked against the tree and not the code.
+"""Checks of the extracted tables against the source tree.
 
-Each is a predicate over tables and, where possible, over the sources themselves. It shares
-definitions with the extractor, but never calls the extractor whose work it judges.
+Each check is a predicate over tables and, where possible, over the source files themselves. It
+shares definitions with the extractors, but never runs an extractor.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
-import yaml
 
 from vox_assets import rust_syntax
-from vox_assets.contract.answers import mode_fault
+from vox_assets.contract.answers import dialogue_fault
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract.docs import mdbook
-from vox_assets.extract.docs.eligibility import opted_out
+from vox_assets.extract.source_tree import decode
 
 _TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
 _TEST_ATTRIBUTE = re.compile(
@@ -26,7 +25,6 @@ _TEST_ATTRIBUTE = re.compile(
     rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
 )
 _DIRECTIVE = "{{#"
-_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 
 
 def files_accounted(
@@ -106,37 +104,27 @@ def includes_found(drops: pl.DataFrame) -> Verdict:
 
 
 def eligible_pages_only(roots: Mapping[str, Path], rows: pl.DataFrame) -> Verdict:
-    """No row comes from a page whose front matter opts out, is deprecated or does not parse.
+    """Check that no row comes from a page whose front matter opts out, is retired or is invalid.
 
+    Every page is read again by `mdbook.read_page`, so that the check is as strict as the extractor.
     `roots` as in `files_accounted`.
     """
     faults = []
-    pages = rows.filter(pl.col("source_path").str.ends_with(".md"))["source_path"].unique().sort()
+    pages = sorted(path for path in set(rows["source_path"]) if mdbook.is_page(path))
     for path in pages:
         prefix = next(prefix for prefix in roots if path.startswith(prefix))
-        page = roots[prefix] / path.removeprefix(prefix)
-        match = _FRONT_MATTER.match(page.read_text(encoding="utf-8"))
-        if match is None:
-            continue
-        try:
-            front = yaml.safe_load(match.group(1)) or {}
-        except yaml.YAMLError:
-            faults.append(f"{path}: front matter does not parse")
-            continue
-        if not isinstance(front, dict):
-            faults.append(f"{path}: front matter is not a mapping")
-        elif (why := opted_out(front)) is not None:
-            faults.append(f"{path}: {why}")
+        text = decode((roots[prefix] / path.removeprefix(prefix)).read_bytes())
+        if (reason := mdbook.read_page(text).front_matter.opted_out) is not None:
+            faults.append(f"{path}: {reason}")
     return Verdict.none_of(faults, "pages that opted out", len(pages))
 
 
 def lane_purity(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> Verdict:
-    """Code answers hold no Markdown and parse where they are Vox; prose answers hold no fence."""
+    """Check every answer with the predicate of the gate `lane_policy`, and parse Vox code."""
     faults = []
-    for pair_id, lane, mode, language, response in rows.select(
-        "pair_id", "lane", "response_mode", "language", "response"
-    ).iter_rows():
-        if fault := mode_fault(response, mode, lane):
+    columns = ["pair_id", "lane", "response_mode", "language", "messages", "response"]
+    for pair_id, lane, mode, language, messages, response in rows.select(columns).iter_rows():
+        if fault := dialogue_fault(messages, mode, lane):
             faults.append(f"{pair_id} {fault}")
         elif mode == "code_only" and language == "vox" and (refused := vox_fault(response)):
             faults.append(f"{pair_id} is not Vox: {refused}")

@@ -179,7 +179,7 @@ def extract_docs(
         for file in tree:
             if file.refused is not None:
                 accounts[file.path] = file.account(*file.refused)
-            elif not file.path.endswith((".md", ".markdown")):
+            elif not mdbook.is_page(file.path):
                 accounts[file.path] = file.account("excluded", "not Markdown")
             else:
                 try:

@@ -88,6 +88,8 @@ def test_includes_that_stayed_and_includes_that_name_nothing_are_told_apart() ->
         ("status: obsolete", False),
         ("status: draft", True),
         ("title: a: b", False),
+        ("- a list", False),
+        ("training_eligible: false\ntraining_eligible: true", False),
         (None, True),
     ],
 )
@@ -97,6 +99,23 @@ def test_pages_that_opted_out_are_found(tmp_path: Path, front: str | None, eligi
     page.write_text(f"---\n{front}\n---\n# A\n" if front else "# A\n")
     rows = to_frame([make_pair("p", "x", source_path="docs/a.md")])
     assert audit.eligible_pages_only({"": tmp_path}, rows).passed == eligible
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "---\ntitle: A\nstatus: legacy\n...\n# A\n"),
+        ("a.md", "---\ntitle: A\n# A\n"),
+        ("a.md", "\ufeff---\r\nstatus: archived\r\n---\r\n# A\r\n"),
+        ("a.markdown", "---\nstatus: obsolete\n---\n# A\n"),
+    ],
+    ids=["closed by dots", "never closed", "byte order mark", "other ending"],
+)
+def test_pages_are_read_as_the_extractor_reads_them(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / name).write_bytes(text.encode())
+    rows = to_frame([make_pair("p", "x", source_path=f"docs/{name}")])
+    assert not audit.eligible_pages_only({"": tmp_path}, rows).passed
 
 
 PROSE = {"lane": "vox_docs_qa", "response_mode": "prose_only", "language": "markdown"}
@@ -114,6 +133,7 @@ PROSE = {"lane": "vox_docs_qa", "response_mode": "prose_only", "language": "mark
         ("~~~\nfn f() {}\n~~~", {"language": "rust"}, False),
         ("A table keeps rows.", {**PROSE, "lane": "vox_tooling"}, False),
         ("A table keeps rows.", {**PROSE, "lane": "vox_speech"}, False),
+        ("fn f() {}", {"language": "rust", "lane": "vox_docs_qa"}, False),
     ],
 )
 def test_code_and_prose_are_kept_apart(response: str, changes: dict, pure: bool) -> None:

@@ -1,7 +1,7 @@
-"""Eligibility of pages: the front matter of a page can opt it out.
+"""Eligibility of pages: which values in the front matter of a page exclude it.
 
-The extractor and the audit `eligible_pages_only` both use this definition; each reads the front
-matter on its own, so that the audit finds a page that the extractor failed to leave out.
+`mdbook.read_page` applies this definition, for the extractor and for the audit
+`eligible_pages_only`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _YES = frozenset({"true", "yes", "on"})
 
 
 def opted_out(content: Mapping[Any, Any]) -> str | None:
-    """Return why front matter opts its page out, or None when the page may be read."""
+    """Return why the front matter `content` excludes its page, or None when it is eligible."""
     if "training_eligible" in content:
         value = content["training_eligible"]
         # An unclear value counts as a refusal: only a clear yes lets the page in.

@@ -60,6 +60,11 @@ class Page:
     first_line: int
 
 
+def is_page(path: str) -> bool:
+    """Return whether the file name of `path` is that of a Markdown page."""
+    return path.endswith((".md", ".markdown"))
+
+
 def read_page(text: str) -> Page:
     """Take the front matter off a page.
 

@@ -153,6 +153,6 @@ def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[sourc
             raise mdbook.IncludeError("no such file") from error
 
     for page in pages:
-        if page.refused is None and page.path.endswith(".md"):
+        if page.refused is None and mdbook.is_page(page.path):
             mdbook.Includes(page.path, read).expand(_contents(page).text)
     return [included[path] for path in sorted(included) if not path.startswith("docs/src/")]

@@ -74,6 +74,9 @@ def test_included_files_count_wherever_they_lie_and_others_do_not(root: Path) ->
     assert fingerprint.docs(root) == before
     (root / "examples/inner.vox").write_text("changed")
     assert fingerprint.docs(root).digest != before.digest
+    # Pages of either ending are read, and so are their includes.
+    (root / "docs/src/more.markdown").write_text("{{#include ../../examples/unused.vox}}")
+    assert fingerprint.docs(root).files == before.files + 2
 
 
 def test_every_repository_is_watched_under_its_name(root: Path, tmp_path: Path) -> None:
