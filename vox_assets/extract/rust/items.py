@@ -443,8 +443,7 @@ class _Reader:
             return
         # Parsing that range of the whole file keeps every position exact.
         only = tree_sitter.Range(start.end_point, end.start_point, start.end_byte, end.start_byte)
-        parser = tree_sitter.Parser(rust_syntax.LANGUAGE, included_ranges=[only])
-        root = parser.parse(self.source).root_node
+        root = rust_syntax.parse(self.source, [only])
         if not root.has_error:
             yield _Scope(root.children, scope.modules, scope.container, test, scope.macro_depth + 1)
 
