@@ -24,6 +24,7 @@ from vox_assets.extract.run import (
 )
 from vox_assets.extract.source_tree import (
     FILES_SCHEMA,
+    NO_COMMIT,
     Extraction,
     FileAccount,
     SourceError,
@@ -33,6 +34,7 @@ from vox_assets.extract.source_tree import (
 __all__ = [
     "DOCS_FOLDER",
     "FILES_SCHEMA",
+    "NO_COMMIT",
     "RUST_FOLDER",
     "Extraction",
     "FileAccount",

@@ -22,11 +22,8 @@ from vox_assets.extract.run import (
     extract_rust,
     source_reader,
 )
-from vox_assets.extract.source_tree import Extraction, SourceError, git_commit
+from vox_assets.extract.source_tree import NO_COMMIT, Extraction, SourceError, git_commit
 from vox_assets.profiles import Profile
-
-#: Shown for a repository that git does not track, where another one has a commit.
-NOT_IN_GIT = "not in git"
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def commits(roots: Sequence[SourceRoot]) -> str | None:
     found = [(root.name, git_commit(root.directory)) for root in roots]
     if not any(commit for _, commit in found):
         return None
-    return ", ".join(f"{name} {commit or NOT_IN_GIT}".strip() for name, commit in found)
+    return ", ".join(f"{name} {commit or NO_COMMIT}".strip() for name, commit in found)
 
 
 def extract_rust_of(

@@ -279,25 +279,19 @@ def _title(path: str, page: mdbook.Page) -> str:
 
 
 def source_reader(root: Path) -> Callable[[str], str]:
-    """A reader of files by their path below `root`, which it never leaves by any link.
+    """Create a reader of files by their path below `root`; it follows no link out of `root`.
 
-    It raises mdbook.IncludeError for whatever may not or cannot be read.
+    The reader remembers texts. It raises mdbook.IncludeError for a file that it must not or cannot
+    read.
     """
-    real_root = root.resolve()
     known: dict[str, str] = {}
 
     def read(path: str) -> str:
         if path not in known:
             try:
-                location = (real_root / path).resolve(strict=True)
-            except (OSError, RuntimeError, ValueError) as error:
-                raise mdbook.IncludeError("no such file") from error
-            if not location.is_relative_to(real_root):
-                raise mdbook.IncludeError("leads out of the source root")
-            file = source_tree.regular_file(path, location)
-            if file.refused is not None:
-                raise mdbook.IncludeError(file.refused[1])
-            try:
+                file = source_tree.file_inside(root, path)
+                if file.refused is not None:
+                    raise mdbook.IncludeError(file.refused[1])
                 known[path] = source_tree.read(file)
             except UnreadableError as error:
                 raise mdbook.IncludeError(str(error)) from error

@@ -19,8 +19,11 @@ import polars as pl
 #: People do not write files this long; what is longer is data, and would cost seconds to parse.
 MAX_SOURCE_BYTES = 2_000_000
 
-#: A repository that does not answer by then has none of its history in the corpus.
+#: Rows of a repository whose git does not answer in this time have no commit.
 GIT_TIMEOUT_SECONDS = 10
+
+#: Shown in place of a commit for a folder that git does not track.
+NO_COMMIT = "not in git"
 
 FileStatus = Literal["rows", "no_rows", "excluded", "unreadable"]
 
@@ -142,6 +145,21 @@ def regular_file(
     elif refused is None and status.st_size > MAX_SOURCE_BYTES:
         refused = ("excluded", f"larger than {MAX_SOURCE_BYTES:,} bytes")
     return SourceFile(path, location, status.st_size, refused)
+
+
+def file_inside(root: Path, path: str) -> SourceFile:
+    """Return the file at `path` below `root`, where no link leads out of `root`.
+
+    Raises UnreadableError for a path that leads to no file or out of `root`.
+    """
+    real_root = root.resolve()
+    try:
+        location = (real_root / path).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UnreadableError("no such file") from error
+    if not location.is_relative_to(real_root):
+        raise UnreadableError("leads out of the source root")
+    return regular_file(path, location)
 
 
 def _by_name(name: str) -> tuple[FileStatus, str] | None:

@@ -8,9 +8,8 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.contract.rows import CORPUS_TABLES
-from vox_assets.extract import commits
+from vox_assets.extract import NO_COMMIT, commits
 from vox_assets.pipeline.automation import fingerprint, history
-from vox_assets.pipeline.metadata import NO_COMMIT
 from vox_assets.settings import Settings, load_settings
 from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.store.program import program

@@ -16,8 +16,6 @@ from vox_assets.publish.figures import Figure as Picture
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
 REASONS_SHOWN = 10
-#: Commit of a tree that git does not track.
-NO_COMMIT = "not in git"
 OWNERS = ["team:vox-maintainers"]
 
 # The nightly run builds at least once a week, even when nothing has changed; half a day later it

@@ -12,6 +12,7 @@ from vox_assets.contract.rows import SOURCE_TABLES
 from vox_assets.contract.verdict import Verdict
 from vox_assets.curate.trim import trim_rows
 from vox_assets.extract import (
+    NO_COMMIT,
     RUST_FOLDER,
     Extraction,
     SourceRoot,
@@ -23,7 +24,6 @@ from vox_assets.extract import (
 )
 from vox_assets.pipeline.check_result import report, warn
 from vox_assets.pipeline.metadata import (
-    NO_COMMIT,
     OWNERS,
     corpus_metadata,
     drop_metadata,

@@ -93,6 +93,27 @@ def test_links_never_lead_out_of_the_root_nor_round_in_circles(write_tree: Write
     assert found["crates/a/src/lib.rs"] is None
 
 
+def test_a_file_is_found_by_its_path_and_never_outside_the_root(write_tree: WriteTree) -> None:
+    root = write_tree({"docs/src/a.md": "# A", "examples/a.vox": "fn a() {}"})
+    outside = root.parent / "secret.vox"
+    outside.write_text("fn secret() {}")
+    (root / "examples" / "link.vox").symlink_to(outside)
+    (root / "examples" / "near.vox").symlink_to(root / "examples" / "a.vox")
+    os.mkfifo(root / "examples" / "pipe.vox")
+    for path in ("examples/a.vox", "examples/near.vox", "docs/src/../../examples/a.vox"):
+        assert source_tree.read(source_tree.file_inside(root, path)) == "fn a() {}"
+    assert _reason(source_tree.file_inside(root, "examples/pipe.vox")) == "not a regular file"
+    for path, reason in {
+        "examples/link.vox": "leads out of the source root",
+        "../secret.vox": "leads out of the source root",
+        str(outside): "leads out of the source root",
+        "examples/none.vox": "no such file",
+        "examples/\0.vox": "no such file",
+    }.items():
+        with pytest.raises(UnreadableError, match=reason):
+            source_tree.file_inside(root, path)
+
+
 def test_pipes_and_long_files_are_refused_unread(write_tree: WriteTree) -> None:
     root = write_tree({"crates/long.rs": b"//" + b"x" * source_tree.MAX_SOURCE_BYTES})
     os.mkfifo(root / "crates" / "pipe.rs")

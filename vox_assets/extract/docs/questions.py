@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import zlib
+
+from vox_assets.extract.questions import choose
 
 #: Declarations of a snippet that its question names.
 MAX_NAMED = 6
@@ -27,7 +28,7 @@ def prose_question(project: str, label: str, trail: tuple[str, ...], text: str) 
     """A question that names the page and the heading path, in one of several forms."""
     key = label + text
     if not trail:
-        return _choose(
+        return choose(
             key,
             f'What is "{label}" in the {project} documentation about?',
             f'Give the introduction to "{label}" from the {project} documentation.',
@@ -39,19 +40,19 @@ def prose_question(project: str, label: str, trail: tuple[str, ...], text: str) 
     if topic.endswith("?"):
         return f'{topic} ({project} documentation, "{label}", under "{heading}")'
     if text.startswith("1. "):
-        return _choose(
+        return choose(
             key,
             f'Which points does the {project} page "{label}" list under "{heading}", in order?',
             f'Go through "{heading}" point by point, as "{label}" in the {project} documentation '
             "does.",
         )
     if text.startswith("| "):
-        return _choose(
+        return choose(
             key,
             f'What does the table under "{heading}" on the {project} page "{label}" say?',
             f'Tabulate "{heading}" as in "{label}" of the {project} documentation.',
         )
-    return _choose(
+    return choose(
         key,
         f'What does the {project} documentation say about "{heading}" on the page "{label}"?',
         f'Explain "{heading}" as the {project} page "{label}" does.',
@@ -68,14 +69,10 @@ def code_question(
     heading = " > ".join(trail) or label
     names = f" Declare {', '.join(declared)}." if declared else ""
     about = f"\n\n{context}" if context else ""
-    return _choose(
+    return choose(
         label + heading + context + names,
         f'Write {project} code for "{heading}", as on the page "{label}".{names}{about}',
         f'Show "{heading}" from "{label}" in {project}.{names}{about}',
         f'Give the {project} program that the page "{label}" describes under "{heading}".'
         f"{names}{about}",
     )
-
-
-def _choose(key: str, *forms: str) -> str:
-    return forms[zlib.crc32(key.encode("utf-8", "surrogatepass")) % len(forms)]

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
-from typing import TypeVar
 
 from vox_assets.extract.rust.items import Item
 
 MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
-
-
-#: A question, or the paragraphs of one.
-_Form = TypeVar("_Form", str, tuple[str, ...])
 
 
 def module_noun(path: str) -> str:
@@ -44,8 +38,3 @@ def _has_modifier(item: Item, word: str) -> bool:
 
 def article_for(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' and not noun.startswith('union') else 'a'} {noun}"
-
-
-def choose(key: str, *forms: _Form) -> _Form:
-    """One of the forms, by content, so that a rebuild asks the same way again."""
-    return forms[zlib.crc32(key.encode()) % len(forms)]

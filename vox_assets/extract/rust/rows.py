@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from vox_assets.contract.rows import RESPONSE_MODES, Drop, Pair, Reason, ResponseMode, turns
 from vox_assets.extract.docs import markdown
+from vox_assets.extract.questions import choose
 from vox_assets.extract.rust.declarations import (
     MAX_LISTED_MEMBERS,
     MAX_SHOWN_CHARS,
@@ -36,7 +37,7 @@ from vox_assets.extract.rust.doc_comment import (
     shorten,
 )
 from vox_assets.extract.rust.items import Item, RustFile, has_errors
-from vox_assets.extract.rust.questions import MENTION, article_for, choose, module_noun, noun_of
+from vox_assets.extract.rust.questions import MENTION, article_for, module_noun, noun_of
 from vox_assets.extract.rust.worth import (
     LITERAL,
     MAX_LITERAL_SHARE,

@@ -16,10 +16,10 @@ from dagster._core.definitions.freshness import FreshnessState
 from pydantic import BaseModel
 
 from vox_assets.curate.secrets import findings
+from vox_assets.extract import NO_COMMIT
 from vox_assets.pipeline.adapter import qlora_adapter
 from vox_assets.pipeline.automation.history import COMMIT_TAG, root_cause
 from vox_assets.pipeline.corpus import training_mix
-from vox_assets.pipeline.metadata import NO_COMMIT
 from vox_assets.pipeline.resources.notifier import Notifier, Tone
 from vox_assets.pipeline.sources import raw_rust_fns
 from vox_assets.settings import Settings

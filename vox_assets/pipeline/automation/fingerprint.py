@@ -137,20 +137,16 @@ def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
 
 def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[source_tree.SourceFile]:
     """Return the files outside the pages' folder that the pages include, sorted by path."""
-    real_root = root.resolve()
     included: dict[str, source_tree.SourceFile] = {}
 
     def read(path: str) -> str:
         try:
-            location = (real_root / path).resolve(strict=True)
-            if not location.is_relative_to(real_root):
-                raise mdbook.IncludeError("leads out of the source root")
-            included[path] = source_tree.regular_file(path, location)
-            if included[path].refused is not None:
-                raise mdbook.IncludeError("is not read")
-            return _contents(included[path]).text
-        except (OSError, RuntimeError, ValueError) as error:
-            raise mdbook.IncludeError("no such file") from error
+            included[path] = source_tree.file_inside(root, path)
+        except source_tree.UnreadableError as error:
+            raise mdbook.IncludeError(str(error)) from error
+        if included[path].refused is not None:
+            raise mdbook.IncludeError("is not read")
+        return _contents(included[path]).text
 
     for page in pages:
         if page.refused is None and mdbook.is_page(page.path):

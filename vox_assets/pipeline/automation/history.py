@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from vox_assets.pipeline.metadata import NO_COMMIT
+from vox_assets.extract import NO_COMMIT
 
 #: Run tag with the sources that a build covers: one by name, or everything.
 BUILD_TAG = "vox/build"

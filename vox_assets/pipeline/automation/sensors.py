@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import BaseModel
 
-from vox_assets.extract import SourceError, commits
+from vox_assets.extract import NO_COMMIT, SourceError, commits
 from vox_assets.pipeline.automation import fingerprint, history
 from vox_assets.pipeline.automation.jobs import REBUILD_OF, rebuild
-from vox_assets.pipeline.metadata import NO_COMMIT
 from vox_assets.profiles import ProfileError
 from vox_assets.settings import Settings
 from vox_assets.store.program import program
