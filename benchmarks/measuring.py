@@ -27,7 +27,7 @@ from vox_assets.extract import extract_docs, extract_rust
 from vox_assets.profiles import Profile
 from vox_assets.settings import SAMPLE_WORKSPACE
 from vox_assets.store.cache import VectorCache
-from vox_assets.vox_syntax.parsers import parses, vox_fault
+from vox_assets.vox_syntax.parsers import vox_fault
 
 #: Rows that the embedder reads, and that the language model reads; both loops take half a minute.
 EMBEDDED_ROWS = 192
@@ -198,12 +198,12 @@ def _cheap(rows: pl.DataFrame, profile: Profile) -> int:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     survivors = deduplicate(rows, vectors, profile.dedup).survivors
     for prompt, answer, language in survivors.select("prompt", "response", "language").iter_rows():
-        features.measure(prompt, answer, language, parses)
+        features.measure(prompt, answer, language)
     return survivors.height
 
 
 def _with(meter: Meter, store: VectorCache) -> Meter:
-    return Meter(meter.base_model, meter.embedding_model, store, meter.parses, READ_TOKENS)
+    return Meter(meter.base_model, meter.embedding_model, store, READ_TOKENS)
 
 
 def _fresh_stores(scratch: Path) -> Callable[[], VectorCache]:

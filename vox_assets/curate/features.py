@@ -10,14 +10,14 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
 from vox_assets.curate.similarity import TOKEN_PATTERN
-from vox_assets.vox_syntax.parsers import PARSED
+from vox_assets.vox_syntax.parsers import PARSED, parses
 
 #: Name -> definition and range. The order is the order of the evaluator's weights.
 FEATURES: Mapping[str, str] = {
@@ -92,10 +92,8 @@ _PROSE_END = re.compile(r"[.!?:)`\"'*_>|\]]\s*$")
 _LIST_LINE = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\|)")
 
 
-def measure(
-    prompt: str, answer: str, language: str, parses: Callable[[str, str], bool]
-) -> dict[str, float]:
-    """Measure the model-free features of a row; `parses(language, text)` checks the syntax."""
+def measure(prompt: str, answer: str, language: str) -> dict[str, float]:
+    """Measure the model-free features of a row."""
     prompt_names = _names(prompt)
     answer_tokens = _TOKEN.findall(answer)
     answer_parts = _parts(answer)

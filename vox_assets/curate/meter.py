@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +26,6 @@ class Meter:
     base_model: LocalModel
     embedding_model: LocalModel
     store: VectorCache
-    #: Whether an answer parses: `parses(language, text)`.
-    parses: Callable[[str, str], bool]
     #: Tokens of prompt plus answer that the language model reads of a row.
     model_tokens: int
     log: Log = silent
@@ -42,10 +40,7 @@ class Meter:
         texts = rows.select("prompt", "response", "language")
         table = pl.concat(
             pl.DataFrame(
-                [
-                    features.measure(prompt, answer, language, self.parses)
-                    for prompt, answer, language in part.iter_rows()
-                ]
+                [features.measure(*texts_of_row) for texts_of_row in part.iter_rows()]
             ).cast(pl.Float64)
             for part in texts.iter_slices(ROWS_AT_ONCE)
         )

@@ -26,7 +26,7 @@ from vox_assets.endpoint.wire import Question, Replies
 from vox_assets.extract import Extraction, extract_docs, extract_rust
 from vox_assets.profiles import Budget, load
 from vox_assets.store.cache import BlobCache, VectorCache
-from vox_assets.vox_syntax.parsers import parses, vox_fault
+from vox_assets.vox_syntax.parsers import vox_fault
 from vox_assets_tests.conftest import SAMPLE
 from vox_assets_tests.endpoint.test_client import HASTY, Sum, reasons, totals, well_behaved
 from vox_assets_tests.ray_cluster import Nodes, cluster
@@ -210,7 +210,6 @@ def test_features_are_the_same_bit_by_bit(
             base_model,
             embedding_model,
             VectorCache(tmp_path / f"{name}.sqlite"),
-            parses,
             model_tokens=64,
             engine=engine,
         ).everything(read)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from vox_assets.curate.calibrate import DIRECTION
 from vox_assets.curate.features import FEATURES, MODEL_FEATURES, freshness, guidance, measure
 from vox_assets.curate.mutants import KINDS, plant
-from vox_assets.vox_syntax.parsers import parses
 
 PROMPT = (
     "Write a Rust function `moving_average(values: &[f64], window: usize) -> Vec<f64>` for the "
@@ -45,7 +44,7 @@ NAMES = [
 
 
 def features(prompt: str = PROMPT, answer: str = ANSWER, language: str = "rust") -> dict:
-    return measure(prompt, answer, language, parses)
+    return measure(prompt, answer, language)
 
 
 def test_each_feature_has_a_definition_a_direction_and_a_line_in_the_docs() -> None:
@@ -136,7 +135,7 @@ def test_cut_prose_is_incomplete_and_whole_prose_is_not() -> None:
 
 @given(st.text(), st.text(), st.sampled_from(["rust", "vox", "markdown"]))
 def test_features_of_any_text_stay_in_their_range(prompt: str, answer: str, language: str) -> None:
-    found = measure(prompt, answer, language, lambda _language, _text: True)
+    found = measure(prompt, answer, language)
     assert all(0.0 <= value <= 1.0 for value in found.values())
     known = set(found) | {"alignment", "neighbour_distance", "freshness", *MODEL_FEATURES}
     assert known == set(FEATURES)

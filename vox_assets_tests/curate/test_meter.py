@@ -14,7 +14,6 @@ from vox_assets.curate.meter import Meter
 from vox_assets.extract import extract_docs, extract_rust
 from vox_assets.profiles import load
 from vox_assets.store.cache import VectorCache
-from vox_assets.vox_syntax.parsers import parses
 
 SAMPLE = Path("data/sample_workspace")
 MODULE = "crates/vox-graph/src/unionfind.rs"
@@ -44,7 +43,7 @@ def test_renamed_files_and_a_branch_that_comes_back_cost_no_model_pass(
 
     def measure() -> tuple[pl.DataFrame, np.ndarray]:
         store = VectorCache(tmp_path / "cache" / "vectors.sqlite")
-        meter = Meter(base_model, embedding_model, store, parses, model_tokens=48)
+        meter = Meter(base_model, embedding_model, store, model_tokens=48)
         rows = rows_of(root)
         return rows, meter.everything(rows)
 

@@ -20,7 +20,6 @@ from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc, auc_per_
 from vox_assets.extract import extract_rust
 from vox_assets.profiles import load
 from vox_assets.store.cache import VectorCache
-from vox_assets.vox_syntax.parsers import parses
 
 SAMPLE = Path("data/sample_workspace")
 
@@ -32,7 +31,7 @@ def meter(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Meter:
     store = VectorCache(tmp_path_factory.mktemp("cache") / "vectors.sqlite")
-    return Meter(base_model, embedding_model, store, parses, model_tokens=64)
+    return Meter(base_model, embedding_model, store, model_tokens=64)
 
 
 @pytest.fixture(scope="module")

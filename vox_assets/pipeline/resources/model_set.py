@@ -20,7 +20,6 @@ from vox_assets.pipeline.resources.engine import engine
 from vox_assets.settings import Settings
 from vox_assets.store.cache import BlobCache, VectorCache
 from vox_assets.store.progress import Log
-from vox_assets.vox_syntax.parsers import parses
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,6 @@ class Models:
             base_model=self.base,
             embedding_model=self.embedder,
             store=self.store,
-            parses=parses,
             model_tokens=self.settings.profile.scoring.model_tokens,
             log=log,
             engine=engine(self.settings),
