@@ -1,7 +1,7 @@
-"""The corpus row: its columns, the lanes it may belong to and the id that names it.
+"""The corpus row: its columns, lanes and id, and the record of a dropped item.
 
-Everything that writes or reads a corpus table agrees here on what a row is. How rows are made
-(extract, synthesize) and judged (curate) does not belong here.
+Every writer and reader of a corpus table uses these definitions. Making rows (extract, synthesize)
+and judging them (curate) do not belong here.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ RESPONSE_MODES: tuple[ResponseMode, ...] = get_args(ResponseMode)
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
-#: Tables that rows are born in, and every table of rows, in the order in which they pass them.
+#: Tables in which rows originate, and all tables of rows in the order of the pipeline.
 SOURCE_TABLES = ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs")
 CORPUS_TABLES = (*SOURCE_TABLES, "deduped_corpus", "scored_corpus", "training_mix")
 
-# 128 bits: no collision to fear at a hundred million rows, and short enough to type.
+# 128 bits: no collision is likely at a hundred million rows, and the id is short enough to type.
 PAIR_ID_HEX_DIGITS = 32
 
-#: A string as JSON writes it, without escapes that it does not need.
+#: Encodes a string as JSON with the fewest escapes.
 _QUOTED = json.encoder.encode_basestring
 
 
@@ -47,9 +47,9 @@ class Message(TypedDict):
 
 
 def pair_id(lane: str, messages: Sequence[Message]) -> str:
-    """Name a row by what a model would learn from it: 32 hex digits of SHA-256.
+    """Compute the id of a row from what a model learns from it: 32 hex digits of SHA-256.
 
-    Where the row came from plays no part, so moving a file keeps the id.
+    The row's source is not part of the digest, so moving a file keeps the id.
     """
     turns = ",".join(f"[{_QUOTED(turn['role'])},{_QUOTED(turn['content'])}]" for turn in messages)
     # Canonical JSON: [lane,[[role,content],...]].
@@ -59,7 +59,7 @@ def pair_id(lane: str, messages: Sequence[Message]) -> str:
 
 
 def hash_order(salt: str | int, name: str) -> str:
-    """Sort key for a random order of names that is the same in every run; `salt` selects it."""
+    """Return a sort key for a random order of names; each `salt` gives a fixed order."""
     return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest()
 
 
@@ -82,7 +82,7 @@ def turns(*contents: str) -> tuple[Message, ...]:
 
 @dataclass(frozen=True)
 class Pair:
-    """One row, before it enters a table. Lines are 1-based and inclusive."""
+    """A row before it enters a table. Lines are 1-based and inclusive."""
 
     messages: tuple[Message, ...]
     lane: Lane
@@ -98,9 +98,9 @@ class Pair:
     source_end_line: int
     source_symbol: str
     source_commit: str | None = None
-    #: ISO date of the last update that the source states, where it states one.
+    #: ISO date of the last update, if the source states it.
     source_date: str | None = None
-    #: Whether a person described the source item: decides who survives a duplicate.
+    #: Whether the source item has documentation: such rows win over their duplicates.
     documented: bool = False
     parents: tuple[str, ...] = field(default=())
 
@@ -174,7 +174,7 @@ class Reason(NamedTuple):
 
 
 class SchemaError(ValueError):
-    """A table that is not what its schema says."""
+    """A table does not match its schema."""
 
 
 def check_schema(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], table: str) -> None:
@@ -205,7 +205,7 @@ def check_all_columns(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], ta
         )
 
 
-#: What the lake holds its tables to when it writes them: by asset, and by account.
+#: Schemas that the lake checks when it writes tables: by asset, and by account.
 TABLE_SCHEMAS = dict.fromkeys(CORPUS_TABLES, SCHEMA)
 ACCOUNT_SCHEMAS = {"drops": DROP_SCHEMA}
 
@@ -238,12 +238,12 @@ class Drop:
 
 
 def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
-    """Rows as a frame with `SCHEMA`, in the order given."""
+    """Build a frame with `SCHEMA` from rows, in the order given."""
     rows = list(pairs)
     columns: dict[str, object] = {
         name: [getattr(pair, name) for pair in rows] for name in SCHEMA if name != "messages"
     }
-    # Ids hold no blanks, and a list of lists costs a series each.
+    # Ids contain no blanks; polars would build a series for each list of a list of lists.
     parents = pl.Series([" ".join(pair.parents) for pair in rows], dtype=pl.String)
     columns["parents"] = parents.str.extract_all(r"\S+")
     columns["messages"] = _messages([pair.messages for pair in rows])
@@ -251,10 +251,10 @@ def to_frame(pairs: Iterable[Pair]) -> pl.DataFrame:
 
 
 def _messages(dialogues: Sequence[Sequence[Message]]) -> pl.Series:
-    """Dialogues, none of which is empty, as one column.
+    """Build a column from dialogues, none of which is empty.
 
-    Turns are laid out flat and grouped again: a list of structs built row by row takes ten times
-    as long, and pyarrow's arrays load pandas.
+    A flat table of turns is grouped by row: a list of structs built row by row takes ten times as
+    long, and pyarrow's arrays load pandas.
     """
     turns_of = [(row, turn) for row, dialogue in enumerate(dialogues) for turn in dialogue]
     flat = pl.DataFrame(
@@ -269,25 +269,25 @@ def _messages(dialogues: Sequence[Sequence[Message]]) -> pl.Series:
     return grouped["role"].cast(SCHEMA["messages"])
 
 
-#: Rows whose dialogues exist as Python objects at once: some ten times what they take in a column.
+#: Rows whose dialogues exist as Python objects at once, at ten times the size of the column.
 ROWS_AT_ONCE = 8192
 
 
 def each_dialogue(rows: pl.DataFrame) -> Iterator[list[Message]]:
-    """The `messages` of each row, some thousand in memory at a time."""
+    """Yield the `messages` of each row, with `ROWS_AT_ONCE` of them in memory."""
     for part in rows.select("messages").iter_slices(ROWS_AT_ONCE):
         yield from part["messages"].to_list()
 
 
 def embedding_column(vectors: np.ndarray) -> pl.Series:
-    """A float32 matrix as the column `embedding`, one list per row."""
+    """Convert a float32 matrix to the column `embedding`, a list per row."""
     import numpy as np
 
     return pl.Series("embedding", np.ascontiguousarray(vectors)).cast(pl.List(pl.Float32))
 
 
 def embedding_matrix(column: pl.Series) -> np.ndarray:
-    """The rows of a column of equally long lists as a float32 matrix."""
+    """Convert a column of equally long lists to a float32 matrix."""
     import numpy as np
 
     flat = column.explode().to_numpy().astype(np.float32, copy=False)
@@ -295,20 +295,20 @@ def embedding_matrix(column: pl.Series) -> np.ndarray:
 
 
 def reason_text(kind: pl.Expr, detail: pl.Expr) -> pl.Expr:
-    """`Reason.text` of columns: null where `kind` is null."""
+    """Build `Reason.text` from columns; it is null where `kind` is null."""
     whole = pl.format("{}: {}", kind, detail)
     return pl.when(detail.fill_null("") == "").then(kind).otherwise(whole)
 
 
 def drops_to_frame(drops: Iterable[Drop]) -> pl.DataFrame:
-    """Drops as a frame with `DROP_SCHEMA`, in the order given."""
+    """Build a frame with `DROP_SCHEMA` from drops, in the order given."""
     rows = list(drops)
     columns = {name: [getattr(drop, name) for drop in rows] for name in DROP_SCHEMA}
     return pl.DataFrame(columns, schema=DROP_SCHEMA)
 
 
 def keep_first(pairs: Iterable[Pair], stage: str) -> tuple[list[Pair], list[Drop]]:
-    """Keep one row per pair id, the first; the others become drops that name it."""
+    """Keep the first row of each pair id; the others become drops that name it."""
     kept: dict[str, Pair] = {}
     drops: list[Drop] = []
     for pair in pairs:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Examples named in a verdict: enough to find the fault, few enough to read.
+# Number of examples in a verdict: enough to find the fault, few enough to read.
 EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a pure predicate over tables."""
+    """The outcome of a check: a pure predicate over tables."""
 
     passed: bool
     summary: str
@@ -19,7 +19,7 @@ class Verdict:
 
     @staticmethod
     def none_of(faults: Sequence[str], what: str, looked_at: int) -> Verdict:
-        """Holds when `faults` is empty; `what` names them, `looked_at` counts the candidates."""
+        """Pass when `faults` is empty; `what` names the faults among `looked_at` candidates."""
         shown = "; ".join(faults[:EXAMPLES])
         return Verdict(
             passed=not faults,
@@ -31,7 +31,7 @@ class Verdict:
 
     @staticmethod
     def at_least(floor: float, found: float, what: str) -> Verdict:
-        """Holds when `found` reaches `floor`."""
+        """Pass when `found` reaches `floor`."""
         relation = ">=" if found >= floor else "<"
         return Verdict(
             passed=found >= floor,

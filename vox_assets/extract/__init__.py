@@ -1,7 +1,7 @@
-"""A source tree into corpus rows: Rust items and documentation pages.
+"""Extraction of corpus rows from a source tree: Rust items and documentation pages.
 
-`extract_rust` and `extract_docs` are the way in. They read files and nothing else; the parsers
-below them are pure functions of a path and its text.
+`extract_rust` and `extract_docs` are the entry points, and the only functions that read files. The
+parsers below them are pure functions of a path and its text.
 """
 
 from __future__ import annotations

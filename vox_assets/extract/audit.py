@@ -32,9 +32,9 @@ def files_accounted(
 ) -> Verdict:
     """Check that `files` lists every file below `folder` once, and the file of every row.
 
-    `roots` are source roots by the prefix of their paths in the tables.
+    `roots` maps the prefix of paths in the tables to the source root.
     """
-    found = {
+    present = {
         prefix + Path(parent, name).relative_to(root).as_posix()
         for prefix, root in roots.items()
         for parent, _, names in os.walk(root / folder)
@@ -44,7 +44,7 @@ def files_accounted(
     covered = tuple(path for path in accounted if path.endswith("/"))
     faults = [
         f"{path} is not accounted for"
-        for path in sorted(found - set(accounted))
+        for path in sorted(present - set(accounted))
         if not path.startswith(covered)
     ]
     faults += [f"{path} is accounted for twice" for path in _repeated(accounted)]
@@ -52,11 +52,11 @@ def files_accounted(
     faults += [f"{path} gave no rows and no reason" for path in silent["path"]]
     with_rows = set(files.filter(pl.col("status") == "rows")["path"])
     faults += [f"{p} has rows and no account" for p in sorted(set(rows["source_path"]) - with_rows)]
-    return Verdict.none_of(faults, "files without a place", len(found))
+    return Verdict.none_of(faults, "files without a place", len(present))
 
 
 def library_code_only(rows: pl.DataFrame) -> Verdict:
-    """No row comes from a test folder or a test module, or carries a test's attribute."""
+    """Check that no row comes from a test folder or test module or has a test attribute."""
     columns = ("pair_id", "source_path", "source_symbol", "language", "response")
     faults = [
         f"{pair_id} from {symbol} ({path})"
@@ -69,7 +69,7 @@ def library_code_only(rows: pl.DataFrame) -> Verdict:
 
 
 def _has_test_attribute(answer: str) -> bool:
-    """Whether an attribute of the answer, and not a text that mentions one, marks a test."""
+    """Return whether an attribute marks a test; the text of an attribute in a literal does not."""
     if "test" not in answer and "bench" not in answer:
         return False
     pending = [rust_syntax.parse(answer.encode())]
@@ -84,7 +84,7 @@ def _has_test_attribute(answer: str) -> bool:
 
 
 def includes_replaced(rows: pl.DataFrame) -> Verdict:
-    """No row holds an include directive."""
+    """Check that no row contains an include directive."""
     faults = [
         f"{pair_id} holds a directive"
         for pair_id, prompt, response in rows.select("pair_id", "prompt", "response").iter_rows()
@@ -94,7 +94,7 @@ def includes_replaced(rows: pl.DataFrame) -> Verdict:
 
 
 def includes_found(drops: pl.DataFrame) -> Verdict:
-    """No row was lost to an include that names what is not there."""
+    """Check that no row was dropped because of an include that cannot be resolved."""
     lost = drops.filter(pl.col("kind") == mdbook.INCLUDE)
     faults = [
         f"{path}:{line}: {reason}"

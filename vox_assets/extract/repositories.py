@@ -1,7 +1,7 @@
-"""Several source roots as one source: their folders, and their rows together.
+"""Extraction from several repositories into one set of tables.
 
-Reading one root is `run`'s business. Without named repositories there is one root without a name,
-and everything here passes through unchanged.
+`run` extracts from one root. A profile without repositories has one root without a name, and its
+tables are returned as `run` makes them.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from vox_assets.profiles import Profile
 
 @dataclass(frozen=True)
 class SourceRoot:
-    """A root that is read, and the name of its repository: empty where it is the only one."""
+    """A source root and the name of its repository, empty for the only root."""
 
     name: str
     directory: Path
 
     @property
     def prefix(self) -> str:
-        """Prefix of the paths of its rows."""
+        """The prefix of the paths in its rows."""
         return f"{self.name}/" if self.name else ""
 
 
 def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
-    """The roots that `profile` names, in its order; without any, `source_dir` itself.
+    """Return the roots that `profile` names, in its order, or `source_dir` if it names none.
 
-    Raises SourceError for a root that is no directory, holds neither folder, or is read twice.
+    Raises SourceError for a root that is missing, has neither folder, or overlaps another root.
     """
     if not profile.repositories:
         return (SourceRoot("", source_dir),)
@@ -50,16 +50,16 @@ def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
     for repository in profile.repositories:
         # Unlike Path.resolve, this does not fail on links that lead to each other.
         directory = Path(os.path.realpath(source_dir / repository.root))
-        place = f"profile {profile.name!r}: repositories: root of {repository.name!r}"
+        field = f"profile {profile.name!r}: repositories: root of {repository.name!r}"
         if not any((directory / folder).is_dir() for folder in (RUST_FOLDER, DOCS_FOLDER)):
             raise SourceError(
-                f"{place}: {directory} holds neither {RUST_FOLDER}/ nor {DOCS_FOLDER}/: expected a "
+                f"{field}: {directory} holds neither {RUST_FOLDER}/ nor {DOCS_FOLDER}/: expected a "
                 f"directory with one of them, absolute or relative to VOX_SOURCE_DIR"
             )
         for other in roots:
             if _overlap(directory, other.directory) or _overlap(other.directory, directory):
                 raise SourceError(
-                    f"{place}: {directory} is read as a part of {other.name!r} already: expected "
+                    f"{field}: {directory} is read as a part of {other.name!r} already: expected "
                     f"roots that share no files"
                 )
         roots.append(SourceRoot(repository.name, directory))
@@ -72,16 +72,16 @@ def _overlap(inner: Path, outer: Path) -> bool:
 
 
 def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
-    """The roots that have `folder`; all of them where none has, so that reading it complains."""
+    """Return the roots that have `folder`, or all roots if none has it: reading them fails."""
     return [item for item in roots if (item.directory / folder).is_dir()] or list(roots)
 
 
 def commits(roots: Sequence[SourceRoot]) -> str | None:
-    """Commits of the roots in one line; null where git tracks none of them."""
-    found = [(root.name, git_commit(root.directory)) for root in roots]
-    if not any(commit for _, commit in found):
+    """Return the commits of the roots in one line, or None when git tracks none of them."""
+    commit_of = [(root.name, git_commit(root.directory)) for root in roots]
+    if not any(commit for _, commit in commit_of):
         return None
-    return ", ".join(f"{name} {commit or NO_COMMIT}".strip() for name, commit in found)
+    return ", ".join(f"{name} {commit or NO_COMMIT}".strip() for name, commit in commit_of)
 
 
 def extract_rust_of(
@@ -90,7 +90,7 @@ def extract_rust_of(
     log: Callable[[str], None],
     engine: Engine = HERE,
 ) -> Extraction:
-    """`extract_rust` over every root that has Rust, as one table."""
+    """Run `extract_rust` on every root that has Rust, and join the tables."""
 
     def extract(root: SourceRoot, policy: Profile) -> Extraction:
         commit = git_commit(root.directory)
@@ -106,7 +106,7 @@ def extract_docs_of(
     log: Callable[[str], None],
     engine: Engine = HERE,
 ) -> Extraction:
-    """`extract_docs` over every root that has pages, as one table."""
+    """Run `extract_docs` on every root that has pages, and join the tables."""
 
     def extract(root: SourceRoot, policy: Profile) -> Extraction:
         return extract_docs(
@@ -119,8 +119,8 @@ def extract_docs_of(
             engine=engine,
         )
 
-    said_once = {"prompt": "question", "response": "answer"}
-    return _together(roots, DOCS_FOLDER, profile, extract, said_once)
+    unique_columns = {"prompt": "question", "response": "answer"}
+    return _together(roots, DOCS_FOLDER, profile, extract, unique_columns)
 
 
 def _together(
@@ -128,14 +128,13 @@ def _together(
     folder: str,
     profile: Profile,
     extract: Callable[[SourceRoot, Profile], Extraction],
-    said_once: Mapping[str, str],
+    unique_columns: Mapping[str, str],
 ) -> Extraction:
-    """Join what `extract` finds in the roots, with the repository's name before paths and
-    categories.
+    """Join the extractions of the roots; paths and categories start with the repository's name.
 
-    What a column of `said_once` says that an earlier repository says too becomes a drop which names
-    that row: as within one tree, where one question with two answers is wrong, and so is a copied
-    page.
+    A row that repeats a text of an earlier repository in a column of `unique_columns` becomes a
+    drop that names the earlier row. Within one tree `run` does the same: a question with two
+    answers and a copied page are faults. The mapping gives each column's name in the reason.
     """
     if [root.name for root in roots] == [""]:
         return extract(roots[0], profile)
@@ -145,7 +144,7 @@ def _together(
     ]
     rows = pl.concat([part.rows for part in parts])
     drops = [part.drops for part in parts]
-    for column, same in said_once.items():
+    for column, same in unique_columns.items():
         first = pl.col(column).is_first_distinct()
         marked = rows.with_columns(pl.col("pair_id").first().over(column).alias("lost_to"))
         drops.append(
@@ -170,21 +169,21 @@ def _together(
     )
 
 
-def _prefixed(found: Extraction, prefix: str) -> Extraction:
+def _prefixed(extraction: Extraction, prefix: str) -> Extraction:
     def before(column: str) -> pl.Expr:
         return (pl.lit(prefix) + pl.col(column)).alias(column)
 
     return Extraction(
-        found.rows.with_columns(before("source_path"), before("category")),
-        found.files.with_columns(before("path")),
-        found.drops.with_columns(before("source_path")),
+        extraction.rows.with_columns(before("source_path"), before("category")),
+        extraction.files.with_columns(before("path")),
+        extraction.drops.with_columns(before("source_path")),
     )
 
 
 def reader_of(roots: Sequence[SourceRoot]) -> Callable[[str], str]:
-    """A reader of files by the `source_path` of rows, each confined to its own root.
+    """Create a reader of files by the `source_path` of rows; it follows no link out of a root.
 
-    It raises mdbook.IncludeError for whatever may not or cannot be read.
+    The reader raises mdbook.IncludeError for a file that it must not or cannot read.
     """
     readers: Mapping[str, Callable[[str], str]] = {
         root.name: source_reader(root.directory) for root in roots

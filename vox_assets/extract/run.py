@@ -1,4 +1,4 @@
-"""The two extractors over a whole tree: walk, parse, write rows, account for every file."""
+"""The two extractors of a whole tree: walk it, parse files, write rows, account for every file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vox_assets.compute.batches import HERE, Engine, in_order
 from vox_assets.contract.rows import Drop, Pair, drops_to_frame, to_frame
 from vox_assets.extract import source_tree
 from vox_assets.extract.docs import markdown, mdbook
-from vox_assets.extract.docs import rows as doc_pairs
+from vox_assets.extract.docs import rows as doc_rows
 from vox_assets.extract.rust import crates, declarations
-from vox_assets.extract.rust import items as rust
-from vox_assets.extract.rust import rows as rows_module
+from vox_assets.extract.rust import items as rust_items
+from vox_assets.extract.rust import rows as rust_rows
 from vox_assets.extract.source_tree import Extraction, FileAccount, SourceFile, UnreadableError
 from vox_assets.profiles import Profile
 from vox_assets.store.progress import Log, silent
@@ -28,29 +28,29 @@ from vox_assets.store.progress import Log, silent
 RUST_FOLDER = "crates"
 DOCS_FOLDER = "docs/src"
 
-#: Text that is parsed in one go: some tens of milliseconds of work, many times what handing it to
-#: another machine costs, and few enough that one tree keeps many machines busy.
+#: Size of a batch of files: some tens of milliseconds of parsing, many times the cost of sending it
+#: to another machine, and small enough that one tree keeps many machines busy.
 BATCH_CHARACTERS = 200_000
 
-#: A path, its text, and what else belongs to it.
+#: A file: its path, its text and, for a page, the files that it includes.
 Source = TypeVar("Source", tuple[str, str], "tuple[str, str, Included]")
-#: Files that includes lead to: the text of each, or why it is not read.
+#: Files that the includes of a page name: the text of each, or the reason why it is not read.
 Included = Mapping[str, str | mdbook.IncludeError]
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Turn the garbage collector off: rows form no cycles, and scanning objects is slow."""
-    was_at_work = gc.isenabled()
+def _collector_disabled() -> Iterator[None]:
+    """Disable the garbage collector: rows form no cycles, and scanning them is slow."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_at_work:
+        if was_enabled:
             gc.enable()
 
 
-@_collector_at_rest()
+@_collector_disabled()
 def extract_rust(
     root: Path,
     profile: Profile,
@@ -59,9 +59,9 @@ def extract_rust(
     log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
-    """Rows from the Rust below `root/crates`; raises SourceError when there is no such folder.
+    """Extract rows from the Rust files below `root/crates`. Raises SourceError without that folder.
 
-    `commit` is recorded as it is given; `log` gets one line for each file that cannot be read.
+    Every row records `commit`. `log` receives a line for each file that cannot be read.
     """
     tree = source_tree.walk(root, RUST_FOLDER, "a folder of Rust crates")
     accounts: dict[str, FileAccount] = {}
@@ -85,27 +85,27 @@ def extract_rust(
     files = {path: file for batch in parsed for path, file in batch}
     index = crates.CrateIndex(manifests)
     modules = crates.modules(files, index)
-    by_crate: dict[str, list[tuple[rust.RustFile, declarations.Place]]] = {}
+    by_crate: dict[str, list[tuple[rust_items.RustFile, declarations.FileContext]]] = {}
     for path, file in files.items():
         if file.left_out is None and modules[path].left_out is None:
             crate = index.of(path)
             purpose = declarations.purpose_of(file.doc) or declarations.purpose_of(
                 crate.description
             )
-            place = declarations.Place(path, modules[path].symbol, crate, purpose, commit)
-            by_crate.setdefault(crate.folder, []).append((file, place))
+            context = declarations.FileContext(path, modules[path].symbol, crate, purpose, commit)
+            by_crate.setdefault(crate.folder, []).append((file, context))
     written = in_order(engine.map(partial(_crate_rows, profile=profile), by_crate.values()))
-    # Crates lie inside each other: the order of rows is that of the paths.
+    # A crate may contain another crate, so rows are sorted by path over all crates.
     rows = sorted(chain.from_iterable(written), key=itemgetter(0))
-    pairs = [pair for _, found, _ in rows for pair in found]
+    pairs = [pair for _, of_file, _ in rows for pair in of_file]
     drops = [drop for _, _, dropped in rows for drop in dropped]
     reasons = {path: files[path].left_out or modules[path].left_out for path in files}
-    distinct, repeats = _distinct(pairs, rows_module.STAGE, by_answer=False)
+    distinct, repeats = _distinct(pairs, rust_rows.STAGE, by_answer=False)
     return _extraction(tree, distinct, [*drops, *repeats], accounts, reasons)
 
 
 def _batches(files: Iterable[Source]) -> Iterator[list[Source]]:
-    """Path and text of files, and what else belongs to each, in batches of some size."""
+    """Group files into batches of about `BATCH_CHARACTERS` characters of text."""
     batch: list[Source] = []
     size = 0
     for file in files:
@@ -118,19 +118,20 @@ def _batches(files: Iterable[Source]) -> Iterator[list[Source]]:
         yield batch
 
 
-def _parse(files: Sequence[tuple[str, str]]) -> list[tuple[str, rust.RustFile]]:
-    return [(path, rust.parse(text)) for path, text in files]
+def _parse(files: Sequence[tuple[str, str]]) -> list[tuple[str, rust_items.RustFile]]:
+    return [(path, rust_items.parse(text)) for path, text in files]
 
 
 def _crate_rows(
-    files: Sequence[tuple[rust.RustFile, declarations.Place]], profile: Profile
+    files: Sequence[tuple[rust_items.RustFile, declarations.FileContext]], profile: Profile
 ) -> list[tuple[str, list[Pair], list[Drop]]]:
-    """The rows of each library file of one crate, and what of it gave none."""
-    parsed = {place.path: file for file, place in files}
-    crate_of = {place.path: place.crate.folder for _, place in files}
+    """Write the rows and drops of each library file of one crate."""
+    parsed = {context.path: file for file, context in files}
+    crate_of = {context.path: context.crate.folder for _, context in files}
     declared = declarations.index_declarations(parsed, crate_of)
     return [
-        (place.path, *rows_module.pairs(file, place, declared, profile)) for file, place in files
+        (context.path, *rust_rows.pairs(file, context, declared, profile))
+        for file, context in files
     ]
 
 
@@ -154,7 +155,7 @@ def _manifest(file: SourceFile) -> crates.Crate:
     return crates.Crate.from_manifest(posixpath.dirname(file.path), text)
 
 
-@_collector_at_rest()
+@_collector_disabled()
 def extract_docs(
     root: Path,
     profile: Profile,
@@ -165,11 +166,12 @@ def extract_docs(
     log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
-    """Rows from the Markdown below `root/docs/src`; raises SourceError when there is none.
+    """Extract rows from the pages below `root/docs/src`. Raises SourceError without that folder.
 
-    `check_vox` returns null for good Vox, else one line that says what is wrong with it. It is
-    asked here, wherever pages are read: the compiler and its verdicts are this machine's. Questions
-    name the `repository`, where there are several: all of them may have a page called Introduction.
+    `check_vox` returns None for valid Vox, else the fault in one line. It runs on this machine even
+    when an engine parses the pages elsewhere, because the compiler and its cache are here.
+    Questions name the `repository` when a profile has several: each may have a page called
+    Introduction.
     """
     tree = source_tree.walk(root, DOCS_FOLDER, "the pages of an mdBook")
     accounts: dict[str, FileAccount] = {}
@@ -197,27 +199,28 @@ def extract_docs(
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for path, label in labels.items():
-        rows = doc_pairs.pairs(path, label, readings[path][1], profile, check_vox)
+        rows = doc_rows.pairs(path, label, readings[path][1], profile, check_vox)
         pairs += rows.pairs
         drops += rows.drops
-    found = [pair.at_commit(commit) for pair in pairs]
-    distinct, repeats = _distinct(found, doc_pairs.STAGE, by_answer=True)
+    dated = [pair.at_commit(commit) for pair in pairs]
+    distinct, repeats = _distinct(dated, doc_rows.STAGE, by_answer=True)
     return _extraction(tree, distinct, [*drops, *repeats], accounts, reasons)
 
 
 def _read_pages(
     files: Sequence[tuple[str, str, Included]],
-) -> list[tuple[str, str, doc_pairs.Reading]]:
-    """Path, title and content of each page."""
+) -> list[tuple[str, str, doc_rows.Reading]]:
+    """Parse pages, and return the path, title and content of each."""
     read = []
     for path, text, included in files:
         page = mdbook.read_page(text)
-        reading = doc_pairs.read(page, mdbook.Includes(path, partial(_at_hand, included)))
+        reading = doc_rows.read(page, mdbook.Includes(path, partial(_text_of, included)))
         read.append((path, _title(path, page), reading))
     return read
 
 
-def _at_hand(included: Included, path: str) -> str:
+def _text_of(included: Included, path: str) -> str:
+    """Return the text of an included file that was read before. Raises IncludeError."""
     content = included.get(path, mdbook.IncludeError("no such file"))
     if isinstance(content, mdbook.IncludeError):
         raise content
@@ -227,10 +230,10 @@ def _at_hand(included: Included, path: str) -> str:
 def _distinct(
     pairs: Iterable[Pair], stage: str, *, by_answer: bool
 ) -> tuple[list[Pair], list[Drop]]:
-    """Keep the first row of each question and, where asked, of each answer.
+    """Keep the first row with each question and, with `by_answer`, the first with each answer.
 
-    Code that repeats is left to curation, which weighs who keeps it; the same question with two
-    answers, or a page that copies another, is wrong from the start.
+    Repeated code passes: curation chooses which copy to keep. A question with two answers and a
+    copy of a page are faults of the source, and are dropped here.
     """
     first: dict[str, Pair] = {}
     kept: list[Pair] = []
@@ -258,9 +261,10 @@ def _distinct(
 
 
 def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
-    """Names of pages in questions: the title, or the path where two pages share a title.
+    """Return a unique name for each page, for use in questions: its title.
 
-    With a repository's name its title and that name, and its path below the name.
+    After it, in parentheses, come the repository's name, if any, and the path of a page whose
+    title is not unique.
     """
     shared = Counter(titles.values())
     labels = {}
@@ -307,7 +311,7 @@ def _extraction(
     accounts: dict[str, FileAccount],
     reasons: dict[str, str | None],
 ) -> Extraction:
-    """Tables of what was found; `reasons` says of each parsed file why it was left out, if so."""
+    """Build the tables; `reasons` gives for each parsed file why it is excluded, or None."""
     rows_in = Counter(pair.source_path for pair in pairs)
     for file in tree:
         if file.path in accounts:

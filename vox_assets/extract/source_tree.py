@@ -1,7 +1,6 @@
-"""A source tree as both extractors see it: which files there are, and what each one says.
+"""Files of a source tree, for both extractors: walk, refuse, decode and account for them.
 
-Walking, refusing, decoding and the account of every file belong here. What a file means (Rust,
-Markdown) does not.
+The meaning of a file (Rust, Markdown) does not belong here.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Literal
 
 import polars as pl
 
-#: People do not write files this long; what is longer is data, and would cost seconds to parse.
+#: Longer files are data and not written by people; parsing one would take seconds.
 MAX_SOURCE_BYTES = 2_000_000
 
 #: Rows of a repository whose git does not answer in this time have no commit.
@@ -27,7 +26,7 @@ NO_COMMIT = "not in git"
 
 FileStatus = Literal["rows", "no_rows", "excluded", "unreadable"]
 
-#: The account of a tree: every file once, in the order of its path.
+#: Columns of the account of a tree, which lists every file once, sorted by path.
 FILES_SCHEMA: dict[str, pl.DataType] = {
     "path": pl.String(),
     "bytes": pl.Int64(),
@@ -38,16 +37,16 @@ FILES_SCHEMA: dict[str, pl.DataType] = {
 
 
 class SourceError(ValueError):
-    """A source root that lacks what an extractor reads; the message names the folder."""
+    """A source root lacks a folder that an extractor reads; the message names the folder."""
 
 
 class UnreadableError(Exception):
-    """A file that holds no text we can use; the message is the reason."""
+    """A file cannot be read as text; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileAccount:
-    """Outcome of one file. `reason` is null only where the file gave rows."""
+    """The outcome of one file. `reason` is None only for a file that gave rows."""
 
     path: str
     bytes: int
@@ -58,7 +57,7 @@ class FileAccount:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Result of one extractor on a tree; every frame is in source order.
+    """The result of one extractor on a tree; every frame is in source order.
 
     `rows` has `rows.SCHEMA`, `files` has `FILES_SCHEMA`, `drops` has `rows.DROP_SCHEMA`.
     """
@@ -70,7 +69,7 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file below the source root. `refused` says why it is not read; null means read it."""
+    """A file below the source root. `refused` is the reason why it is not read, or None."""
 
     path: str
     location: Path
@@ -82,11 +81,11 @@ class SourceFile:
 
 
 def walk(root: Path, folder: str, purpose: str) -> list[SourceFile]:
-    """Every file below `root/folder`, sorted by path, refused ones included.
+    """List every file below `root/folder`, refused files included, sorted by path.
 
-    A symbolic link is followed only to a place that is inside `root` and outside `root/folder`:
-    what it points to inside the folder is read where it lies, and nothing outside `root` is read.
-    Raises SourceError when the folder is missing; `purpose` says what was expected there.
+    A symbolic link is followed only to a target inside `root` and outside `root/folder`: a target
+    inside the folder is listed under its own path, and a target outside `root` is never read.
+    Raises SourceError when the folder is missing; `purpose` describes the folder in the message.
     """
     top = root / folder
     if not top.is_dir():
@@ -98,20 +97,20 @@ def walk(root: Path, folder: str, purpose: str) -> list[SourceFile]:
 
 
 def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
-    # A linked folder is entered once, so that links which lead to each other end.
+    # Each linked folder is entered once, so that a cycle of links ends.
     entered = {real_top}
     pending: list[tuple[Path, str, tuple[FileStatus, str] | None]] = [(real_top, folder, None)]
     while pending:
         directory, name, refused = pending.pop()
         try:
             with os.scandir(directory) as entries:
-                # A folder that two links name is read by way of the first of them.
-                found = sorted(entries, key=lambda entry: entry.name)
+                # Sorted, because a folder with two links is read through the first link.
+                entries_here = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             yield SourceFile(f"{name}/", directory, 0, ("unreadable", _why(error)))
             continue
-        built = _is_build_output({entry.name for entry in found})
-        for entry in found:
+        built = _is_build_output({entry.name for entry in entries_here})
+        for entry in entries_here:
             location, path = Path(entry.path), f"{name}/{_printable(entry.name)}"
             verdict = refused or built or _by_name(entry.name)
             if entry.is_symlink():
@@ -124,7 +123,7 @@ def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
                 if location.is_dir():
                     entered.add(location)
             if location.is_dir():
-                if entry.name == "target" and any(e.name == "Cargo.toml" for e in found):
+                if entry.name == "target" and any(e.name == "Cargo.toml" for e in entries_here):
                     verdict = verdict or ("excluded", "build output")
                 pending.append((location, path, verdict))
             else:
@@ -134,13 +133,13 @@ def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
 def regular_file(
     path: str, location: Path, refused: tuple[FileStatus, str] | None = None
 ) -> SourceFile:
-    """The file at `location`, refused unless it is an ordinary file of a sensible size."""
+    """Describe the file at `location`; refuse special files and files that are too large."""
     try:
         status = location.stat()
     except OSError as error:
         return SourceFile(path, location, 0, ("unreadable", _why(error)))
     if not stat.S_ISREG(status.st_mode):
-        # Opening a pipe would wait for a writer for ever.
+        # Opening a pipe would block until a writer appears.
         refused = ("excluded", "not a regular file")
     elif refused is None and status.st_size > MAX_SOURCE_BYTES:
         refused = ("excluded", f"larger than {MAX_SOURCE_BYTES:,} bytes")
@@ -171,7 +170,7 @@ def _by_name(name: str) -> tuple[FileStatus, str] | None:
 
 
 def _is_build_output(names: set[str]) -> tuple[FileStatus, str] | None:
-    # Cargo marks its target folder with this tag, wherever the folder was put.
+    # Cargo puts this file into its target folder, whatever the folder is called.
     return ("excluded", "build output") if "CACHEDIR.TAG" in names else None
 
 
@@ -190,7 +189,7 @@ def _link_target(link: Path, real_root: Path, real_top: Path) -> tuple[Path | No
 
 
 def _printable(name: str) -> str:
-    """A file name as text: bytes that are not UTF-8 are written as escapes."""
+    """Return a file name as text; bytes that are not UTF-8 become escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -199,9 +198,9 @@ def _why(error: OSError) -> str:
 
 
 def read(file: SourceFile) -> str:
-    """The text of `file`: UTF-8 without its byte order mark, lines ended by `\\n`.
+    """Read the text of `file`: UTF-8 without byte order mark, with `\\n` at the end of lines.
 
-    No line is added or lost, so line numbers are those of the file. Raises UnreadableError.
+    Line numbers in the text are those of the file. Raises UnreadableError.
     """
     try:
         data = file.location.read_bytes()
@@ -211,7 +210,7 @@ def read(file: SourceFile) -> str:
 
 
 def decode(data: bytes) -> str:
-    """Bytes as text, as `read` has it. Raises UnreadableError."""
+    """Decode bytes to the text that `read` returns. Raises UnreadableError."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -221,9 +220,9 @@ def decode(data: bytes) -> str:
 
 
 def git_commit(root: Path) -> str | None:
-    """The commit that `root` is checked out at; null where git does not track it."""
+    """Return the commit that `root` is checked out at, or None when git does not track it."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    # The second name fails for a folder that is only inside another repository.
+    # The second argument fails for an untracked folder inside another repository.
     command = ["git", "-C", str(root), "rev-parse", "HEAD", "HEAD:./"]
     try:
         answer = subprocess.run(
@@ -240,6 +239,6 @@ def git_commit(root: Path) -> str | None:
 
 
 def files_to_frame(accounts: list[FileAccount]) -> pl.DataFrame:
-    """Accounts as a frame with `FILES_SCHEMA`, in the order given."""
+    """Build a frame with `FILES_SCHEMA` from accounts, in the order given."""
     rows = [[getattr(account, name) for name in FILES_SCHEMA] for account in accounts]
     return pl.DataFrame(rows, schema=FILES_SCHEMA, orient="row")

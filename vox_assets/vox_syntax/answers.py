@@ -1,4 +1,4 @@
-"""Checks the Vox answers of a table with a front end."""
+"""Checks of the Vox answers of a table by a front end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vox_assets.vox_syntax.frontend import FrontEnd
 
 
 class AnswerFault(NamedTuple):
-    """An answer that a front end refuses: `row` counts the rows of the table from 0."""
+    """An answer that a front end refuses; `row` is its index in the table, from 0."""
 
     row: int
     answer: str
@@ -24,9 +24,9 @@ class AnswerFault(NamedTuple):
 def answer_faults(rows: pl.DataFrame, front_end: FrontEnd, log: Log = silent) -> list[AnswerFault]:
     """Return the Vox answers of `rows` that `front_end` refuses, in order.
 
-    An answer may build on earlier code of its dialogue: the code that the user showed in fences and
-    the earlier answers. It passes if it parses alone or with as many of these as it
-    needs. Otherwise its fault is that of the answer alone.
+    An answer may use earlier code of its dialogue: fenced code of the user and earlier answers. It
+    passes if it parses alone or after any number of the pieces directly before it. Otherwise the
+    fault is that of the answer alone.
     """
     answers = [
         (row, chain)
@@ -56,12 +56,12 @@ def answer_faults(rows: pl.DataFrame, front_end: FrontEnd, log: Log = silent) ->
 
 
 def faults_by_answer(rows: pl.DataFrame, front_end: FrontEnd) -> dict[str, str]:
-    """The faults of `answer_faults` by the answer's text."""
+    """Return the faults of `answer_faults` by the text of the answer."""
     return {answer: fault for _, answer, fault in answer_faults(rows, front_end)}
 
 
 def _chains(messages: list[Message]) -> Iterator[list[str]]:
-    """For every answer the code of its dialogue up to and with it, in order."""
+    """Yield for every answer the code of its dialogue up to and including the answer."""
     code: list[str] = []
     for turn in messages:
         if turn["role"] == "user":
@@ -74,14 +74,14 @@ def _chains(messages: list[Message]) -> Iterator[list[str]]:
 def drop_refused(
     rows: pl.DataFrame, front_end: FrontEnd, stage: str, log: Log = silent
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split rows into those whose Vox answers `front_end` accepts and drops with the fault."""
+    """Split rows into rows whose Vox answers `front_end` accepts, and drops with the fault."""
     faults: dict[int, str] = {}
     for row, _, fault in answer_faults(rows, front_end, log):
         faults.setdefault(row, fault)
-    places = rows.select("source_path", "source_start_line", "source_symbol")
+    sources = rows.select("source_path", "source_start_line", "source_symbol")
     drops = []
     for row, fault in faults.items():
-        path, line, symbol = places.row(row)
+        path, line, symbol = sources.row(row)
         reason = Reason(f"refused by {front_end.name}", fault)
         drops.append(Drop(stage, reason, path, line, symbol))
     kept = pl.Series([row not in faults for row in range(rows.height)], dtype=pl.Boolean)

@@ -1,4 +1,4 @@
-"""Parses answers in the grammar of their language."""
+"""Parsing of answers by the grammar of their language."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tree_sitter import Node
 from vox_assets import rust_syntax, vox_syntax
 from vox_assets.vox_syntax.frontend import BuiltInGrammar, one_by_one
 
-#: Languages that `parses` judges by a grammar.
+#: Languages that have a grammar here.
 PARSED = frozenset({"vox", "rust"})
 
-#: The first fault of a Vox program by the built-in grammar, in one line; None when it parses.
+#: Returns the first fault of a Vox program in one line, by the built-in grammar, or None.
 vox_fault = one_by_one(BuiltInGrammar())
 
 
 def parses(language: str, text: str) -> bool:
-    """True when `text` parses in `language`; a language without a parser here is not judged."""
+    """Return whether `text` parses in `language`; without a grammar, any text but blanks does."""
     if language == "vox":
         return vox_fault(text) is None
     if language == "rust":
@@ -26,7 +26,7 @@ def parses(language: str, text: str) -> bool:
 
 
 def tree(language: str, text: str) -> object | None:
-    """The parse tree without comments and layout, comparable by `==`; None if there is none."""
+    """Parse `text` to a tree without comments and layout, comparable by `==`, or return None."""
     if language == "vox":
         try:
             return vox_syntax.parse(text)
@@ -39,7 +39,7 @@ def tree(language: str, text: str) -> object | None:
 
 
 def _rust_nodes(root: Node) -> Iterator[tuple[int, str, bytes]]:
-    """Depth, kind and, of a leaf, text of every node but comments, in source order."""
+    """Yield depth, kind and, for a leaf, text of every node but comments, in source order."""
     pending = [(0, root)]
     while pending:
         depth, node = pending.pop()

@@ -17,7 +17,7 @@ from vox_assets.extract.rust import declarations
 from vox_assets.extract.rust import items as rust
 from vox_assets.extract.rust import rows as rows_module
 from vox_assets.extract.rust.crates import Crate
-from vox_assets.extract.rust.declarations import Place
+from vox_assets.extract.rust.declarations import FileContext
 
 PROFILE = profiles.load("sample")
 
@@ -45,7 +45,7 @@ def test_rust_never_raises_and_answers_parse(source: str) -> None:
     for item in file.items:
         assert 1 <= item.start_line <= item.end_line <= len(lines)
         assert item.name in "\n".join(lines[item.start_line - 1 : item.end_line])
-    place = Place("crates/a/src/lib.rs", "a", Crate("crates/a", "a"), "")
+    place = FileContext("crates/a/src/lib.rs", "a", Crate("crates/a", "a"), "")
     declared = declarations.index_declarations({place.path: file}, {place.path: "crates/a"})
     pairs, _ = rows_module.pairs(file, place, declared, PROFILE)
     for pair in pairs:

@@ -1,7 +1,7 @@
-"""Markdown as sections, blocks and fences, read off markdown-it tokens.
+"""Markdown as sections, blocks and fences, built from the tokens of markdown-it.
 
-How a page is taken apart belongs here, for documentation pages and doc comments alike. mdBook's
-includes are `mdbook`'s, and which parts become rows is `doc_pairs`'.
+The parsing of documentation pages and of doc comments belongs here. `mdbook` resolves includes, and
+`rows` decides which parts become rows.
 """
 
 from __future__ import annotations
@@ -15,42 +15,43 @@ from itertools import zip_longest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-#: Longer paragraphs are data; reading their emphasis and links can take quadratic time.
+#: Longer paragraphs are data; parsing their emphasis and links can take quadratic time.
 MAX_INLINE_CHARS = 20_000
 
-#: Paragraphs that a piece of code knows before it.
+#: Number of paragraphs before a piece of code that are kept with it.
 MAX_BEFORE = 4
 
-#: Short texts that are remembered: a doc comment is asked for by each that uses its item, and
-#: copies of a crate repeat it.
+#: Size of the cache of short texts: a doc comment is read for each use of its item, and copies of a
+#: crate repeat it.
 _KEPT_TEXTS = 4096
 
-# Inline marks are read on demand: most of a page's text never becomes a row.
+# Inline marks are parsed on demand: most of a page's text never becomes a row.
 _BLOCKS = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE = MarkdownIt("commonmark").enable("strikethrough")
 
 _LINE_BREAK = re.compile(r"\r\n?")
-#: Text whose only inline marks are simple code spans: it reads as it is written.
+#: Text whose only inline marks are simple code spans, so that rendering does not change it.
 _PLAIN = re.compile(r"(?:[^\r\0\\`~*_\[<&]++|`(?! )[^`\n\r\0]++(?<! )`(?!`))*+")
-#: A line break that is none: less than two blanks before it.
+#: A soft line break: fewer than two blanks before it.
 _SOFT_BREAK = re.compile(r" ?\n[ \t]*")
-#: Where an indented line may begin code: not below a line of a paragraph, which it would continue.
+#: A position where an indented line may start code: not after a line of a paragraph, which the
+#: indented line would continue.
 _MAY_BE_CODE = re.compile(
     r"(?:\A|(?:\A|\n)[ \t]*(?:[-#=*_+>:\d].*)?\n)(?: {4}| {0,3}\t)[ \t]*\S|\]:|[<|]"
 )
-#: A plain first-level heading before anything else of a page.
+#: A plain first-level heading at the top of a page.
 _FIRST_HEADING = re.compile(r"(?:[ \t]*\n)* {0,3}#[ \t]+([^\n\r\0\\`~*_\[<&#]+)(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A fenced or indented piece of code. Lines are 1-based and take in the fence itself."""
+    """A fenced or indented piece of code. Lines are 1-based and include the fence itself."""
 
     info: str
     content: str
     start_line: int
     end_line: int
-    #: The paragraphs of its section right before it, nearest last.
+    #: The paragraphs of its section directly before it, the nearest last.
     before: tuple[str, ...] = ()
 
     @property
@@ -69,10 +70,10 @@ class Block:
     text: str
     start_line: int
     end_line: int
-    #: Characters of `text` that were link text, and list items that are boxes to tick.
+    #: Number of characters of `text` that were link text, and of list items with a checkbox.
     linked: int = 0
     boxes: int = 0
-    #: Whether code was taken out of it.
+    #: Whether code was removed from it.
     holds_code: bool = False
 
 
@@ -89,16 +90,16 @@ class Section:
 
 
 def sections(text: str, first_line: int = 1, expand: Callable[[str], str] = str) -> list[Section]:
-    """The sections of a page in order; what precedes the first heading is one of level 0.
+    """Split a page into sections in order; text before the first heading has level 0.
 
     `first_line` is the number of the first line of `text` in its file. `expand` replaces the
-    includes of code and of paragraphs. Total for any text.
+    includes of code and of paragraphs. Any text is accepted.
     """
     lines = _LINE_BREAK.sub("\n", text)
     environment: dict[str, object] = {}
     tokens = _BLOCKS.parse(lines, environment)
     last_line = first_line + lines.rstrip("\n").count("\n")
-    found = [Section(0, (), first_line, last_line)]
+    split = [Section(0, (), first_line, last_line)]
     path: list[tuple[int, str]] = []
     for block in _included(_top_level(tokens), expand, environment):
         opening = block[0]
@@ -107,22 +108,22 @@ def sections(text: str, first_line: int = 1, expand: Callable[[str], str] = str)
             level = int(opening.tag[1])
             title = " ".join(_Renderer(environment).inline(block[1].content).split())
             path = [*(step for step in path if step[0] < level), (level, title)]
-            found[-1].end_line = max(found[-1].start_line, start - 1)
-            found.append(Section(level, tuple(step[1] for step in path), start, last_line))
+            split[-1].end_line = max(split[-1].start_line, start - 1)
+            split.append(Section(level, tuple(step[1] for step in path), start, last_line))
             continue
-        section = found[-1]
+        section = split[-1]
         before = [b.text for b in section.blocks[-2 * MAX_BEFORE :] if b.kind != "code"]
         renderer = _Renderer(environment, before)
         rendered = renderer.block(block, first_line)
         section.fences += renderer.fences
         if rendered is not None:
             section.blocks.append(rendered)
-    return found
+    return split
 
 
 def title(text: str) -> str:
-    """The words of a page's first first-level heading; empty when it has none."""
-    # Most pages open with it, and taking a page apart for its title would double all work.
+    """Return the text of a page's first first-level heading, or an empty text without one."""
+    # Most pages start with it, and parsing a page for its title alone would double the work.
     if (match := _FIRST_HEADING.match(text)) and (words := match.group(1).split()):
         return " ".join(words)
     return next((section.path[0] for section in sections(text) if section.level == 1), "")
@@ -130,7 +131,7 @@ def title(text: str) -> str:
 
 @lru_cache(maxsize=_KEPT_TEXTS)
 def split_code(text: str) -> tuple[str, tuple[Fence, ...]]:
-    """A short text as its prose and its code; lines of the code count from 1."""
+    """Split a short text into its prose and its code; lines of the code count from 1."""
     if "```" not in text and "~~~" not in text and "\n    " not in text:
         return text, ()
     lines = text.split("\n")
@@ -157,14 +158,14 @@ def _top_level(tokens: Sequence[Token]) -> list[list[Token]]:
 def _included(
     blocks: Iterable[list[Token]], expand: Callable[[str], str], environment: dict[str, object]
 ) -> Iterator[list[Token]]:
-    """The blocks with their includes expanded; those of an included page are on its line."""
+    """Expand the includes in blocks; blocks of an included page have the line of the include."""
     for block in blocks:
         opening = block[0]
         for token in block:
             if "{{" in token.content:
                 token.content = expand(token.content)
         if opening.type == "paragraph_open" and "\n\n" in block[1].content:
-            # The paragraph has become a page: take it apart like one.
+            # The include expanded to several blocks: parse them like a page.
             for inner in _top_level(_BLOCKS.parse(block[1].content, environment)):
                 for token in inner:
                     token.map = opening.map
@@ -179,7 +180,7 @@ def _lines(token: Token, first_line: int) -> tuple[int, int]:
 
 
 class _Renderer:
-    """Writes one top-level block back as self-contained Markdown."""
+    """Renders one top-level block as self-contained Markdown."""
 
     def __init__(self, environment: dict[str, object], before: Sequence[str] = ()) -> None:
         self.environment = environment
@@ -189,7 +190,7 @@ class _Renderer:
         self.boxes = 0
 
     def block(self, tokens: Sequence[Token], first_line: int) -> Block | None:
-        """The block, or null where it says nothing (a rule, HTML, a definition of links)."""
+        """Render the block, or return None for a rule, HTML or a definition of links."""
         kind = _KINDS.get(tokens[0].type)
         if kind is None:
             return None
@@ -200,7 +201,7 @@ class _Renderer:
         return Block(kind, text, start, end, self.linked, self.boxes, bool(self.fences))
 
     def inline(self, content: str) -> str:
-        """Inline Markdown with links and images as their words, and without HTML."""
+        """Render inline Markdown: links and images become their text, and HTML is removed."""
         if len(content) > MAX_INLINE_CHARS:
             return ""
         if _PLAIN.fullmatch(content) and "  \n" not in content:
@@ -212,7 +213,7 @@ class _Renderer:
         for token, following in zip_longest(tokens, tokens[1:]):
             piece = self._span(token)
             if piece == " " and following is not None and following.type == "strong_open":
-                # A line that starts in bold is a label of its own.
+                # A line that starts in bold is a label, and stays on its own line.
                 piece = "\n"
             inside_link += (token.type == "link_open") - (token.type == "link_close")
             self.linked += len(piece) if inside_link else 0
@@ -253,7 +254,7 @@ class _Renderer:
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
     def _flow(self, tokens: Sequence[Token], first_line: int) -> str:
-        """Paragraphs, lists and quotes; an open container says what its lines start with."""
+        """Render paragraphs, lists and quotes; open containers give the prefix of each line."""
         out: list[str] = []
         stack: list[_Container] = []
         loose = False
@@ -291,7 +292,7 @@ class _Renderer:
 
 @dataclass(slots=True)
 class _Container:
-    """An open list or quote while a block is written."""
+    """An open list or quote while a block is rendered."""
 
     kind: str
     bullet: bool = False
@@ -305,7 +306,7 @@ class _Container:
         self.number += 1
 
     def prefix(self) -> str:
-        """Prefix of the next line: an item's marker once, then white space."""
+        """Return the prefix of the next line: an item's marker once, then white space."""
         if self.kind == "quote":
             return "> "
         marker, self.marker = self.marker, ""

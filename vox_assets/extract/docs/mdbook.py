@@ -1,6 +1,6 @@
-"""The parts of mdBook beyond Markdown: front matter above a page and `{{#include}}` inside it.
+"""The parts of mdBook beyond Markdown: front matter of a page and `{{#include}}` directives.
 
-Nothing here reads a file by itself; `source_tree` and the caller's reader decide what may be read.
+This module opens no files; `source_tree` and the caller's reader decide what may be read.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import yaml
 from vox_assets.contract.rows import Reason
 from vox_assets.extract.docs.eligibility import opted_out
 
-#: Kind of drop for text whose include names nothing that can be read.
+#: Kind of a drop of text whose include cannot be resolved.
 INCLUDE = "include"
 
-#: Front matter is a few lines; a longer one is a page that merely starts with a rule.
+#: Front matter has a few lines; a longer text is a page that starts with a horizontal rule.
 MAX_FRONT_MATTER_CHARS = 16_000
-#: libyaml nests on the C stack, which Python does not guard: only short heads are given to it.
+#: libyaml recurses on the C stack without a limit, so it parses only short front matter.
 MAX_QUICK_YAML_CHARS = 2_000
-#: mdBook's own limit on includes inside includes.
+#: mdBook's own limit on nested includes.
 MAX_INCLUDE_DEPTH = 10
-#: Files that include themselves several times would otherwise grow without end.
+#: Without a limit, a file that includes itself several times would grow exponentially.
 MAX_INCLUDES_PER_PAGE = 500
 
 _DIRECTIVE = re.compile(r"(\\?)\{\{\s*#([A-Za-z0-9_]+)\s+([^{}]+?)\s*\}\}")
@@ -37,12 +37,12 @@ _ANY_ANCHOR = re.compile(r"ANCHOR(?:_END)?:\s*[\w-]+")
 
 
 class IncludeError(Exception):
-    """An include that resolves to nothing; the message is the reason."""
+    """An include cannot be resolved; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The front matter of a page. `opted_out` is the reason why it may not be used, or null."""
+    """The front matter of a page. `opted_out` is the reason why the page is excluded, or None."""
 
     title: str = ""
     description: str = ""
@@ -53,7 +53,7 @@ class FrontMatter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its front matter, and its Markdown from line `first_line` of the file on."""
+    """A page: its front matter, and its Markdown, which starts at line `first_line` of the file."""
 
     front_matter: FrontMatter
     body: str
@@ -66,10 +66,10 @@ def is_page(path: str) -> bool:
 
 
 def read_page(text: str) -> Page:
-    """Take the front matter off a page.
+    """Split a page into front matter and Markdown.
 
-    A page without any is eligible: nobody opted it out. One whose front matter does not parse is
-    opted out, since what it wanted to say is unknown.
+    A page without front matter is eligible. A page whose front matter does not parse is excluded,
+    because the front matter may have excluded it.
     """
     opening, _, rest = text.partition("\n")
     if opening.rstrip() != "---":
@@ -111,7 +111,7 @@ def _date(value: object) -> str | None:
 
 
 def _load(head: str) -> object:
-    """Front matter as YAML; libyaml takes a tenth of the time, Python decides what it refuses."""
+    """Parse front matter as YAML: by libyaml in a tenth of the time, else by Python."""
     if len(head) <= MAX_QUICK_YAML_CHARS:
         with suppress(yaml.YAMLError, ValueError):
             return yaml.load(head, Loader=_QuickLoader)
@@ -119,7 +119,7 @@ def _load(head: str) -> object:
 
 
 class _KeysOnce:
-    """A loader's part that refuses a key that is said twice: which of the two would count?"""
+    """A mixin of YAML loaders that refuses a repeated key, because its value is ambiguous."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -129,19 +129,20 @@ class _KeysOnce:
 
 
 class _StrictLoader(_KeysOnce, yaml.SafeLoader):
-    """Safe YAML, each key once."""
+    """PyYAML's safe loader without repeated keys."""
 
 
 class _QuickLoader(_KeysOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same by libyaml, where PyYAML was built with it."""
+    """The same loader by libyaml, where PyYAML was built with it."""
 
 
 @dataclass(slots=True)
 class Includes:
     """Resolves the includes of one page.
 
-    `read` maps a path below the source root to its text and raises IncludeError for whatever may
-    not or cannot be read. What does not resolve stays in the text, and `failures` says why.
+    `read` returns the text of a path below the source root, and raises IncludeError for a file that
+    it must not or cannot read. A directive that does not resolve stays in the text, and `failures`
+    has its reason.
     """
 
     page: str
@@ -150,7 +151,7 @@ class Includes:
     _left: int = MAX_INCLUDES_PER_PAGE
 
     def expand(self, text: str) -> str:
-        """`text` with every include replaced by what it names."""
+        """Replace every include in `text` by the text that it names."""
         return self._expand(text, posixpath.dirname(self.page), 0) if "{{" in text else text
 
     def _expand(self, text: str, folder: str, depth: int) -> str:
@@ -178,7 +179,7 @@ class Includes:
 
 
 def _target(argument: str, folder: str) -> tuple[str, str]:
-    """The path that an include in a file of `folder` names, and what of that file it wants."""
+    """Return the path that an include in a file of `folder` names, and its selector of lines."""
     target, _, selector = argument.partition(":")
     path = posixpath.normpath(posixpath.join(folder, target.strip()))
     if target.startswith("/") or path == ".." or path.startswith("../"):
@@ -187,7 +188,7 @@ def _target(argument: str, folder: str) -> tuple[str, str]:
 
 
 def why(text: str, failures: Mapping[str, Reason]) -> Reason | str | None:
-    """Return why `text` still holds a directive after `expand`, or None when it holds none."""
+    """Return why `text` still contains a directive after `expand`, or None if it contains none."""
     for directive, reason in failures.items():
         if directive in text:
             return reason
@@ -195,34 +196,35 @@ def why(text: str, failures: Mapping[str, Reason]) -> Reason | str | None:
 
 
 def includable(page: str, text: str, read: Callable[[str], str]) -> dict[str, str | IncludeError]:
-    """Read every file that the includes of a page may lead to: its text, or the error of `read`.
+    """Read all files that a page includes, directly or through other files.
 
-    With that at hand `Includes` needs no other reader.
+    Returns the text of each path, or the error that `read` raised, so that `Includes` can expand
+    the page without access to files.
     """
-    found: dict[str, str | IncludeError] = {}
+    included: dict[str, str | IncludeError] = {}
     pending = [(page, text)]
     while pending:
-        place, content = pending.pop()
+        parent, content = pending.pop()
         for _, _, argument in _DIRECTIVE.findall(content):
             try:
-                path, _ = _target(argument, posixpath.dirname(place))
+                path, _ = _target(argument, posixpath.dirname(parent))
             except IncludeError:
                 continue
-            if path in found:
+            if path in included:
                 continue
             try:
-                found[path] = included = read(path)
-                pending.append((path, included))
+                included[path] = text_of_path = read(path)
+                pending.append((path, text_of_path))
             except IncludeError as error:
-                found[path] = error
-    return found
+                included[path] = error
+    return included
 
 
 def select(text: str, selector: str) -> str:
-    """The lines that an include's `selector` names, anchor comments left out.
+    """Select the lines that an include's `selector` names, without anchor comments.
 
-    `""` is the whole file, `3` a line, `3:` `:9` `3:9` a range (1-based, inclusive), and anything
-    else an anchor. Raises IncludeError where that is nothing.
+    `""` is the whole file, `3` a line, `3:` `:9` `3:9` a range (1-based, inclusive), and any other
+    text an anchor. Raises IncludeError when no line is selected.
     """
     lines = text.split("\n")
     first, separator, last = (part.strip() for part in selector.partition(":"))

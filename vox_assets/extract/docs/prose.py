@@ -1,4 +1,4 @@
-"""The prose of a section: folding of short sections and of their parts."""
+"""The prose of sections: short sections are merged into their parent, long sections are split."""
 
 from __future__ import annotations
 
@@ -10,36 +10,28 @@ from itertools import groupby, zip_longest
 from vox_assets.extract.docs.markdown import Block, Section
 from vox_assets.extract.docs.questions import NOT_WORDS, NUMBERING
 
-#: Shorter sections are folded into the one above them.
+#: Shorter sections are merged into their parent section.
 FOLD_BELOW_CHARS = 300
 
-
-#: About 1,000 tokens, what a training context leaves for an answer.
+#: About 1,000 tokens: the room that a training context leaves for an answer.
 MAX_PROSE_CHARS = 4_000
 
-
-#: Words that name the beginning and the end of a part of a longer section.
+#: Number of words that name the start and the end of a part of a long section.
 NAME_WORDS = 6
 
-
-#: Share of a section's text that may be link text: more, and it is a signpost.
+#: Highest share of link text in a section; above it the section only points to other pages.
 MAX_LINKED_SHARE = 0.5
-
 
 _SIGNPOST = re.compile(
     r"related\b|see also|further reading|bibliography|(?:references?|sources?|links?|citations?)$",
     re.IGNORECASE,
 )
 
-
 _MARKS = re.compile(r"^(?:[-*>]|\d+\.)\s+|[*`']")
-
 
 _POINTS_BACK = re.compile(r"(?:This|That|These|Those|It|They|Here|Both|Where|Then|The same)\b")
 
-
 _FOOTNOTE = re.compile(r"[ \t]?\[\^[^\]\s]+\](?!:)")
-
 
 ABSENT_CODE = re.compile(
     r"\b(?:code|snippet|listing|example)s?(?: blocks?)? (?:above|below)\b"
@@ -47,34 +39,32 @@ ABSENT_CODE = re.compile(
     re.IGNORECASE,
 )
 
-
-BOX_DRAWING = re.compile(r"^(\s*(?:- |\d+\. )?)\[[ xX]\] ", re.MULTILINE)
-
+CHECKBOX = re.compile(r"^(\s*(?:- |\d+\. )?)\[[ xX]\] ", re.MULTILINE)
 
 BRANCH = re.compile(r"\b(?:if|match|for|while|loop)\b|=>")
 
 
 @dataclass(slots=True)
 class Prose:
-    """A section's prose, empty once it is part of the section above; `problem` if unfit."""
+    """The prose of a section, empty once it is merged into the parent; `problem` says if unfit."""
 
     text: str
     problem: str | None = None
-    #: What `text` is made of, as long as no subsection is folded into it.
+    #: The blocks that `text` consists of, unless subsections are merged into it.
     blocks: Sequence[Block] = ()
 
 
 def fold(sections: Sequence[Section]) -> list[Prose]:
-    """Give every section its prose; where all subsections of one are short, they go into it.
+    """Return the prose of every section; subsections that are all short merge into their parent.
 
-    All or none: an answer with some of the subsections would pass for the whole.
+    All or none merge: an answer with some of the subsections would look complete.
     """
     prose = [_own_prose(section) for section in sections]
     children: dict[int, list[int]] = {}
     for index, parent in enumerate(_parents(sections)):
         if parent is not None:
             children.setdefault(parent, []).append(index)
-    # From the end, so that a subsection has its own subsections before it is judged.
+    # From the end, so that a subsection contains its own subsections before its length is tested.
     for parent in reversed(children):
         below = [index for index in children[parent] if prose[index].text]
         parts = [f"**{sections[index].path[-1]}**\n\n{prose[index].text}" for index in below]
@@ -96,7 +86,7 @@ def _parents(sections: Sequence[Section]) -> list[int | None]:
     for index, section in enumerate(sections):
         while open_sections and sections[open_sections[-1]].level >= section.level:
             open_sections.pop()
-        # What precedes the first heading is above no section.
+        # Text before the first heading is the parent of no section.
         parents.append(open_sections[-1] if open_sections else None)
         if section.level:
             open_sections.append(index)
@@ -107,9 +97,9 @@ def _own_prose(section: Section) -> Prose:
     kept = []
     after_code = False
     for block, following in zip_longest(section.blocks, section.blocks[1:]):
-        # The text that a last line announces is below another heading, or missing.
+        # A last line that ends in a colon introduces text that is elsewhere or missing.
         leads_in = block.text.endswith(":") and (following is None or following.holds_code)
-        # `This starts the server.` under a command is useless without the command.
+        # `This starts the server.` after a command has no meaning without the command.
         points_back = after_code and _POINTS_BACK.match(block.text)
         after_code = block.holds_code or bool(points_back)
         if not (block.holds_code or leads_in or points_back):
@@ -131,7 +121,7 @@ def _own_prose(section: Section) -> Prose:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A run of a long section's blocks: an answer that a question can name by its two ends."""
+    """A part of a long section: an answer that a question names by its first and last words."""
 
     text: str
     lines: tuple[int, int]
@@ -140,7 +130,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """An indivisible piece of a part; `cut` is the long block that it was cut from."""
+    """An indivisible piece of a part; `cut` is the long block that contained it, or None."""
 
     text: str
     lines: tuple[int, int]
@@ -148,7 +138,7 @@ class _Unit:
 
 
 def parts_of(blocks: Sequence[Block]) -> list[_Part]:
-    """A long section in answers of a good length, cut between blocks, items and table rows."""
+    """Split a long section into answers between its blocks, list items and table rows."""
     units = list(_units(blocks))
     room = MAX_PROSE_CHARS - max(len(_table_head(unit.cut)) for unit in units)
     runs: list[list[_Unit]] = [[]]
@@ -181,7 +171,7 @@ def _units(blocks: Sequence[Block]) -> Iterator[_Unit]:
                 item.rstrip() for item in re.split(r"^(?=\S)", body, flags=re.MULTILINE) if item
             ]
             for index, item in enumerate(items, start=block.start_line + 2):
-                # A row is a line; how many lines of the page an item takes is not known here.
+                # A table row is one line; the number of lines of a list item is not known here.
                 is_row = block.kind == "table"
                 lines = (index, index) if is_row else (block.start_line, block.end_line)
                 yield _Unit(item, lines, block)
@@ -198,14 +188,14 @@ def _part(run: Sequence[_Unit]) -> _Part:
 
 
 def _table_head(block: Block | None) -> str:
-    """The two lines that every part of a table repeats; empty where it is no table."""
+    """Return the two header lines of a table, which every part repeats; empty for other blocks."""
     if block is None or block.kind != "table":
         return ""
     return "".join(block.text.splitlines(keepends=True)[:2])
 
 
 def _name(text: str, at_end: bool = False) -> str:
-    """A unit's first words; of a table the first cell of its first, or at the end its last, row."""
+    """Return the first words of a unit, for a table those of its first or, `at_end`, last row."""
     lines = text.split("\n")
     line = lines[0]
     if line.startswith("| "):

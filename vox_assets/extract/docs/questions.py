@@ -1,4 +1,4 @@
-"""Wording of questions about documentation."""
+"""The wording of questions about documentation."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import re
 
 from vox_assets.extract.questions import choose
 
-#: Declarations of a snippet that its question names.
+#: Number of declarations of a snippet that its question names.
 MAX_NAMED = 6
-
 
 NOT_WORDS = re.compile(r"\W+")
 
-
 NUMBERING = re.compile(r"^(?:\d+(?:\.\d+)*[.):]?|[A-Z]\.)\s+")
 
-
-#: What a snippet declares: of what takes parameters the whole head, else kind and name.
+#: A declaration in a snippet: the whole head where it has parameters, else the kind and name.
 DECLARED = re.compile(
     r"^\s*(?:pub\s+|async\s+|@[\w.]+(?:\([^()\n]*\)|\s+\"[^\"\n]*\")?\s+)*"
     r"((?:fn|component|fragment|workflow|activity)\s+\w+[^{\n]*|(?:type|actor|state_machine|url)\s+\w+)",
@@ -25,7 +22,7 @@ DECLARED = re.compile(
 
 
 def prose_question(project: str, label: str, trail: tuple[str, ...], text: str) -> str:
-    """A question that names the page and the heading path, in one of several forms."""
+    """Ask for a section by the page and the heading path, in one of several wordings."""
     key = label + text
     if not trail:
         return choose(
@@ -66,6 +63,7 @@ def prose_question(project: str, label: str, trail: tuple[str, ...], text: str) 
 def code_question(
     project: str, label: str, trail: tuple[str, ...], context: str, declared: list[str]
 ) -> str:
+    """Ask for the code below a heading, in one of several wordings."""
     heading = " > ".join(trail) or label
     names = f" Declare {', '.join(declared)}." if declared else ""
     about = f"\n\n{context}" if context else ""

@@ -1,7 +1,7 @@
-"""Documentation pages as corpus rows: code from fences, prose from sections.
+"""Corpus rows from documentation pages: code from fences, prose from sections.
 
-What a row asks and which sections are worth one belong here. Markdown is `markdown`'s business,
-front matter and includes are `mdbook`'s.
+The selection of sections and fences and the rows made from them belong here. `markdown` parses
+Markdown, and `mdbook` front matter and includes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from vox_assets.extract.docs.markdown import Fence, Section
 from vox_assets.extract.docs.mdbook import FrontMatter, Includes, Page
 from vox_assets.extract.docs.prose import (
     ABSENT_CODE,
-    BOX_DRAWING,
     BRANCH,
+    CHECKBOX,
     MAX_PROSE_CHARS,
     Prose,
     fold,
@@ -29,41 +29,33 @@ from vox_assets.profiles import Profile
 
 STAGE = "extract_docs"
 
-
-#: A shorter answer adds nothing to its question.
+#: A shorter answer adds no information to its question.
 MIN_PROSE_CHARS = 120
 
-
-#: Paragraphs before a snippet that go into its question.
+#: Number of paragraphs before a snippet that its question quotes.
 CONTEXT_PARAGRAPHS = 2
 
-
 MAX_CONTEXT_CHARS = 700
-
 
 #: Shorter snippets are fragments of syntax.
 MIN_CODE_CHARS = 15
 
-
 _SKIP_WORD = re.compile(r"\b(?:skip|ignore)\b")
-
 
 _SKIP_MARK = re.compile(r"\bvox\s*:\s*skip\b")
 
-
 _HTML_COMMENT = re.compile(r"<!--|-->")
-
 
 _COMMENT_FIELD = re.compile(r"^//\s*(@?\w+):\s*(.*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A page taken apart, its includes resolved; one that opted out is not, and has no sections."""
+    """A parsed page with its includes resolved; an excluded page has no sections."""
 
     front_matter: FrontMatter
     sections: list[Section]
-    #: Includes that resolve to nothing, and why.
+    #: Includes that cannot be resolved, with the reason.
     failures: Mapping[str, Reason]
 
 
@@ -76,7 +68,7 @@ class PageRows:
 
 
 def read(page: Page, includes: Includes) -> Reading:
-    """The sections of one page."""
+    """Parse a page into sections; an excluded page has none."""
     if page.front_matter.opted_out is not None:
         return Reading(page.front_matter, [], {})
     sections = markdown.sections(page.body, page.first_line, includes.expand)
@@ -90,7 +82,7 @@ def pairs(
     profile: Profile,
     check_vox: Callable[[str], str | None],
 ) -> PageRows:
-    """The rows of one eligible page in source order, and what of it gave none.
+    """Write the rows of one eligible page in source order, and the drops of its other parts.
 
     `label` is the page's name in questions, unique among all pages.
     """
@@ -214,7 +206,7 @@ class _Writer:
         return self.front_matter.description
 
     def _trail(self, section: Section) -> tuple[str, ...]:
-        """The heading path below the page's own heading."""
+        """Return the heading path below the page's own heading."""
         path = section.path
         return path[1:] if path and path[0] == self.page_heading else path
 
@@ -261,7 +253,7 @@ class _Writer:
 
 
 def _page_heading(sections: Sequence[Section], title: str) -> str | None:
-    """The heading that names the page: its only first-level one, or one that says its title."""
+    """Return the heading that names the page: the only first-level one, or the title."""
     top = [section.path[0] for section in sections if section.level == 1]
     if len(top) == 1:
         return top[0]
@@ -269,7 +261,7 @@ def _page_heading(sections: Sequence[Section], title: str) -> str | None:
 
 
 def _kind(path: str) -> str:
-    """The section of the site that a page is in: its folder below `docs/src`."""
+    """Return the category of a page: its folder below `docs/src`."""
     parts = path.split("/")
     return parts[2] if len(parts) > 3 else "overview"
 
@@ -279,7 +271,7 @@ def _is_skipped(fence: Fence) -> bool:
 
 
 def _without_header(code: str) -> tuple[str, dict[str, str]]:
-    """Code without the comment header that example files open with, and the header's fields."""
+    """Split code into the code without the header comment of example files and its fields."""
     lines = code.strip("\n").split("\n")
     fields: dict[str, str] = {}
     index = 0
@@ -300,7 +292,7 @@ def _without_header(code: str) -> tuple[str, dict[str, str]]:
 
 
 def _context(fence: Fence) -> str:
-    """The paragraphs that lead to a snippet, as many as fit."""
+    """Return the paragraphs directly before a snippet, as many as fit into a question."""
     chosen: list[str] = []
     room = MAX_CONTEXT_CHARS
     for paragraph in reversed(fence.before[-CONTEXT_PARAGRAPHS:]):
@@ -308,4 +300,4 @@ def _context(fence: Fence) -> str:
             break
         chosen.insert(0, paragraph)
         room -= len(paragraph)
-    return BOX_DRAWING.sub(r"\1", "\n\n".join(chosen))
+    return CHECKBOX.sub(r"\1", "\n\n".join(chosen))

@@ -1,4 +1,4 @@
-"""Rust attributes: which mark test code, and which paths `cfg_attr` names."""
+"""Rust attributes: recognition of attributes that mark test code."""
 
 from __future__ import annotations
 
@@ -7,30 +7,25 @@ from collections.abc import Iterator
 
 ATTRIBUTE = re.compile(r"#!?\s*\[\s*(?:unsafe\s*\(\s*)?((?:\w+\s*::\s*)*\w+)\s*")
 
-
 _CFG_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\w+|[(),=]', re.DOTALL)
-
 
 CFG_MACRO = re.compile(r"\bcfg!\s*(\([^;{}]{0,200})")
 
-
 _CFG_ATTR_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\w:]+|[(),]', re.DOTALL)
-
 
 TEST_ATTRIBUTE = re.compile(
     r"(?:^|[:_])tests?(?:$|[:_])"  # test, tokio::test, test_case, wasm_bindgen_test, test_log::..
     r"|(?:^|::)(?:rstest\w*|proptest|quickcheck|gtest|fixture|bench|should_panic|proof|parameterized)$"
 )
 
-
 PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*"([^"]+)"')
 
 
 def is_test_attribute(attribute: str) -> bool:
-    """Whether an attribute, as written, makes its item test code.
+    """Return whether an attribute, as written, makes its item test code.
 
-    `cfg` counts where `test` is asked for, however deep in `all` or `any`; under `not` it is not.
-    Of the others those count that a test framework reads, also inside `cfg_attr`.
+    `cfg` does when it requires `test`, at any depth of `all` or `any` and not under `not`. Other
+    attributes do when a test framework reads them, also inside `cfg_attr`.
     """
     match = ATTRIBUTE.match(attribute)
     if match is None:
@@ -46,6 +41,7 @@ def is_test_attribute(attribute: str) -> bool:
 
 
 def asks_for_test(predicate: str) -> bool:
+    """Return whether the predicate of a `cfg` requires `test`."""
     negations: list[bool] = []
     tokens = _CFG_TOKEN.findall(predicate)
     for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
@@ -61,7 +57,7 @@ def asks_for_test(predicate: str) -> bool:
 
 
 def _cfg_attr_paths(arguments: str) -> Iterator[str]:
-    """Paths of the attributes that a `cfg_attr` adds: what follows its commas at the top level."""
+    """Return the paths of the attributes that a `cfg_attr` adds: those after top-level commas."""
     depth = 0
     is_next = False
     for token in _CFG_ATTR_TOKEN.findall(arguments):

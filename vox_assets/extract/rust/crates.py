@@ -1,6 +1,6 @@
 """Crates of a workspace: manifests, crate roots and the tree of `mod` declarations.
 
-It answers two questions about a file: which module it is, and whether only tests pull it in.
+This module determines the module path of each file, and whether only tests include the file.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 
 from vox_assets.extract.rust.items import RustFile
 
-#: Folders of a crate whose files are tests or measurements, not library code.
+#: Folders of a crate whose files are tests or benchmarks, with the reason shown for them.
 TEST_FOLDERS = {"tests": "tests/ folder", "benches": "benches/ folder"}
 
 
 @dataclass(frozen=True, slots=True)
 class Crate:
-    """A package: where it is, what it is called and what it says it is for."""
+    """A package: its folder, name and description."""
 
     folder: str
     name: str
     description: str = ""
-    #: Root file of each target that the manifest spells out, with the target's name.
+    #: The root file of each target that the manifest lists, with the target's name.
     targets: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_manifest(cls, folder: str, manifest: str) -> Crate:
-        """Read a Cargo.toml; what it lacks or garbles is replaced by the folder's name."""
+        """Read a Cargo.toml; the folder's name replaces a missing or invalid name."""
         try:
             content: dict[str, Any] = tomllib.loads(manifest)
         except (tomllib.TOMLDecodeError, RecursionError):
@@ -52,7 +52,7 @@ class Crate:
         )
 
     def root_name(self, path: str) -> str | None:
-        """Name of the target that `path` is the root file of; null when it is not one."""
+        """Return the name of the target whose root file is `path`, or None for other files."""
         if path in self.targets:
             return self.targets[path] or self.name
         match path.removeprefix(f"{self.folder}/").removesuffix(".rs").split("/"):
@@ -73,10 +73,10 @@ def _tables(value: object) -> list[object]:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """The module that a file defines: `symbol` is its path from the crate's name."""
+    """The module that a file defines; `symbol` is its path, which starts with the crate's name."""
 
     symbol: str
-    #: Why nothing in it is library code; null when it is.
+    #: The reason why it is not library code, or None.
     left_out: str | None = None
 
 
@@ -87,7 +87,7 @@ class CrateIndex:
         self._by_folder = {crate.folder: crate for crate in crates}
 
     def of(self, path: str) -> Crate:
-        """The crate of a file; without any manifest, the folder below `crates/` is one."""
+        """Return the crate of a file; without a manifest, it is the folder below `crates/`."""
         folder = posixpath.dirname(path)
         while folder:
             if folder in self._by_folder:
@@ -105,10 +105,11 @@ def test_folder(path: str) -> str | None:
 
 
 def modules(files: Mapping[str, RustFile], crates: CrateIndex) -> dict[str, Module]:
-    """The module of every file, following `mod` declarations from the crate roots.
+    """Determine the module of every file from the `mod` declarations below the crate roots.
 
-    A file that only declarations under `cfg(test)` reach is test code, and so is what it pulls in.
-    A file that none reaches keeps the place that its path suggests, unless its name says test.
+    A file that only declarations under `cfg(test)` reach is test code, and so are the files that it
+    declares. A file that no declaration reaches has the module that its path suggests, and is test
+    code when its name says so.
     """
     roots = {
         path: _symbol(name)
@@ -117,16 +118,16 @@ def modules(files: Mapping[str, RustFile], crates: CrateIndex) -> dict[str, Modu
     }
     library, test_only = _reach(files, roots, roots.keys())
     tests, _ = _reach(files, test_only, roots.keys(), follow_tests=True)
-    found = {path: Module(symbol) for path, symbol in library.items()}
+    module_of = {path: Module(symbol) for path, symbol in library.items()}
     for path, symbol in tests.items():
-        found.setdefault(path, Module(symbol, "test code: only #[cfg(test)] pulls it in"))
+        module_of.setdefault(path, Module(symbol, "test code: only #[cfg(test)] pulls it in"))
     for path in files:
-        if path not in found:
+        if path not in module_of:
             stem = posixpath.basename(path).removesuffix(".rs")
             is_test = stem in ("test", "tests") or stem.endswith(("_test", "_tests"))
             reason = "test code: no module pulls it in, and its name says test"
-            found[path] = Module(_guess(path, crates.of(path)), reason if is_test else None)
-    return found
+            module_of[path] = Module(_guess(path, crates.of(path)), reason if is_test else None)
+    return module_of
 
 
 def _reach(
@@ -135,9 +136,9 @@ def _reach(
     roots: Collection[str],
     follow_tests: bool = False,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Files that `mod` declarations reach from `start`, and those left behind as tests.
+    """Return the files that `mod` declarations reach from `start`, and the test files on the way.
 
-    Breadth first, so that a file that several modules pull in has its shortest path.
+    The search is breadth first, so that a file that several modules declare has its shortest path.
     """
     reached = dict(start)
     test_only: dict[str, str] = {}
@@ -156,7 +157,7 @@ def _reach(
 def _children(
     path: str, files: Mapping[str, RustFile], symbol: str, is_root: bool
 ) -> Iterator[tuple[str, str, bool]]:
-    """Files that `path` declares: path, module path and whether under `cfg(test)`."""
+    """Return the files that `path` declares: path, module path and whether under `cfg(test)`."""
     folder, file_name = posixpath.split(path)
     owns_folder = is_root or file_name == "mod.rs"
     below = folder if owns_folder else posixpath.join(folder, file_name.removesuffix(".rs"))
@@ -166,8 +167,8 @@ def _children(
             base = posixpath.join(below, *declared.modules) if declared.modules else folder
             candidates = [posixpath.normpath(posixpath.join(base, declared.path))]
         else:
-            place = posixpath.join(below, *declared.modules, declared.name)
-            candidates = [f"{place}.rs", f"{place}/mod.rs"]
+            base = posixpath.join(below, *declared.modules, declared.name)
+            candidates = [f"{base}.rs", f"{base}/mod.rs"]
         for candidate in candidates:
             if candidate in files:
                 yield candidate, child, declared.test
@@ -184,5 +185,5 @@ def _guess(path: str, crate: Crate) -> str:
 
 
 def _symbol(name: str) -> str:
-    """A package or file name as Rust names it in a path."""
+    """Return a package or file name as it is written in a Rust path."""
     return name.replace("-", "_")

@@ -10,45 +10,41 @@ from vox_assets.extract.docs import markdown
 from vox_assets.extract.rust.crates import Crate
 from vox_assets.extract.rust.doc_comment import MIN_DOC_CHARS, SENTENCE_END, prose_of
 from vox_assets.extract.rust.items import Container, Item, RustFile
-from vox_assets.extract.rust.worth import PATH_WORDS
+from vox_assets.extract.rust.selection import PATH_WORDS
 
-#: Declarations shown with a task: enough for the fields, not so much as to hide the task.
+#: Length of the declarations shown with a task: enough for fields, too short to hide the task.
 MAX_SHOWN_CHARS = 1_200
 
-
-#: Longer paths to a function are cut at the front, which only names modules.
+#: Longer paths to a function are cut at the start, which only names modules.
 MAX_CALLEE_CHARS = 80
 
-
-#: Names of fields or variants that a question lists.
+#: Number of fields or variants that a question lists.
 MAX_LISTED_MEMBERS = 24
-
 
 TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 
-
-#: The path before a call's bracket, which names the function's owner; `value.method` has none.
+#: The path before a call's parenthesis, with the function's owner; `value.method` does not match.
 _CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FileContext:
     """The crate, module and path of a file's items, as questions mention them."""
 
     path: str
     module: str
     crate: Crate
-    #: One sentence about what the module or crate is for; may be empty.
+    #: One sentence about the purpose of the module or crate; may be empty.
     purpose: str
     commit: str | None = None
 
 
 @dataclass(slots=True)
 class Declarations:
-    """Items by crate and name, so that a question can show what its answer may use.
+    """An index of items by crate and name, for the declarations that a question shows.
 
-    A type or a free function goes by its name, a method by `Type::method`; a function of another
-    module may be asked for as `module::function`.
+    The key of a type or a free function is its name, and of a method `Type::method`. A function of
+    another module is also found as `module::function`.
     """
 
     _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
@@ -56,29 +52,29 @@ class Declarations:
     _shown: dict[int, str] = field(default_factory=dict)
 
     def add(self, crate: str, path: str, file: RustFile) -> None:
-        """Index what `path` declares."""
+        """Index the items of the file at `path`."""
         names = self._by_crate.setdefault(crate, {})
         for item in file.items:
             owner = f"{item.container.type_name}::" if item.container else ""
             names.setdefault(owner + item.name, []).append((path, item))
 
     def find(self, crate: str, path: str, name: str) -> Item | None:
-        """The item that `name` means in `path`: the file's own, else the crate's only one."""
+        """Find the item that `name` means in `path`: the file's own, else the only one."""
         names = self._by_crate.get(crate, {})
         module, separator, function = name.rpartition("::")
         if separator and not module[:1].isupper():
             files = (f"/{module}.rs", f"/{module}/mod.rs")
-            candidates = [item for place, item in names.get(function, []) if place.endswith(files)]
+            candidates = [item for file, item in names.get(function, []) if file.endswith(files)]
         else:
-            # Most calls are of functions that the crate does not declare.
+            # Most calls are calls of functions that the crate does not declare.
             if name not in names:
                 return None
-            here = [item for place, item in names[name] if place == path]
+            here = [item for file, item in names[name] if file == path]
             candidates = here or [item for _, item in names[name]]
         return candidates[0] if len(candidates) == 1 else None
 
     def shown(self, item: Item) -> str:
-        """An item of the index as somebody sees who uses it; the same one is shown many times."""
+        """Return an indexed item's declaration; cached, because questions repeat items."""
         text = self._shown.get(id(item))
         if text is None:
             text = self._shown[id(item)] = _declaration(item)
@@ -86,7 +82,7 @@ class Declarations:
 
 
 def purpose_of(doc: str) -> str:
-    """The first sentence of a module's documentation, on one line; empty when it says little."""
+    """Return the first sentence of documentation on one line; empty when too short or too long."""
     prose = prose_of(markdown.split_code(doc)[0]) if doc else ""
     paragraph = " ".join(prose.split("\n\n", 1)[0].split())
     sentence = SENTENCE_END.split(paragraph, maxsplit=1)[0]
@@ -94,7 +90,7 @@ def purpose_of(doc: str) -> str:
 
 
 def moved_to(item: Item, indent: str) -> str:
-    """The item's text with its lines moved from where it stood to `indent`."""
+    """Change the indentation of an item's text to `indent`."""
     if item.indent == indent or item.has_long_literal:
         return item.text
     first, *rest = item.text.split("\n")
@@ -103,7 +99,7 @@ def moved_to(item: Item, indent: str) -> str:
 
 
 def wrap(container: Container, code: str) -> str:
-    """`code`, indented already, in its block."""
+    """Put `code`, which is indented already, into its `impl` or `trait` block."""
     associated = "".join(f"    {line}\n" for line in container.associated)
     gap = "\n" if associated else ""
     opening = "\n{" if "\nwhere" in container.header else " {"
@@ -111,17 +107,19 @@ def wrap(container: Container, code: str) -> str:
 
 
 def indented(code: str) -> str:
+    """Indent the lines of `code` by four spaces."""
     return "\n".join(f"    {line}" if line else "" for line in code.split("\n"))
 
 
 def outdented(text: str, item: Item) -> str:
+    """Remove the indentation of `item` from the lines of `text`."""
     return "\n".join(line.removeprefix(item.indent) for line in text.split("\n"))
 
 
 def called_by(body: str, owner: str) -> list[str]:
-    """Names of the functions that a body calls, its own type's as `Owner::name`."""
+    """Return the functions that a body calls; those of its own type as `Owner::name`."""
     names = []
-    # Splitting, and reading each word once, takes a fifth of the time of a search for calls.
+    # Splitting, and reading each word once, takes a fifth of the time of a regex search for calls.
     pieces = dict.fromkeys(piece[-MAX_CALLEE_CHARS:] for piece in body.split("("))
     for word in dict.fromkeys(piece.rsplit(None, 1)[-1] for piece in pieces if piece.strip()):
         if match := _CALLEE.search(word):
@@ -134,7 +132,7 @@ def called_by(body: str, owner: str) -> list[str]:
 
 
 def _declaration(item: Item) -> str:
-    """An item as somebody sees who uses it: a type in full, a function without its body."""
+    """Return the declaration of an item for its users: a type in full, a function without body."""
     if item.kind != "function":
         return "\n".join((*item.attributes, item.text))
     purpose = purpose_of(item.doc)
@@ -144,6 +142,7 @@ def _declaration(item: Item) -> str:
 
 
 def declared_by(item: Item) -> str:
+    """Describe an item by its declaration: in the sentence if short, else in a code block."""
     declaration = "\n".join((*item.attributes, outdented(item.signature, item)))
     if "\n" in declaration or len(declaration) > 120:
         return f"It is declared as:\n\n```rust\n{declaration}\n```"
@@ -151,7 +150,7 @@ def declared_by(item: Item) -> str:
 
 
 def interface_of(item: Item) -> str:
-    """Inputs and result in words; functions with generics or attributes show them instead."""
+    """Describe inputs and result in words, or show a generic or attributed declaration."""
     if item.attributes or "<" in item.signature.split("(", 1)[0] or "where" in item.signature:
         return declared_by(item)
     modifiers = item.signature.split("fn ", 1)[0].strip()
@@ -162,6 +161,7 @@ def interface_of(item: Item) -> str:
 
 
 def one_line(text: str) -> str:
+    """Join the words of `text` with single spaces."""
     return " ".join(text.split())
 
 

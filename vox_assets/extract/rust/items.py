@@ -1,7 +1,7 @@
-"""One Rust file as the items that it declares, read off its syntax tree.
+"""The items that a Rust file declares, read from its syntax tree.
 
-What an item is, what its documentation says and whether it is test code belong here. Which items
-become rows, and how files form modules, do not.
+The definition of an item, its documentation and its mark as test code belong here. `rows` selects
+the items that become rows, and `crates` arranges files into modules.
 """
 
 from __future__ import annotations
@@ -27,18 +27,14 @@ from vox_assets.extract.rust.attributes import (
 
 ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
 
-
-#: Generators announce themselves at the top; further down, the words are prose.
+#: Number of lines in which a generator's mark counts; further down, its words are prose.
 GENERATED_HEADER_LINES = 10
 
-
-#: Verdicts on short pieces of code that are remembered: copies of a crate repeat their examples.
+#: Size of the cache of verdicts on short code: copies of a crate repeat their examples.
 _KEPT_VERDICTS = 4096
 
-
-#: Macro calls inside macro calls are followed this far; deeper ones hold no plain items.
+#: Depth to which nested macro calls are read; deeper calls contain no plain items.
 MAX_MACRO_DEPTH = 3
-
 
 _ITEM_KINDS: dict[str, ItemKind] = {
     "function_item": "function",
@@ -50,20 +46,15 @@ _ITEM_KINDS: dict[str, ItemKind] = {
     "type_item": "type alias",
 }
 
-
 _GENERATED = re.compile(
     r"@generated|\bdo not edit\b|\bauto(?:-?|matically )generated (?:by|from)\b", re.IGNORECASE
 )
 
-
 _ITEM_WORD = re.compile(rb"\b(?:fn|struct|enum|union|trait|type) ")
-
 
 _DOC_STRING = re.compile(r'=\s*(r#*)?"(.*)"#*\s*\]\s*\Z', re.DOTALL)
 
-
 _ESCAPE = re.compile(r"\\(?:(\n)\s*|u\{([0-9a-fA-F_]+)\}|x([0-7][0-9a-fA-F])|(.))", re.DOTALL)
-
 
 _ESCAPED = {"n": "\n", "t": "\t", "r": "", "0": ""}
 
@@ -82,11 +73,11 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One declaration. Lines are 1-based and inclusive; they take in its documentation."""
+    """A declaration. Lines are 1-based and inclusive, and include its documentation."""
 
     kind: ItemKind
     name: str
-    #: Modules inside the file that hold it, outermost first.
+    #: The modules inside the file that contain it, outermost first.
     modules: tuple[str, ...]
     container: Container | None
     #: Markdown of its doc comments, without the comment marks.
@@ -106,21 +97,22 @@ class Item:
     members: tuple[str, ...]
     #: White space before it on its first line.
     indent: str
-    #: It is indented as no answer is, and a literal in it spans lines, which may not be moved.
+    #: Whether its indentation differs from an answer's and a literal in it spans lines: new
+    #: indentation would change the literal.
     has_long_literal: bool
     start_line: int
     end_line: int
 
     @property
     def symbol(self) -> str:
-        """Path of the item below its file's module."""
+        """The path of the item below its file's module."""
         owner = (self.container.type_name,) if self.container else ()
         return "::".join((*self.modules, *owner, self.name))
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleDeclaration:
-    """`mod name;`, which pulls in another file."""
+    """A declaration `mod name;`, which includes another file."""
 
     name: str
     modules: tuple[str, ...]
@@ -130,7 +122,7 @@ class ModuleDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An item that is not library code, or that does not parse."""
+    """An item that is test code or does not parse."""
 
     line: int
     name: str
@@ -139,17 +131,17 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class RustFile:
-    """Everything that a file declares, in source order."""
+    """The declarations of a file, in source order."""
 
     items: tuple[Item, ...] = ()
     declarations: tuple[ModuleDeclaration, ...] = ()
-    #: Name and text of the constants of its modules, which functions read.
+    #: Name and text of the constants of its modules.
     constants: tuple[tuple[str, str], ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    #: Markdown of the file's own `//!` documentation and the lines it takes up.
+    #: Markdown of the file's own `//!` documentation, and its first and last line.
     doc: str = ""
     doc_lines: tuple[int, int] = (0, 0)
-    #: Why nothing in the file is library code; null when it is.
+    #: The reason why the file has no library code, or None.
     left_out: str | None = None
     #: Whether the whole file parses.
     sound: bool = True
@@ -157,7 +149,7 @@ class RustFile:
 
 @dataclass(slots=True)
 class _Scope:
-    """A list of declarations that is being read, and what surrounds it."""
+    """A list of declarations, with the modules and the block that contain it."""
 
     nodes: Sequence[Node]
     modules: tuple[str, ...] = ()
@@ -183,10 +175,10 @@ class _Leading:
 
 
 def parse(text: str) -> RustFile:
-    """The declarations of one file.
+    """Parse one file into its declarations.
 
-    Pure, and total: what a broken file holds before and after the break is returned, what the
-    break touches is in `skipped`.
+    Any text is accepted: items before and after a syntax error are returned, and items that the
+    error affects are in `skipped`.
     """
     if generated := _generated_header(text):
         return RustFile(left_out=f"generated: {generated}")
@@ -195,7 +187,7 @@ def parse(text: str) -> RustFile:
 
 @lru_cache(maxsize=_KEPT_VERDICTS)
 def has_errors(code: str) -> bool:
-    """Whether `code` as a file of its own has a syntax error."""
+    """Return whether `code`, as a file of its own, has a syntax error."""
     return rust_syntax.parse(code.encode()).has_error
 
 
@@ -208,7 +200,7 @@ def _generated_header(text: str) -> str | None:
 
 
 class _Reader:
-    """Reads one file; holds its bytes, since tree-sitter counts in them."""
+    """Reads one file as bytes, because tree-sitter counts positions in bytes."""
 
     def __init__(self, text: str) -> None:
         self.source = text.encode()
@@ -222,7 +214,7 @@ class _Reader:
 
     def read(self) -> RustFile:
         root = rust_syntax.parse(self.source)
-        # A stack and not recursion: modules nest as deep as their author likes.
+        # A stack, because modules may nest deeper than Python's recursion limit.
         scopes = [_Scope([root] if root.is_error else root.children)]
         top = scopes[0]
         while scopes:
@@ -402,7 +394,7 @@ class _Reader:
         )
 
     def _type_name(self, node: Node | None) -> str:
-        """`Shelf` for `Shelf<T>`, `&mut Shelf` and `store::Shelf`; else the type as written."""
+        """Return `Shelf` for `Shelf<T>`, `&mut Shelf` and `store::Shelf`; else the whole type."""
         inner = node
         while inner is not None:
             if inner.type == "type_identifier":
@@ -430,28 +422,28 @@ class _Reader:
         self.declarations.append(ModuleDeclaration(name, scope.modules, path, test))
 
     def _read_macro(self, node: Node, scope: _Scope, test: bool) -> Iterator[_Scope]:
-        """Plain items in the braces of a macro call, where the braces hold nothing but Rust."""
+        """Read plain items in the braces of a macro call, where the braces contain only Rust."""
         tokens = node.named_children[-1]
         inside = self.source[tokens.start_byte + 1 : tokens.end_byte - 1]
         if scope.macro_depth >= MAX_MACRO_DEPTH or not _ITEM_WORD.search(inside):
             return
         macro = node.child_by_field_name("macro")
-        # `proptest! { fn a() {} }`: what such a macro writes are tests.
+        # `proptest! { fn a() {} }`: the items of such a macro are tests.
         test = test or (macro is not None and TEST_ATTRIBUTE.search(self._text(macro)) is not None)
         start, end = tokens.children[0], tokens.children[-1]
         if start.type != "{" or end.type != "}":
             return
-        # Parsing that range of the whole file keeps every position exact.
+        # Parsing a range of the whole file keeps every position exact.
         only = tree_sitter.Range(start.end_point, end.start_point, start.end_byte, end.start_byte)
         root = rust_syntax.parse(self.source, [only])
         if not root.has_error:
             yield _Scope(root.children, scope.modules, scope.container, test, scope.macro_depth + 1)
 
     def _read_broken(self, broken: Node, scope: _Scope) -> Iterator[_Scope]:
-        """Whole items inside an ERROR node, which lists the tokens of the blocks that never close.
+        """Read whole items inside an ERROR node, which lists the tokens of blocks that never close.
 
-        A header that such tokens spell is parsed once more with a body, so that the methods of an
-        unfinished `impl` keep it. What lies in an unfinished function is part of no item.
+        A header in these tokens is parsed again with an empty body, so that the methods of an
+        unfinished `impl` keep their header. The contents of an unfinished function are skipped.
         """
         self.skipped.append(Skipped(broken.start_point.row + 1, "", "a syntax error"))
         open_scopes: list[_Scope | None] = [scope]
@@ -497,7 +489,7 @@ class _Reader:
 
 
 def _holds_test_code(node: Node, text: str) -> bool:
-    """Whether statements, fields or variants of an item exist under `cfg(test)` only."""
+    """Return whether statements, fields or variants of an item exist only under `cfg(test)`."""
     if "test" not in text or "cfg" not in text:
         return False
     attributes = tree_sitter.QueryCursor(_ATTRIBUTES).captures(node).get("attribute", [])
@@ -527,11 +519,11 @@ def _is_doc_comment(text: str) -> bool:
 
 
 def _comment_body(text: str) -> str:
-    """The text of a doc comment without its marks; its lines keep their own indentation."""
+    """Return the text of a doc comment without its marks; lines keep their indentation."""
     if text.startswith("//"):
         return text[3:].rstrip("\n")
     lines = text[3:].removesuffix("*/").split("\n")
-    # Stars down the left edge are decoration only where every line has one.
+    # Stars at the left edge are decoration only if every line has a star.
     rest = [line.lstrip() for line in lines[1:] if line.strip()]
     if rest and all(line.startswith("*") for line in rest):
         lines[1:] = [line.lstrip()[1:] for line in lines[1:]]
@@ -542,7 +534,7 @@ def _comment_body(text: str) -> str:
 
 
 def _unindent(fragments: list[str]) -> str:
-    """Doc fragments as one text, less the indentation that all its lines share."""
+    """Join doc fragments into one text without the indentation that all lines share."""
     if not fragments:
         return ""
     lines = [line.rstrip() for line in "\n".join(fragments).split("\n")]

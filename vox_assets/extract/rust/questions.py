@@ -1,4 +1,4 @@
-"""Wording of questions about Rust items."""
+"""The words for Rust items in questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MENTION = re.compile(r"`(?:[\w:]*?(\w+)::)?([a-z_]\w+)(?:\(\))?`")
 
 
 def module_noun(path: str) -> str:
-    """The noun for a file: crate roots share the crate's name, and the noun tells them apart."""
+    """Return the noun for a file: crate roots share the crate's name and differ by the noun."""
     folder, _, name = path.rpartition("/")
     if name == "build.rs" and not folder.endswith("/src"):
         return "build script"
@@ -20,6 +20,7 @@ def module_noun(path: str) -> str:
 
 
 def noun_of(item: Item) -> str:
+    """Return the noun for an item, for a function with its modifiers."""
     if item.kind != "function":
         return item.kind
     words = [word for word in ("const", "async", "unsafe") if _has_modifier(item, word)]
@@ -37,4 +38,5 @@ def _has_modifier(item: Item, word: str) -> bool:
 
 
 def article_for(noun: str) -> str:
+    """Return `noun` after its indefinite article."""
     return f"{'an' if noun[0] in 'aeiou' and not noun.startswith('union') else 'a'} {noun}"

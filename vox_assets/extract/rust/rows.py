@@ -1,7 +1,7 @@
-"""Rust items as corpus rows: which items are used, and the question and answer of each.
+"""Corpus rows from Rust items: the question and answer of each.
 
-The task families: `implement_from_doc`, `complete_signature`, `define_type`, `explain_api` (prose)
-and `use_api`. Reading syntax belongs to `rust`, and who sees the file to `crates`.
+The task families are `implement_from_doc`, `complete_signature`, `define_type`, `explain_api`
+(prose) and `use_api`. `items` parses the files, and `crates` arranges them into modules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vox_assets.extract.rust.declarations import (
     MAX_SHOWN_CHARS,
     TYPE_NAME,
     Declarations,
-    Place,
+    FileContext,
     called_by,
     declared_by,
     indented,
@@ -38,7 +38,7 @@ from vox_assets.extract.rust.doc_comment import (
 )
 from vox_assets.extract.rust.items import Item, RustFile, has_errors
 from vox_assets.extract.rust.questions import MENTION, article_for, module_noun, noun_of
-from vox_assets.extract.rust.worth import (
+from vox_assets.extract.rust.selection import (
     LITERAL,
     MAX_LITERAL_SHARE,
     MIN_EXAMPLE_CHARS,
@@ -57,10 +57,10 @@ STAGE = "extract_rust"
 
 
 def pairs(
-    file: RustFile, place: Place, declared: Declarations, profile: Profile
+    file: RustFile, context: FileContext, declared: Declarations, profile: Profile
 ) -> tuple[list[Pair], list[Drop]]:
-    """The rows of one file in source order, and every item that gave none."""
-    writer = _Writer(place, declared, file.constants, profile)
+    """Write the rows of one file in source order, and a drop for every item without a row."""
+    writer = _Writer(context, declared, file.constants, profile)
     writer.module_doc(file)
     for skipped in file.skipped:
         writer.drop(skipped.line, skipped.name, skipped.reason)
@@ -89,24 +89,24 @@ class _Api:
 class _Writer:
     def __init__(
         self,
-        place: Place,
+        context: FileContext,
         declared: Declarations,
         constants: Sequence[tuple[str, str]],
         profile: Profile,
     ) -> None:
-        self.place = place
+        self.context = context
         self.declared = declared
         self.constants = constants
         self.lanes = {
-            mode: profile.lane_for("rust", mode, place.path, place.crate.name)
+            mode: profile.lane_for("rust", mode, context.path, context.crate.name)
             for mode in RESPONSE_MODES
         }
         self.pairs: list[Pair] = []
         self.drops: list[Drop] = []
 
     def drop(self, line: int, name: str, reason: Reason | str) -> None:
-        symbol = f"{self.place.module}::{name}" if name else self.place.module
-        self.drops.append(Drop(STAGE, reason, self.place.path, line, symbol))
+        symbol = f"{self.context.module}::{name}" if name else self.context.module
+        self.drops.append(Drop(STAGE, reason, self.context.path, line, symbol))
 
     def module_doc(self, file: RustFile) -> None:
         if not file.doc:
@@ -114,8 +114,8 @@ class _Writer:
         prose, examples = markdown.split_code(file.doc)
         prose = prose_of(prose)
         start, end = file.doc_lines
-        module, crate = self.place.module, self.place.crate.name
-        noun = module_noun(self.place.path)
+        module, crate = self.context.module, self.context.crate.name
+        noun = module_noun(self.context.path)
         api = _Api(module, noun, start, end, 3, True)
         self._examples(api, prose, examples)
         if problem := prose_problem(prose):
@@ -169,17 +169,17 @@ class _Writer:
             self._add(api, question, answer(item), "code_only", "define_type")
 
     def drop_unparseable(self) -> None:
-        """Let go of code that is not Rust on its own, as recovery from an error may leave it.
+        """Drop answers that do not parse alone, which error recovery in the parser can produce.
 
-        In a sound file every answer is a block of the grammar less some of its members, which
-        parses by construction; parsing it again would cost half of the whole extraction.
+        In a file without syntax errors every answer is a block of the grammar without some of its
+        members, which always parses; parsing it again would cost half of the whole extraction.
         """
         for pair in list(self.pairs):
             if pair.response_mode == "code_only" and has_errors(pair.response):
                 self.pairs.remove(pair)
                 reason = "the answer does not parse on its own"
                 line, symbol = pair.source_start_line, pair.source_symbol
-                self.drops.append(Drop(STAGE, reason, self.place.path, line, symbol))
+                self.drops.append(Drop(STAGE, reason, self.context.path, line, symbol))
 
     def _undocumented_problem(self, item: Item, prose: str) -> str | None:
         if len(prose) >= MIN_DOC_CHARS:
@@ -195,7 +195,7 @@ class _Writer:
     # -- questions ---------------------------------------------------------------------------
 
     def _implement(self, item: Item, api: _Api, prose: str) -> str:
-        place, noun = self._where(item), api.noun
+        where, noun = self._where(item), api.noun
         home = f"It belongs in `{one_line(item.container.header)}`." if item.container else ""
         declared = sentences(home, declared_by(item))
         shown = self._shown(item, prose)
@@ -204,25 +204,25 @@ class _Writer:
             (
                 prose,
                 sentences(
-                    f"Write the Rust {noun} `{item.name}` of {place} that does this.", declared
+                    f"Write the Rust {noun} `{item.name}` of {where} that does this.", declared
                 ),
                 shown,
             ),
             (
-                f"Write {article_for(noun)} for {place} that meets this contract:",
+                f"Write {article_for(noun)} for {where} that meets this contract:",
                 prose,
                 declared,
                 shown,
             ),
             (
-                f"In {place}, `{item.name}` is documented as follows.",
+                f"In {where}, `{item.name}` is documented as follows.",
                 prose,
                 sentences(f"Write {article_for(noun)} that fits the documentation.", declared),
                 shown,
             ),
             (
                 self._purpose(),
-                f"Add {article_for(noun)} called `{item.name}` to {place}. {home}",
+                f"Add {article_for(noun)} called `{item.name}` to {where}. {home}",
                 prose,
                 interface_of(item),
                 shown,
@@ -230,14 +230,14 @@ class _Writer:
             (
                 "Turn this description into Rust.",
                 prose,
-                sentences(f"The result is {article_for(noun)} in {place}.", declared),
+                sentences(f"The result is {article_for(noun)} in {where}.", declared),
                 shown,
             ),
         )
         return paragraphs(*parts)
 
     def _complete(self, item: Item, api: _Api, prose: str) -> str:
-        place, noun = self._where(item), api.noun
+        where, noun = self._where(item), api.noun
         comments = [f"/// {line}" for line in prose.split("\n") if line]
         comments += [f"// {line}" for line in remarks(item)]
         stub = f"{outdented(item.signature, item)} {{\n    todo!()\n}}"
@@ -247,17 +247,17 @@ class _Writer:
         block = "\n\n".join([*self._usable(item, prose), code])
         lead = choose(
             item.symbol + item.text,
-            f"Complete this Rust {noun} from {place}.",
-            f"The {noun} `{item.name}` in {place} is declared below without its body. Write it in "
+            f"Complete this Rust {noun} from {where}.",
+            f"The {noun} `{item.name}` in {where} is declared below without its body. Write it in "
             "full, keeping the signature.",
-            f"Replace `todo!()` with working code. This is `{item.symbol}` in {place}.",
-            f"Given these declarations from {place}, supply the missing body of `{item.name}`.",
+            f"Replace `todo!()` with working code. This is `{item.symbol}` in {where}.",
+            f"Given these declarations from {where}, supply the missing body of `{item.name}`.",
         )
         closing = "Answer with the method inside its block." if item.container else ""
         return paragraphs(self._purpose(), sentences(lead, closing), f"```rust\n{block}\n```")
 
     def _define(self, item: Item, prose: str) -> str:
-        place, kind = self._where(item), item.kind
+        where, kind = self._where(item), item.kind
         members = ""
         if item.members:
             label = {"enum": "variants", "trait": "members"}.get(kind, "fields")
@@ -270,20 +270,20 @@ class _Writer:
         declared = f"`{one_line(item.signature).split(' = ')[0]}`"
         parts = choose(
             item.symbol + item.text,
-            (f"Define the Rust {kind} {declared} for {place}.", prose, members),
+            (f"Define the Rust {kind} {declared} for {where}.", prose, members),
             (
                 prose,
                 sentences(
-                    f"Write the {kind} `{item.name}` of {place} that this describes.", members
+                    f"Write the {kind} `{item.name}` of {where} that this describes.", members
                 ),
             ),
             (
                 self._purpose(),
-                sentences(f"Declare {article_for(kind)} named `{item.name}` in {place}.", members),
+                sentences(f"Declare {article_for(kind)} named `{item.name}` in {where}.", members),
                 prose,
             ),
             (
-                f"Which Rust {kind} in {place} fits this documentation?",
+                f"Which Rust {kind} in {where} fits this documentation?",
                 prose,
                 sentences(f"It is declared as {declared}.", members),
             ),
@@ -295,13 +295,13 @@ class _Writer:
             return
         is_function = item.kind == "function"
         verb = "do" if is_function else "stand for"
-        noun = api.noun
+        noun, crate = api.noun, self.context.crate.name
         lead = choose(
             f"explain {api.symbol}",
             f"What does the Rust {noun} `{api.symbol}` {verb}?",
-            f"Explain `{api.symbol}` from the crate `{self.place.crate.name}`.",
+            f"Explain `{api.symbol}` from the crate `{crate}`.",
             f"What should a caller know about the {noun} `{api.symbol}`?",
-            f"Document `{api.symbol}`, {article_for(noun)} of the crate `{self.place.crate.name}`.",
+            f"Document `{api.symbol}`, {article_for(noun)} of the crate `{crate}`.",
         )
         signature = f"Its signature is `{one_line(item.signature)}`." if is_function else ""
         self._add(api, sentences(lead, signature), prose, "prose_only", "explain_api")
@@ -317,7 +317,7 @@ class _Writer:
             elif (code := parseable(code)) is None:
                 problem = "a doc example that does not parse"
             else:
-                crate = self.place.crate.name
+                crate = self.context.crate.name
                 lead = choose(
                     f"use {api.symbol} {code}",
                     f"Show how to use the Rust {api.noun} `{api.symbol}`.",
@@ -326,13 +326,13 @@ class _Writer:
                 )
                 self._add(api, sentences(lead, purpose_of(prose)), code, "code_only", "use_api")
                 continue
-            self.drops.append(Drop(STAGE, problem, self.place.path, line, api.symbol))
+            self.drops.append(Drop(STAGE, problem, self.context.path, line, api.symbol))
 
-    # -- surroundings ------------------------------------------------------------------------
+    # -- context -----------------------------------------------------------------------------
 
     def _api(self, item: Item) -> _Api:
         return _Api(
-            f"{self.place.module}::{item.symbol}",
+            f"{self.context.module}::{item.symbol}",
             noun_of(item),
             item.start_line,
             item.end_line,
@@ -341,19 +341,21 @@ class _Writer:
         )
 
     def _where(self, item: Item) -> str:
-        module = "::".join((self.place.module, *item.modules))
-        return f"`{module}` (crate `{self.place.crate.name}`)"
+        module = "::".join((self.context.module, *item.modules))
+        return f"`{module}` (crate `{self.context.crate.name}`)"
 
     def _purpose(self) -> str:
-        return f"Context: {self.place.purpose.rstrip('.')}." if self.place.purpose else ""
+        return f"Context: {self.context.purpose.rstrip('.')}." if self.context.purpose else ""
 
     def _shown(self, item: Item, prose: str) -> str:
         block = "\n\n".join(self._usable(item, prose))
         return f"These are declared already:\n\n```rust\n{block}\n```" if block else ""
 
     def _usable(self, item: Item, prose: str) -> list[str]:
-        """Declarations for an answer to use: its owner, the types of its signature, functions that
-        its documentation names or that it calls, constants of its file; as many as fit.
+        """Return declarations that the answer may use, as many as fit.
+
+        These are its owner, the types of its signature, the functions that its documentation names
+        or that it calls, and the constants of its file.
         """
         owner = item.container.type_name if item.container else ""
         header = item.container.header if item.container else ""
@@ -363,10 +365,10 @@ class _Writer:
         shown: list[str] = []
         room = MAX_SHOWN_CHARS
         for name in dict.fromkeys(names):
-            found = self.declared.find(self.place.crate.folder, self.place.path, name)
-            if found is None or found is item:
+            other = self.declared.find(self.context.crate.folder, self.context.path, name)
+            if other is None or other is item:
                 continue
-            text = self.declared.shown(found)
+            text = self.declared.shown(other)
             if len(text) <= room:
                 shown.append(text)
                 room -= len(text)
@@ -381,7 +383,7 @@ class _Writer:
     def _add(
         self, api: _Api, question: str, response: str, mode: ResponseMode, family: str
     ) -> None:
-        place = self.place
+        context = self.context
         self.pairs.append(
             Pair(
                 messages=turns(question, response),
@@ -390,23 +392,23 @@ class _Writer:
                 task_family=family,
                 language="rust" if mode == "code_only" else "markdown",
                 origin="human",
-                category=place.crate.name,
+                category=context.crate.name,
                 difficulty=api.difficulty if mode == "code_only" else prose_difficulty(response),
                 source_kind="rust",
-                source_path=place.path,
+                source_path=context.path,
                 source_start_line=api.start_line,
                 source_end_line=api.end_line,
                 source_symbol=api.symbol,
-                source_commit=place.commit,
+                source_commit=context.commit,
                 documented=api.documented,
             )
         )
 
 
 def answer(item: Item) -> str:
-    """The item as self-contained code: its attributes, and its `impl` or `trait` around it.
+    """Return the item as self-contained code: with its attributes and its `impl` or `trait` block.
 
-    Its own documentation is left out: it is the question. Comments inside stay.
+    Its documentation is omitted, because the question quotes it. Comments in the body remain.
     """
     indent = "    " if item.container else ""
     code = "\n".join(indent + line for line in (*item.attributes, moved_to(item, indent)))

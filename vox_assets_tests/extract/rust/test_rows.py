@@ -8,10 +8,10 @@ import pytest
 
 from vox_assets.contract.rows import Drop, Pair
 from vox_assets.extract.docs import markdown
-from vox_assets.extract.rust import declarations, rows, worth
+from vox_assets.extract.rust import declarations, rows, selection
 from vox_assets.extract.rust import items as rust
 from vox_assets.extract.rust.crates import Crate
-from vox_assets.extract.rust.declarations import Place
+from vox_assets.extract.rust.declarations import FileContext
 from vox_assets.profiles import Profile
 
 PATH = "crates/sea-map/src/tiles.rs"
@@ -21,7 +21,7 @@ def _pairs(
     source: str, profile: Profile, crate: str = "sea-map", purpose: str = ""
 ) -> tuple[list[Pair], list[Drop]]:
     file = rust.parse(textwrap.dedent(source).strip("\n"))
-    place = Place(PATH, "sea_map::tiles", Crate("crates/sea-map", crate), purpose)
+    place = FileContext(PATH, "sea_map::tiles", Crate("crates/sea-map", crate), purpose)
     declared = declarations.index_declarations({PATH: file}, {PATH: "crates/sea-map"})
     return rows.pairs(file, place, declared, profile)
 
@@ -299,12 +299,12 @@ def test_prose_and_examples_go_apart(profile: Profile) -> None:
 )
 def test_rustdoc_examples(info: str, code: str | None) -> None:
     content = "# fn main() {\nlet a = 1;\n#\nuse(a);\n# }\n"
-    assert worth.example_code(markdown.Fence(info, content, 1, 6)) == code
+    assert selection.example_code(markdown.Fence(info, content, 1, 6)) == code
 
 
 def test_escaped_hashes_and_attributes_are_not_hidden() -> None:
     fence = markdown.Fence("", "## not hidden\n#[derive(Debug)]\nstruct A;\n", 1, 3)
-    assert worth.example_code(fence) == "# not hidden\n#[derive(Debug)]\nstruct A;"
+    assert selection.example_code(fence) == "# not hidden\n#[derive(Debug)]\nstruct A;"
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_module_documentation_explains_the_module(profile: Profile) -> None:
 
 def test_difficulty_rises_with_length_branches_and_generics() -> None:
     def measure(source: str) -> int:
-        return worth.difficulty(rust.parse(source).items[0])
+        return selection.difficulty(rust.parse(source).items[0])
 
     simple = measure("fn a() -> u8 { 1 }")
     generic = measure("fn a<'x, T: Ord>(b: &'x T) -> u8 { 1 }")

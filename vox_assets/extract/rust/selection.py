@@ -8,61 +8,51 @@ from vox_assets.contract.answers import FENCE
 from vox_assets.contract.rows import Reason
 from vox_assets.extract.docs import markdown
 from vox_assets.extract.rust.doc_comment import (
-    BOX_DRAWING,
+    CHECKBOX,
     RUSTDOC_WORDS,
     WORK_MARK,
     WORK_WORDS,
 )
 from vox_assets.extract.rust.items import Item, has_errors
 
-#: Without documentation only the body explains an item; shorter bodies are mere accessors.
+#: Without documentation only the body explains an item; shorter bodies are simple accessors.
 MIN_UNDOCUMENTED_LINES = 3
 
-
-#: What StarCoder2's self-alignment found learnable; longer functions are whole programs.
+#: The limit of StarCoder2's self-alignment; longer functions are whole programs.
 MAX_CODE_LINES = 150
-
 
 #: About 2,000 tokens: no profile trains on a wider context.
 MAX_CODE_CHARS = 7_000
 
-
 #: An explanation shorter than this repeats the signature in words.
 MIN_PROSE_CHARS = 100
 
-
 MAX_PROSE_CHARS = 2_500
 
-
-#: Share of an answer in string literals: beyond it the question cannot be answered, because nothing
-#: gives the texts.
+#: Highest share of string literals in an undocumented body: the question does not contain their
+#: texts, so that above it the question has no answer.
 MAX_LITERAL_SHARE = 0.4
 
-
-#: A use of an API shorter than this is the call itself.
+#: A shorter example of an API is the call itself.
 MIN_EXAMPLE_CHARS = 20
-
 
 _UNFINISHED = re.compile(r"\b(?:todo|unimplemented)!\s*[(\[{]")
 
-
-#: Words that start a path and name no module.
+#: Words that start a path and are not names of modules.
 PATH_WORDS = {"crate", "self", "super"}
-
 
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
-
-#: What a branch looks like, near enough to rank functions by: a word in a comment counts too.
+#: Texts that occur at branches: an approximation for ranking, which also counts words in comments.
 _BRANCHES = ("if ", "match ", "while ", "loop {", "for ", "=>", "?;", "?.", "?)")
-
 
 _NOT_AN_EXAMPLE = {"compile_fail", "should_panic"}
 
 
 def difficulty(item: Item) -> int:
-    """1 to 10: a point per 15 lines (up to 4) and per 4 branches (up to 3), and one each for
+    """Rate an item from 1 to 10.
 
+    It gets a point for 15 lines (up to 4) and for 4 branches (up to 3), and a point each for
     generics, lifetimes, async and unsafe.
     """
     lines = item.text.count("\n") + 1
@@ -85,12 +75,12 @@ def difficulty(item: Item) -> int:
 
 
 def prose_difficulty(text: str) -> int:
-    """1 to 10: a point for each 500 characters."""
+    """Rate prose from 1 to 10: a point for each 500 characters."""
     return min(10, 1 + len(text) // 500)
 
 
 def example_code(fence: markdown.Fence) -> str | None:
-    """The Rust that a doc example shows: lines hidden by `# ` are left out. Null: not Rust."""
+    """Return the Rust of a doc example without lines hidden by `# `, or None if it is not Rust."""
     words = {word for word in re.split(r"[\s,]+", fence.info.lower()) if word}
     if words & _NOT_AN_EXAMPLE or not all(
         word in RUSTDOC_WORDS or word.startswith(("edition", "ignore-", "e0")) for word in words
@@ -110,17 +100,18 @@ def _without_hidden(code: str) -> str:
 
 
 def parseable(code: str) -> str | None:
-    """`code` unchanged or, where it ends in a bare expression, inside a function."""
+    """Return `code`, inside a function if it parses only there, or None if it does not parse."""
     inside = "\n".join(f"    {line}".rstrip() for line in code.split("\n"))
     wrapped = f"fn main() {{\n{inside}\n}}"
-    # Text that does not parse inside a function does not parse outside either: prose, which is slow
-    # to parse, is parsed once.
+    # Code that does not parse inside a function does not parse outside either. Prose, which is slow
+    # to parse, is therefore parsed once only.
     if has_errors(wrapped):
         return None
     return wrapped if has_errors(code) else code
 
 
 def code_problem(item: Item) -> Reason | str | None:
+    """Return why the code of an item cannot be an answer, or None."""
     if item.kind == "function" and not item.body:
         return "declared without a body"
     if item.kind == "function" and not item.body[1:-1].strip():
@@ -138,20 +129,21 @@ def code_problem(item: Item) -> Reason | str | None:
 
 
 def prose_problem(prose: str) -> str | None:
+    """Return why documentation cannot be an answer, as the end of a sentence about it, or None."""
     if len(prose) < MIN_PROSE_CHARS:
         return "too short to explain"
     if len(prose) > MAX_PROSE_CHARS:
         return "too long for one answer"
     if "```" in prose or "~~~" in prose or "{{#" in prose or "<!--" in prose:
         return "that is more than prose"
-    # The pattern is slow where nothing matches; searching for its words first is fast.
-    has_box = "[" in prose and BOX_DRAWING.search(prose)
-    if has_box or (any(word in prose for word in WORK_WORDS) and WORK_MARK.search(prose)):
+    # The pattern is slow without a match; a search for its words first is fast.
+    has_checkbox = "[" in prose and CHECKBOX.search(prose)
+    if has_checkbox or (any(word in prose for word in WORK_WORDS) and WORK_MARK.search(prose)):
         return "that speaks of work to do"
     return None
 
 
 def body_lines(item: Item) -> int:
-    """Lines of the body that are neither blank nor a comment."""
+    """Count the lines of the body that are neither blank nor a comment."""
     inside = item.body[1:-1].split("\n")
     return sum(1 for line in inside if (text := line.strip()) and not text.startswith("//"))
