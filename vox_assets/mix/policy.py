@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from vox_assets.contract.answers import mode_fault
+from vox_assets.contract.answers import dialogue_fault
 from vox_assets.mix.schema import TRAIN
 from vox_assets.profiles import Profile
 
@@ -16,16 +16,15 @@ def lane_policy_violations(
 ) -> list[str]:
     """Rows that must not be trained under the lane policy, each as `pair id: why`."""
     wanted = set(lanes or profile.mix.lanes)
-    found = []
+    violations = []
     columns = ["pair_id", "lane", "response_mode", "messages"]
     for pair_id, lane, mode, messages in mix_rows.select(columns).iter_rows():
         if lane not in wanted:
-            found.append(f"{pair_id}: lane {lane} is not trained")
+            violations.append(f"{pair_id}: lane {lane} is not trained")
             continue
-        answers = (turn["content"] for turn in messages if turn["role"] == "assistant")
-        if fault := next(filter(None, (mode_fault(text, mode, lane) for text in answers)), None):
-            found.append(f"{pair_id}: {fault}")
-    return found
+        if fault := dialogue_fault(messages, mode, lane):
+            violations.append(f"{pair_id}: {fault}")
+    return violations
 
 
 def over_context(mix_rows: pl.DataFrame, context: int) -> list[str]:
