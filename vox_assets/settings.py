@@ -1,7 +1,7 @@
 """Reads the settings from the environment into one typed object.
 
-No other module reads `os.environ`. An invalid value is refused here, in one line that names the
-variable and what it accepts.
+No other module reads the project's variables. An invalid value is refused here, in one line that
+names the variable and what it accepts.
 """
 
 from __future__ import annotations

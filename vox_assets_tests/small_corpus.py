@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,19 +56,9 @@ def count_words(messages: list[rows.Message]) -> int:
     return sum(len(turn["content"].split()) + 4 for turn in messages)
 
 
-def similar_pairs(frame: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
-    """Exact Jaccard over 5-token shingles of the answers, every pair compared."""
-    sets = []
-    for pair_id, response in frame.select("pair_id", "response").iter_rows():
-        tokens = re.findall(r"[A-Za-z_]\w*|\d+|\S", response)
-        sets.append((pair_id, {tuple(tokens[i : i + 5]) for i in range(max(1, len(tokens) - 4))}))
-    found = []
-    for index, (left, mine) in enumerate(sets):
-        for right, other in sets[index + 1 :]:
-            jaccard = len(mine & other) / len(mine | other)
-            if jaccard >= threshold:
-                found.append((left, right, jaccard))
-    return found
+def rows_of(built: mix.Mix, split: str) -> pl.DataFrame:
+    """Rows of a mix on one side of the split."""
+    return built.rows.filter(split=split)
 
 
 def make_pair(index: int, file: int, **changes: object) -> rows.Pair:
@@ -234,7 +223,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory, scored: pl.DataFrame) ->
 @pytest.fixture(scope="session")
 def mixed(scored: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """The mix of the sixty rows."""
-    return mix.build_mix(scored, profile, count_words, similar_pairs).rows
+    return mix.build_mix(scored, profile, count_words).rows
 
 
 @pytest.fixture

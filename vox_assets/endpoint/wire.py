@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vox_assets.contract.answers import FENCED_BLOCK
 from vox_assets.contract.rows import Reason
 
+_FENCE_AT_END = re.compile(r"(?<=[}\]])```\Z")
+
 # Part of every cache key: raise it when the same question is sent to the server in another form.
 REQUEST_LAYOUT = "1"
 #: Temperature 0, so that a repeated question gets the same answer if the server is deterministic.
@@ -130,7 +132,10 @@ def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
         return Reply(why=Reason("the answer was cut off at its limit of tokens"))
     if not text:
         return Reply(why=Reason("the answer is empty"))
-    fenced = FENCED_BLOCK.fullmatch(text)
+    # Models often close a fence on the last line of their JSON, where Markdown wants a new line.
+    fenced = FENCED_BLOCK.fullmatch(text) or FENCED_BLOCK.fullmatch(
+        _FENCE_AT_END.sub("\n```", text)
+    )
     try:
         return Reply(answer=kind.model_validate_json(fenced["code"] if fenced else text))
     except ValidationError as error:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from vox_assets.contract.rows import Drop, Reason, each_dialogue
+from vox_assets.curate.dedup import similar_rows
 from vox_assets.mix.leakage import LEAK_JACCARD, seen_in_training
-from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN, CountTokens, DropLog, SimilarPairs
+from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN, CountTokens, DropLog
 from vox_assets.mix.shares import by_turns, sampling_weights, take_train
 from vox_assets.mix.split import EVAL_ROWS_PER_SOURCE, components, hold_out
 from vox_assets.profiles import Profile
@@ -23,21 +24,11 @@ class Mix:
     rows: pl.DataFrame
     drops: list[Drop]
 
-    @property
-    def train(self) -> pl.DataFrame:
-        return self.rows.filter(pl.col("split") == TRAIN)
-
-    @property
-    def eval(self) -> pl.DataFrame:
-        return self.rows.filter(pl.col("split") == EVAL)
-
 
 def build_mix(
     scored: pl.DataFrame,
     profile: Profile,
     count_tokens: CountTokens,
-    similar_pairs: SimilarPairs,
-    lanes: Sequence[str] | None = None,
     copies: Sequence[tuple[str, str]] = (),
 ) -> Mix:
     """Choose the rows to train and to hold out from a scored corpus (rows with `kept`).
@@ -45,21 +36,20 @@ def build_mix(
     The split comes first and follows sources: rows that share a source file, a parent or a
     duplicate cluster stay on one side, and so do the files that a pair of `copies` names. Then
     training rows are taken best first, in turn from every category, under the caps and the token
-    budget; held-out rows that training has seen in another form are dropped. `lanes` replaces the
-    profile's lanes for this run. Kept rows in = rows out + drops, and no row appears twice. Raises
-    ValueError when a pair id does.
+    budget; held-out rows that training has seen in another form are dropped. Kept rows in = rows
+    out + drops, and no row appears twice. Raises ValueError when a pair id appears twice.
     """
     policy = profile.mix
-    wanted = tuple(lanes or policy.lanes)
     rows = scored.filter(pl.col("kept"))
     if rows["pair_id"].is_duplicated().any():
         raise ValueError("training_mix: the scored corpus holds a pair id twice")
     ledger = DropLog(rows)
 
-    in_lane = rows["lane"].is_in(list(wanted))
+    in_lane = rows["lane"].is_in(list(policy.lanes))
     for row in rows.filter(~in_lane).select("pair_id", "lane").iter_rows(named=True):
         ledger.drop(
-            row["pair_id"], Reason(f"lane {row['lane']} is not trained", f"{', '.join(wanted)} is")
+            row["pair_id"],
+            Reason(f"lane {row['lane']} is not trained", f"{', '.join(policy.lanes)} is"),
         )
     rows = rows.filter(in_lane).sort("pair_id")
     rows = rows.with_columns(
@@ -73,7 +63,7 @@ def build_mix(
         names = [profile.locate(path)[0] for path in rows["source_path"]]
         rows = rows.with_columns(pl.Series("_repository", names, dtype=pl.String))
 
-    pairs = similar_pairs(rows, min(LEAK_JACCARD, profile.dedup.semantic_code_jaccard))
+    pairs = similar_rows(rows, min(LEAK_JACCARD, profile.dedup.semantic_code_jaccard))
     # The languages of a mix without a split give the quotas of the held-out rows.
     planned = Counter(take_train(rows, policy, None)["language"].to_list())
     held_out = hold_out(rows, components(rows, scored, copies), pairs, planned, policy)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from vox_assets.contract.verdict import Verdict
-from vox_assets.curate.dedup import similar_rows
 from vox_assets.curate.secrets import findings
 from vox_assets.mix import leakage, policy, size
 from vox_assets.profiles import Profile
@@ -35,7 +34,7 @@ def lane_policy(rows: pl.DataFrame, profile: Profile) -> Verdict:
 
 def no_split_leakage(rows: pl.DataFrame, profile: Profile) -> Verdict:
     """Training and evaluation share no source, parent, or equal, near or synonymous row."""
-    faults = leakage.split_leakage(rows, similar_rows, profile.dedup)
+    faults = leakage.split_leakage(rows, profile.dedup)
     return Verdict.none_of(faults, "leaks across the split", rows.height)
 
 

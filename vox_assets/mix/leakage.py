@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from vox_assets.contract.rows import embedding_matrix
-from vox_assets.mix.schema import EVAL, TRAIN, SimilarPairs
+from vox_assets.curate.dedup import similar_rows
+from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.profiles import Dedup
 
 #: Token-shingle Jaccard from which a held-out row counts as seen in training. Stricter than the
@@ -69,14 +70,12 @@ def _same_meaning(
     ]
 
 
-def given_away(
-    held_out: pl.DataFrame, candidates: pl.DataFrame, similar_pairs: SimilarPairs, dedup: Dedup
-) -> set[str]:
+def given_away(held_out: pl.DataFrame, candidates: pl.DataFrame, dedup: Dedup) -> set[str]:
     """Candidates for training that a held-out row can be known from, by text, shape or shingles."""
     both = pl.concat(
         [frame.select("pair_id", "response", "response_mode") for frame in (held_out, candidates)]
     )
-    pairs = similar_pairs(both, LEAK_JACCARD)
+    pairs = similar_rows(both, LEAK_JACCARD)
     giving: set[str] = set()
     while True:
         left = candidates.filter(~pl.col("pair_id").is_in(list(giving)))
@@ -152,7 +151,7 @@ def _unit(embeddings: pl.Series) -> np.ndarray:
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
 
-def split_leakage(mix_rows: pl.DataFrame, similar_pairs: SimilarPairs, dedup: Dedup) -> list[str]:
+def split_leakage(mix_rows: pl.DataFrame, dedup: Dedup) -> list[str]:
     """Every way a held-out row is known to training, as `pair id: why`; empty when there is none.
 
     Looks at files, parents, equal text, equal shape, token-shingle Jaccard >= LEAK_JACCARD, and
@@ -181,9 +180,8 @@ def split_leakage(mix_rows: pl.DataFrame, similar_pairs: SimilarPairs, dedup: De
         ]
     side = dict(mix_rows.select("pair_id", "split").iter_rows())
     lexical: dict[tuple[str, str], float] = {}
-    for left, right, jaccard in similar_pairs(
-        mix_rows, min(LEAK_JACCARD, dedup.semantic_code_jaccard)
-    ):
+    threshold = min(LEAK_JACCARD, dedup.semantic_code_jaccard)
+    for left, right, jaccard in similar_rows(mix_rows, threshold):
         if side[left] != side[right]:
             pair = (left, right) if side[left] == EVAL else (right, left)
             lexical[pair] = jaccard

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from vox_assets.contract.answers import dialogue_fault
@@ -11,15 +9,12 @@ from vox_assets.mix.schema import TRAIN
 from vox_assets.profiles import Profile
 
 
-def lane_policy_violations(
-    mix_rows: pl.DataFrame, profile: Profile, lanes: Sequence[str] | None = None
-) -> list[str]:
+def lane_policy_violations(mix_rows: pl.DataFrame, profile: Profile) -> list[str]:
     """Rows that must not be trained under the lane policy, each as `pair id: why`."""
-    wanted = set(lanes or profile.mix.lanes)
     violations = []
     columns = ["pair_id", "lane", "response_mode", "messages"]
     for pair_id, lane, mode, messages in mix_rows.select(columns).iter_rows():
-        if lane not in wanted:
+        if lane not in profile.mix.lanes:
             violations.append(f"{pair_id}: lane {lane} is not trained")
             continue
         if fault := dialogue_fault(messages, mode, lane):

@@ -30,10 +30,6 @@ MIX_SCHEMA: dict[str, pl.DataType] = {
 CountTokens = Callable[[list[Message]], int]
 
 
-#: (rows, Jaccard threshold) -> (pair id, pair id, Jaccard) of every pair at or above it.
-SimilarPairs = Callable[[pl.DataFrame, float], list[tuple[str, str, float]]]
-
-
 class DropLog:
     """Collects drops and fills in where each row came from."""
 

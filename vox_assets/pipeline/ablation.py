@@ -7,7 +7,6 @@ import polars as pl
 
 from vox_assets.compute.tokens import load_tokenizer, token_counter
 from vox_assets.contract.rows import SOURCE_TABLES
-from vox_assets.curate.dedup import similar_rows
 from vox_assets.pipeline.adapter import GPU_POOL, launch
 from vox_assets.pipeline.corpus import mix_policy
 from vox_assets.pipeline.metadata import OWNERS, picture, table
@@ -23,7 +22,6 @@ from vox_assets.training.evaluation import arms as arms_of
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.plan.ranks import choose_rank, response_tokens
 from vox_assets.training.plan.spec import write_json
-from vox_assets.vox_syntax.parsers import parses
 
 GROUP = "ablation"
 
@@ -71,7 +69,6 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
                 policy.mix.context,
                 seed,
                 token_counter(tokenizer),
-                similar_rows,
             )
         count = rows.filter(split="train").height
         chosen = choose_rank(count, response_tokens(rows, tokenizer), policy.ranks)
@@ -84,7 +81,6 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
             models.base.path,
             rows,
             policy.evaluation,
-            parses,
             seed=seed,
             say=context.log.info,
         )

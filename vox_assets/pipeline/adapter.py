@@ -47,7 +47,6 @@ from vox_assets.training.plan.spec import (
     rows_digest,
 )
 from vox_assets.training.promote import consider, current
-from vox_assets.vox_syntax.parsers import parses
 
 GROUP = "adapter"
 
@@ -247,7 +246,6 @@ def adapter_eval(
         models.base.path,
         training_mix,
         settings.profile.evaluation,
-        parses,
         other_lanes=scored_corpus.filter(pl.col("kept") & ~pl.col("lane").is_in(trained_lanes)),
         seed=settings.profile.training.seed,
         say=context.log.info,

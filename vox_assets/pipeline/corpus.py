@@ -19,7 +19,7 @@ from vox_assets.curate.audit import (
 from vox_assets.curate.audit import (
     no_residual_duplicates as residual_verdict,
 )
-from vox_assets.curate.dedup import answers, deduplicate, similar_rows
+from vox_assets.curate.dedup import answers, deduplicate
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.evaluators import second_opinions
 from vox_assets.curate.features import FEATURES
@@ -214,7 +214,6 @@ def training_mix(
         scored_corpus,
         policy,
         count_tokens=token_counter(load_tokenizer(models.base.path)),
-        similar_pairs=similar_rows,
         copies=copied_between_repositories(lake, scored_corpus, policy),
     )
     drops = drops_to_frame(mix.drops)

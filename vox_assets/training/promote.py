@@ -1,7 +1,7 @@
 """Promotion of adapters: `promoted.json`, replaced atomically, with its history.
 
 An adapter is promoted by its recorded evaluation or, as a way back, by a person; either way it has
-to verify and its verdicts have to hold. Judging belongs to `evaluate`.
+to verify and its verdicts have to hold. Judging belongs to `evaluation`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from vox_assets.curate.dedup import similar_rows
 from vox_assets.curate.secrets import findings, refuse_secrets
 from vox_assets.extract import extract_rust
 from vox_assets.mix.build import build_mix
@@ -103,8 +102,9 @@ def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
             embedding=pl.lit(None, pl.List(pl.Float32)),
         )
     )
-    mix = build_mix(scored, profile, lambda messages: 90, similar_rows)
-    rank = choose_rank(mix.train.height, 90 * mix.train.height, profile.ranks)
+    mix = build_mix(scored, profile, lambda messages: 90)
+    trained = mix.rows.filter(split="train").height
+    rank = choose_rank(trained, 90 * trained, profile.ranks)
     choice = TrainingChoice("a base", profile.mix.context, rank)
     export(scored.lazy(), mix.rows, tmp_path / "out", name="vault", license_id="mit", choice=choice)
 

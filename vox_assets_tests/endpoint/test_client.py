@@ -374,8 +374,9 @@ def test_a_useless_answer_is_a_reason_and_never_a_value(ask: Asker, act: Act, re
     assert reasons(asked)[0].startswith(reason)
 
 
-def test_an_answer_in_one_fence_is_read(ask: Asker) -> None:
-    with serve(lambda *_: says('```json\n{"total": 4}\n```')) as server:
+@pytest.mark.parametrize("text", ['```json\n{"total": 4}\n```', '```\n{"total": 4}```'])
+def test_an_answer_in_one_fence_is_read(ask: Asker, text: str) -> None:
+    with serve(lambda *_: says(text)) as server:
         assert totals(ask(server, QUESTIONS[:1])) == [4]
 
 

@@ -14,11 +14,11 @@ from vox_assets.contract.rows import SCHEMA, turns
 from vox_assets.mix import build as build_module
 from vox_assets.mix import leakage, policy, schema, shares, size, split
 from vox_assets.profiles import Profile, load
-from vox_assets_tests.small_corpus import as_scored, count_words, make_pair, shaped, similar_pairs
+from vox_assets_tests.small_corpus import as_scored, count_words, make_pair, rows_of, shaped
 
 
-def build(scored: pl.DataFrame, profile: Profile, **options: object) -> build_module.Mix:
-    return build_module.build_mix(scored, profile, count_words, similar_pairs, **options)  # type: ignore
+def build(scored: pl.DataFrame, profile: Profile) -> build_module.Mix:
+    return build_module.build_mix(scored, profile, count_words)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_rows_by_lane_counts_what_trains(mixed: pl.DataFrame, scored: pl.DataFra
 def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Profile) -> None:
     built = build(scored, profile)
     assert built.rows.schema == pl.Schema(schema.MIX_SCHEMA)
-    assert len(built.eval) >= 4
-    assert leakage.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert len(rows_of(built, "eval")) >= 4
+    assert leakage.split_leakage(built.rows, profile.dedup) == []
     assert policy.lane_policy_violations(built.rows, profile) == []
     shuffled = build(scored.sample(fraction=1.0, shuffle=True, seed=3), profile)
     assert shuffled.rows.equals(built.rows)
@@ -63,22 +63,22 @@ def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Prof
 
 def test_new_files_leave_the_split_of_old_ones(scored: pl.DataFrame, profile: Profile) -> None:
     grown = shaped(profile, mix={"eval_rows": 12, "eval_share": 0.2})
-    before = build(scored, grown).eval["source_path"].unique()
+    before = rows_of(build(scored, grown), "eval")["source_path"].unique()
     more = as_scored([make_pair(index, 30 + index % 3) for index in range(60, 66)])
-    after = build(pl.concat([scored, more]), grown).eval["source_path"].unique()
+    after = rows_of(build(pl.concat([scored, more]), grown), "eval")["source_path"].unique()
     assert len(set(before) & set(after)) >= len(set(before)) - 1
 
 
 def test_an_edited_row_leaves_the_split_as_it_was(profile: Profile) -> None:
     pairs = [make_pair(index, index % 30) for index in range(60)]
-    before = build(as_scored(pairs), profile).eval["source_path"].unique().sort()
+    before = rows_of(build(as_scored(pairs), profile), "eval")["source_path"].unique().sort()
     edited = [
         make_pair(
             index, index % 30, messages=turns(f"Edited {index}.", pair.response + f"\n// {index}")
         )
         for index, pair in enumerate(pairs)
     ]
-    after = build(as_scored(edited), profile).eval["source_path"].unique().sort()
+    after = rows_of(build(as_scored(edited), profile), "eval")["source_path"].unique().sort()
     assert before.to_list() == after.to_list()
 
 
@@ -108,7 +108,7 @@ def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None
         asked = turns(f"Once more {index}.", changed)
         pairs.append(make_pair(index, index % 20, messages=asked))
     built = build(as_scored(pairs), profile)
-    assert leakage.split_leakage(built.rows, similar_pairs, profile.dedup) == []
+    assert leakage.split_leakage(built.rows, profile.dedup) == []
     lost = [drop for drop in built.drops if drop.lost_to is not None]
     assert lost and all("a training row" in drop.reason for drop in lost)
 
@@ -116,16 +116,14 @@ def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None
 def test_split_leakage_finds_what_it_looks_for(mixed: pl.DataFrame, profile: Profile) -> None:
     train, held_out = (mixed.filter(pl.col("split") == side) for side in ("train", "eval"))
     victim = train.head(1).with_columns(pl.lit("eval").alias("split"))
-    found = leakage.split_leakage(
-        pl.concat([train, held_out, victim]), similar_pairs, profile.dedup
-    )
+    found = leakage.split_leakage(pl.concat([train, held_out, victim]), profile.dedup)
     text = "\n".join(found)
     for reason in ("is a training row", "is trained", "word for word"):
         assert reason in text
     child = held_out.head(1).with_columns(
         pl.lit([train["pair_id"][0]], dtype=pl.List(pl.String)).alias("parents")
     )
-    found = leakage.split_leakage(pl.concat([train, child]), similar_pairs, profile.dedup)
+    found = leakage.split_leakage(pl.concat([train, child]), profile.dedup)
     assert "shares a parent" in found[0]
 
 
@@ -136,9 +134,9 @@ def test_a_held_out_row_of_one_meaning_with_a_training_row_is_a_leak(
     alike = mixed.with_columns(
         pl.Series("embedding", [[1.0, 0.0]] * len(mixed), dtype=pl.List(pl.Float32))
     )
-    assert leakage.split_leakage(alike, similar_pairs, profile.dedup) == []
+    assert leakage.split_leakage(alike, profile.dedup) == []
     prose = alike.with_columns(response_mode=pl.lit("prose_only"))
-    assert "means the same (1.00)" in leakage.split_leakage(prose, similar_pairs, profile.dedup)[0]
+    assert "means the same (1.00)" in leakage.split_leakage(prose, profile.dedup)[0]
 
 
 def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
@@ -147,7 +145,7 @@ def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
         mix={"language_caps": {"rust": 0.5}, "category_cap": 0.3, "task_family_cap": 0.4},
     )
     pairs = [make_pair(index, 1 if index < 60 else 2 * (index % 6)) for index in range(90)]
-    train = build(as_scored(pairs), capped).train
+    train = rows_of(build(as_scored(pairs), capped), "train")
     for column, share in (("category", 0.3), ("task_family", 0.4)):
         assert max(Counter(train[column].to_list()).values()) <= share * len(train)
     assert Counter(train["language"].to_list())["rust"] <= 0.5 * len(train)
@@ -156,7 +154,7 @@ def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
 def test_a_cap_that_nothing_can_meet_becomes_an_even_share(profile: Profile) -> None:
     pairs = [make_pair(index, index % 12, category="one") for index in range(40)]
     built = build(as_scored(pairs), shaped(profile, mix={"category_cap": 0.3}))
-    assert len(built.train) + len(built.eval) == 40
+    assert len(built.rows) == 40
 
 
 def test_the_token_budget_keeps_the_best_of_every_category(
@@ -164,8 +162,8 @@ def test_the_token_budget_keeps_the_best_of_every_category(
 ) -> None:
     tight = shaped(profile, mix={"token_budget": 700})
     built = build(scored, tight)
-    assert 0 < built.train["tokens"].sum() <= 700
-    assert built.train["category"].n_unique() == scored["category"].n_unique()
+    assert 0 < rows_of(built, "train")["tokens"].sum() <= 700
+    assert rows_of(built, "train")["category"].n_unique() == scored["category"].n_unique()
     assert any("token budget" in drop.reason for drop in built.drops)
 
 
@@ -179,7 +177,7 @@ def test_lanes_and_length_are_refused_by_reason(profile: Profile) -> None:
     reasons = {drop.pair_id: drop.reason for drop in built.drops}
     assert "lane vox_docs_qa is not trained" in reasons[pairs[40].pair_id]
     assert "longer than the context of 256" in reasons[pairs[41].pair_id]
-    both = build(as_scored(pairs), profile, lanes=("vox_codegen", "vox_docs_qa"))
+    both = build(as_scored(pairs), profile.with_lanes(["vox_codegen", "vox_docs_qa"]))
     assert pairs[40].pair_id not in {d.pair_id for d in both.drops if "lane" in d.reason}
 
 
@@ -215,8 +213,8 @@ def test_semantic_duplicates_leave_the_held_out_side(profile: Profile) -> None:
     scored = as_scored(pairs).with_columns(
         pl.Series("embedding", [[1.0, 0.0]] * 40, dtype=pl.List(pl.Float32))
     )
-    built = build(scored, profile, lanes=("vox_docs_qa",))
-    assert len(built.eval) == 0
+    built = build(scored, profile.with_lanes(["vox_docs_qa"]))
+    assert len(rows_of(built, "eval")) == 0
     assert any("means the same" in drop.reason for drop in built.drops)
 
 
@@ -283,8 +281,8 @@ def test_every_kept_row_is_in_the_mix_or_dropped(
     assert sorted(out + dropped) == sorted(scored["pair_id"].to_list())
     assert {drop.stage for drop in built.drops} <= {"training_mix"}
     assert all(drop.reason and drop.source_path for drop in built.drops)
-    assert leakage.split_leakage(built.rows, similar_pairs, profile.dedup) == []
-    assert built.train["tokens"].sum() <= budget
+    assert leakage.split_leakage(built.rows, profile.dedup) == []
+    assert rows_of(built, "train")["tokens"].sum() <= budget
 
 
 def token_shares(rows: pl.DataFrame, column: str) -> dict[str, float]:
@@ -303,7 +301,7 @@ def test_weights_bring_long_rows_under_their_cap(profile: Profile) -> None:
         )
         for index in range(60)
     ]
-    train = build(as_scored(pairs), capped).train
+    train = rows_of(build(as_scored(pairs), capped), "train")
     plain = train.with_columns(pl.lit(1.0).alias("weight"))
     assert token_shares(plain, "language")["rust"] > 0.6
     assert token_shares(train, "language")["rust"] == pytest.approx(0.5, abs=1e-3)
@@ -319,11 +317,11 @@ def test_people_have_written_at_least_their_floor(profile: Profile) -> None:
     ]
     built = build(as_scored(pairs), floored)
     assert policy.human_share(built.rows) >= 0.4
-    assert token_shares(_with_author(built.train), "author")["human"] >= 0.4 - 1e-3
+    assert token_shares(_with_author(rows_of(built, "train")), "author")["human"] >= 0.4 - 1e-3
     assert any("people are to have written 40%" in drop.reason for drop in built.drops)
     # Without any such row the floor cannot be met by leaving others out: the check tells.
     machines = [make_pair(index, index % 30, origin="synthetic") for index in range(60)]
-    assert len(build(as_scored(machines), floored).train) > 40
+    assert len(rows_of(build(as_scored(machines), floored), "train")) > 40
 
 
 def _with_author(rows: pl.DataFrame) -> pl.DataFrame:

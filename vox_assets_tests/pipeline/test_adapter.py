@@ -31,7 +31,6 @@ from vox_assets_tests.small_corpus import (
     count_words,
     make_pair,
     scored,
-    similar_pairs,
     tiny_base,
 )
 
@@ -87,7 +86,7 @@ def workshop(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> 
     pl.DataFrame({"mutant": [None, "swapped"], "score": [9.0, 2.0]}).write_delta(
         lake.account_uri("scored_corpus", "mutants"), mode="overwrite"
     )
-    mixed = mix.build_mix(corpus, settings.profile, count_words, similar_pairs)
+    mixed = mix.build_mix(corpus, settings.profile, count_words)
     mixed.rows.write_delta(lake.uri("training_mix"), mode="overwrite")
     lake.write_account("deduped_corpus", "drops", drops_to_frame([]))
     lake.write_account("training_mix", "drops", drops_to_frame(mixed.drops))

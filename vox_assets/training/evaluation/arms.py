@@ -77,7 +77,6 @@ def random_mix(
     context: int,
     seed: int,
     count_tokens: Callable[[list[Message]], int],
-    similar_pairs: Callable[[pl.DataFrame, float], list[tuple[str, str, float]]],
 ) -> pl.DataFrame:
     """A mix of as many training tokens as `mix_rows`, drawn from `raw`, with its held-out rows.
 
@@ -106,14 +105,14 @@ def random_mix(
         pl.lit(1.0, dtype=pl.Float64).alias("weight"),
     ).select([pl.col(name).cast(dtype) for name, dtype in MIX_SCHEMA.items()])
 
-    giving = given_away(held_out, rows, similar_pairs, dedup)
+    giving = given_away(held_out, rows, dedup)
     rows = rows.filter(~pl.col("pair_id").is_in(list(giving)))
     found = int(rows["tokens"].sum())
     if found < wanted:
         raise ValueError(f"raw rows hold {found} tokens: expected {wanted}, as many as the mix")
     sample = rows.filter(pl.col("tokens").cum_sum() <= wanted)
     drawn = pl.concat([sample, held_out.select(MIX_SCHEMA.keys())])
-    leaks = split_leakage(drawn, similar_pairs, dedup)
+    leaks = split_leakage(drawn, dedup)
     if leaks:
         raise ValueError(f"random sample gives the test away: {leaks[0]}")
     return drawn

@@ -27,6 +27,7 @@ from vox_assets.training.evaluation.statistics import (
 )
 from vox_assets.training.evaluation.verdicts import Evaluation, Written, verdicts
 from vox_assets.training.plan.spec import rows_digest
+from vox_assets.vox_syntax.parsers import parses
 
 #: Tokens of training rows, and of other lanes' rows, that the comparisons read at most.
 COMPARED_TOKENS = 4000
@@ -39,16 +40,11 @@ COPIED_CHARACTERS = 200
 Say = Callable[[str], None]
 
 
-#: (language, text) -> whether the text parses in that language.
-Parses = Callable[[str, str], bool]
-
-
 def evaluate_adapter(
     directory: Path,
     base_path: Path | str,
     mix_rows: pl.DataFrame,
     policy: Policy,
-    parses: Parses,
     *,
     other_lanes: pl.DataFrame | None = None,
     seed: int = 0,

@@ -121,14 +121,11 @@ def make_spec(
     base: LocalModel,
     rank: RankChoice,
     output_root: Path,
-    *,
-    lanes: tuple[str, ...] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> TrainingSpec:
     """The spec of a profile's training on `mix_rows`, which the caller wrote to `mix_path`."""
-    trained = tuple(lanes or profile.mix.lanes)
     return TrainingSpec(
-        name=f"{profile.name}-{'+'.join(lane.replace('_', '-') for lane in trained)}",
+        name=f"{profile.name}-{'+'.join(lane.replace('_', '-') for lane in profile.mix.lanes)}",
         base_name=base.name,
         base_path=str(base.path),
         base_fingerprint=base.fingerprint,
@@ -136,7 +133,7 @@ def make_spec(
         mix_path=str(mix_path.resolve()),
         rows_digest=rows_digest(mix_rows),
         output_root=str(output_root.resolve()),
-        lanes=trained,
+        lanes=profile.mix.lanes,
         context=profile.mix.context,
         rank=rank,
         training=profile.training,

@@ -17,7 +17,6 @@ from vox_assets_tests.small_corpus import (
     judged,
     make_pair,
     shaped,
-    similar_pairs,
 )
 
 
@@ -40,12 +39,12 @@ def raw() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def curated(raw: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     small = shaped(profile, mix={"token_budget": 3000})
-    return build.build_mix(raw.head(120), small, count_words, similar_pairs).rows
+    return build.build_mix(raw.head(120), small, count_words).rows
 
 
 def draw(raw: pl.DataFrame, curated: pl.DataFrame, seed: int) -> pl.DataFrame:
     dedup = load("sample").dedup
-    return ablation.random_mix(raw, curated, dedup, 256, seed, count_words, similar_pairs)
+    return ablation.random_mix(raw, curated, dedup, 256, seed, count_words)
 
 
 def test_a_random_sample_is_as_long_as_the_mix_and_as_blind_to_the_test(
@@ -57,7 +56,7 @@ def test_a_random_sample_is_as_long_as_the_mix_and_as_blind_to_the_test(
     wanted = mine["train"]["tokens"].sum()
     assert wanted - 60 < sides["train"]["tokens"].sum() <= wanted
     assert sides["eval"].sort("pair_id").equals(mine["eval"].sort("pair_id"))
-    assert leakage.split_leakage(drawn, similar_pairs, load("sample").dedup) == []
+    assert leakage.split_leakage(drawn, load("sample").dedup) == []
     assert drawn.schema == pl.Schema(schema.MIX_SCHEMA)
     # Duplicates take part: that is what the arm shows.
     assert sides["train"]["response"].is_duplicated().any()

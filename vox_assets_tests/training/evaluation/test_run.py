@@ -171,7 +171,6 @@ def test_an_adapter_is_judged_on_rows_that_nothing_saw(
         tiny_base.path,
         mixed,
         profile.evaluation,
-        lambda language, text: True,
         other_lanes=as_scored(others),
         seed=3,
     )
@@ -204,9 +203,7 @@ def test_another_corpus_and_a_damaged_adapter_are_refused(
     tmp_path: Path,
 ) -> None:
     def judge(folder: Path, rows: pl.DataFrame) -> None:
-        run.evaluate_adapter(
-            folder, tiny_base.path, rows, profile.evaluation, lambda language, text: True
-        )
+        run.evaluate_adapter(folder, tiny_base.path, rows, profile.evaluation)
 
     with pytest.raises(ValueError, match="another corpus"):
         judge(trained.adapter_dir, mixed.head(40))
