@@ -63,13 +63,13 @@ def build_mix(
         names = [profile.locate(path)[0] for path in rows["source_path"]]
         rows = rows.with_columns(pl.Series("_repository", names, dtype=pl.String))
 
-    pairs = similar_rows(rows, min(LEAK_JACCARD, profile.dedup.semantic_code_jaccard))
+    pairs = similar_rows(rows, LEAK_JACCARD)
     # The languages of a mix without a split give the quotas of the held-out rows.
     planned = Counter(take_train(rows, policy, None)["language"].to_list())
     held_out = hold_out(rows, components(rows, scored, copies), pairs, planned, policy)
     is_held_out = pl.col("pair_id").is_in(list(held_out))
     train = take_train(rows.filter(~is_held_out), policy, ledger)
-    eval_rows = _take_eval(rows.filter(is_held_out), train, pairs, profile, ledger)
+    eval_rows = _take_eval(rows.filter(is_held_out), train, profile, ledger)
 
     out = pl.concat(
         [
@@ -85,14 +85,13 @@ def build_mix(
 def _take_eval(
     rows: pl.DataFrame,
     train: pl.DataFrame,
-    pairs: Sequence[tuple[str, str, float]],
     profile: Profile,
     ledger: DropLog,
 ) -> pl.DataFrame:
     """Held-out rows that no training row gives away, at most `eval_rows` of them."""
-    seen = seen_in_training(rows, train, pairs, profile.dedup)
-    for pair_id, (reason, lost_to, similarity) in seen.items():
-        ledger.drop(pair_id, reason, lost_to, similarity)
+    seen = seen_in_training(rows, train, profile.dedup)
+    for pair_id, leak in seen.items():
+        ledger.drop(pair_id, leak.how, leak.train, leak.similarity)
     ordered = by_turns(rows.filter(~pl.col("pair_id").is_in(list(seen))))
     limit = profile.mix.eval_rows
     rank = pl.int_range(pl.len()).over("source_path")

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from vox_assets.contract.rows import hash_order
-from vox_assets.mix.leakage import LEAK_JACCARD
 from vox_assets.mix.schema import EVAL
 from vox_assets.profiles import Mix as MixPolicy
 from vox_assets.profiles import Profile
@@ -128,8 +127,8 @@ def hold_out(
     # A row with a near-duplicate in another component is likely to be dropped from the test.
     shadowed = {
         pair_id
-        for left, right, jaccard in pairs
-        if jaccard >= LEAK_JACCARD and home[left] != home[right]
+        for left, right, _ in pairs
+        if home[left] != home[right]
         for pair_id in (left, right)
     }
     strata: dict[str, list[str]] = defaultdict(list)

@@ -194,7 +194,7 @@ def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
     group_name=GROUP,
     kinds={"polars", "deltalake"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     freshness_policy=FRESHNESS,
 )
 def training_mix(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import polars as pl
@@ -15,8 +16,7 @@ from vox_assets.profiles import Profile, load
 from vox_assets_tests.conftest import make_pair
 
 PROFILE: Profile = load("sample")
-#: Statements of ten shapes: sixteen drawn from them make a body that no other row has, under
-#: whatever names.
+#: Statements of ten shapes: sixteen of them, with names of the row, make a body of its own.
 SHAPES = (
     "let angle = basin(cedar, delta) + 1;",
     "if ember > fjord { return grove; }",
@@ -35,7 +35,8 @@ def mix(count: int = 450, **changes: object) -> pl.DataFrame:
     """A mix that passes every gate, the first row changed as asked."""
     pairs = []
     for n in range(count):
-        body = "\n".join(f"    {line}" for line in random.Random(n).choices(SHAPES, k=16))
+        drawn = "\n    ".join(random.Random(n).choices(SHAPES, k=16))
+        body = "    " + re.sub("([a-z]{5,})", rf"\1_{n}", drawn)
         fields: dict[str, Any] = {
             "prompt": f"Write `item_{n}`.",
             "response": f"fn item_{n}() {{\n{body}\n}}",

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from vox_assets.contract.rows import Message, in_hash_order
-from vox_assets.mix.leakage import given_away, split_leakage
+from vox_assets.mix.leakage import leaks, split_leakage
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN
 from vox_assets.profiles import Dedup, Profile
 from vox_assets.training.evaluation.statistics import RowScore, compare_scores
@@ -105,16 +105,16 @@ def random_mix(
         pl.lit(1.0, dtype=pl.Float64).alias("weight"),
     ).select([pl.col(name).cast(dtype) for name, dtype in MIX_SCHEMA.items()])
 
-    giving = given_away(held_out, rows, dedup)
-    rows = rows.filter(~pl.col("pair_id").is_in(list(giving)))
+    giving = sorted({leak.train for leak in leaks(held_out, rows, dedup)})
+    rows = rows.filter(~pl.col("pair_id").is_in(giving))
     found = int(rows["tokens"].sum())
     if found < wanted:
         raise ValueError(f"raw rows hold {found} tokens: expected {wanted}, as many as the mix")
     sample = rows.filter(pl.col("tokens").cum_sum() <= wanted)
     drawn = pl.concat([sample, held_out.select(MIX_SCHEMA.keys())])
-    leaks = split_leakage(drawn, dedup)
-    if leaks:
-        raise ValueError(f"random sample gives the test away: {leaks[0]}")
+    faults = split_leakage(drawn, dedup)
+    if faults:
+        raise ValueError(f"random sample gives the test away: {faults[0]}")
     return drawn
 
 
