@@ -1,4 +1,4 @@
-"""The adapter: the training plan, the training program, its evaluation and its promotion.
+"""Trains, evaluates and promotes an adapter.
 
-Nothing here imports Dagster, and importing this package loads no machine-learning library.
+No module here imports Dagster. Importing the package loads no machine-learning library.
 """

@@ -1,1 +1,1 @@
-"""The plan of a training run: the specification and the rank policy."""
+"""Plans a training run: its specification, its rank and the checks of its rows."""

@@ -9,17 +9,17 @@ from vox_assets.compute.tokens import EMPTY_THOUGHT, MASKED, TemplateError, Toke
 from vox_assets.contract.rows import Message
 from vox_assets.training.plan.spec import TrainingRefusedError
 
-#: Row ids that a refusal spells out; the count is always given.
+#: Maximum number of row ids in an error message, which always gives the count of rows.
 NAMED_ROWS = 5
 
 
 def preflight(
     rows: Iterable[tuple[str, Sequence[Message]]], tokenizer: Any, context: int
 ) -> list[TokenRow]:
-    """Tokenise (pair id, messages) rows, or refuse the lot and name every row at fault.
+    """Tokenise (pair id, messages) rows; if any row has a fault, reject all of them.
 
-    Raises TrainingRefusedError on rows over `context` tokens, answers without an end token, answers
-    of nothing but the end token, and empty thoughts among the tokens learned.
+    Raises TrainingRefusedError for rows longer than `context` tokens, answers without an end token,
+    answers that consist of the end token alone, and empty think blocks in the loss.
     """
     faults: dict[str, list[str]] = {}
     accepted = []
@@ -36,29 +36,30 @@ def preflight(
             faults.setdefault(fault, []).append(pair_id)
     if faults:
         raise TrainingRefusedError(
-            "preflight: " + "; ".join(_named(fault, ids) for fault, ids in sorted(faults.items()))
+            "preflight: "
+            + "; ".join(_fault_line(fault, ids) for fault, ids in sorted(faults.items()))
         )
     return accepted
 
 
 def _fault(row: TokenRow, tokenizer: Any, context: int) -> str | None:
     if len(row.input_ids) > context:
-        return f"longer than {context} tokens, would be cut"
-    learned = [label for label in row.labels if label != MASKED]
-    if not learned:
-        return "answer without an end token, would be fully masked"
-    if learned == [tokenizer.eos_token_id]:
+        return f"longer than {context} tokens: the trainer would cut it"
+    unmasked = [label for label in row.labels if label != MASKED]
+    if not unmasked:
+        return "answer without an end token: every token would be masked"
+    if unmasked == [tokenizer.eos_token_id]:
         return "empty answer"
-    last = len(row.labels) - next(
-        back for back, label in enumerate(reversed(row.labels)) if label != MASKED
+    answer_end = len(row.labels) - next(
+        offset for offset, label in enumerate(reversed(row.labels)) if label != MASKED
     )
-    if row.labels[last - 1] != tokenizer.eos_token_id:
+    if row.labels[answer_end - 1] != tokenizer.eos_token_id:
         return "answer without an end token"
-    if EMPTY_THOUGHT.search(tokenizer.decode(learned)):
+    if EMPTY_THOUGHT.search(tokenizer.decode(unmasked)):
         return "empty think block in the loss"
     return None
 
 
-def _named(fault: str, ids: Sequence[str]) -> str:
+def _fault_line(fault: str, ids: Sequence[str]) -> str:
     more = f" and {len(ids) - NAMED_ROWS} more" if len(ids) > NAMED_ROWS else ""
     return f"{len(ids)} rows: {fault}: {', '.join(ids[:NAMED_ROWS])}{more}"

@@ -1,6 +1,6 @@
-"""Rank, alpha, rate and epochs from the amount of data, with the reason that a manifest records.
+"""Chooses rank, alpha, learning rate and epochs by the amount of training data.
 
-The table is the profile's; how it is read, and what a run may ask for instead, is decided here.
+The profile contains the rank table. This module looks up the tier and applies a run's overrides.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vox_assets.profiles import RankTier
 
 @dataclass(frozen=True)
 class RankChoice:
-    """LoRA rank and alpha, peak learning rate, passes over the data, and why these."""
+    """LoRA rank and alpha, peak learning rate, epochs, and the reason for this choice."""
 
     rank: int
     alpha: int
@@ -33,13 +33,13 @@ def choose_rank(
     table: Sequence[RankTier],
     overrides: Mapping[str, int | float | None] | None = None,
 ) -> RankChoice:
-    """The first tier that holds both the rows and their response tokens.
+    """Choose the first tier whose limits cover both the rows and their response tokens.
 
-    An adapter learns like full fine-tuning while its parameters are not far below the tokens it is
-    trained on (LoRA Without Regret), which is why tokens count beside rows. `overrides` replaces
-    `rank`, `alpha`, `learning_rate` or `epochs` for one run; a rank alone keeps the tier's ratio of
-    alpha to rank, so that it changes capacity and not the scale of the update. Raises ValueError
-    for an override that is not positive.
+    An adapter learns like full fine-tuning as long as its number of parameters is not far below the
+    number of trained tokens (LoRA Without Regret), so the tier depends on tokens as well as rows.
+    `overrides` replaces `rank`, `alpha`, `learning_rate` or `epochs` for one run. If it replaces
+    the rank alone, alpha keeps the tier's ratio to the rank: the capacity changes, but the scale of
+    the update does not. Raises ValueError for an override that is not positive.
     """
     tier = next(
         tier
@@ -48,8 +48,8 @@ def choose_rank(
         and (tier.response_tokens_up_to is None or response_tokens <= tier.response_tokens_up_to)
     )
     volume = f"{distinct_rows} distinct rows, {response_tokens} response tokens"
-    asked = {name: value for name, value in (overrides or {}).items() if value is not None}
-    for name, value in asked.items():
+    replaced = {name: value for name, value in (overrides or {}).items() if value is not None}
+    for name, value in replaced.items():
         if value <= 0 or (name in ("rank", "alpha") and value < 1):
             raise ValueError(f"{name} override: expected 1 or more, got {value}")
     chosen: dict[str, Any] = {
@@ -58,18 +58,18 @@ def choose_rank(
         "learning_rate": tier.learning_rate,
         "epochs": tier.epochs,
     }
-    if not asked:
+    if not replaced:
         return RankChoice(**chosen, reason=f"{volume}: {tier.reason}")
-    asked_text = ", ".join(
-        f"{name} {value:g} instead of {chosen[name]:g}" for name, value in asked.items()
+    changes = ", ".join(
+        f"{name} {value:g} instead of {chosen[name]:g}" for name, value in replaced.items()
     )
-    if "rank" in asked and "alpha" not in asked:
-        chosen["alpha"] = max(1, round(asked["rank"] * tier.alpha / tier.rank))
-    return RankChoice(**chosen | asked, reason=f"{volume}: this run asks for {asked_text}")
+    if "rank" in replaced and "alpha" not in replaced:
+        chosen["alpha"] = max(1, round(replaced["rank"] * tier.alpha / tier.rank))
+    return RankChoice(**chosen | replaced, reason=f"{volume}: this run asks for {changes}")
 
 
 def response_tokens(mix_rows: pl.DataFrame, tokenizer: Any) -> int:
-    """Tokens that the training rows' answers hold, each with its end token."""
+    """Count the tokens of all answers in the training rows, with one end token per answer."""
     dialogues: Iterable[Sequence[Message]] = mix_rows.filter(pl.col("split") == TRAIN)["messages"]
     answers = [
         turn["content"] for turns in dialogues for turn in turns if turn["role"] == "assistant"

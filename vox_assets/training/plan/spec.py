@@ -1,7 +1,7 @@
-"""The specification of a training run: inputs, identity, output folder and launch command.
+"""Specifies a training run: inputs, digest, output folder and launch command.
 
-The caller writes a `TrainingSpec` as JSON and the training program reads it. Standard library and
-profile models only, so that an orchestrator may import this.
+The caller writes a `TrainingSpec` as JSON and the training program reads it. This module imports no
+machine-learning library, so an orchestrator can import it cheaply.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from vox_assets.profiles import Profile, Training
 from vox_assets.store.files import write_text
 from vox_assets.training.plan.ranks import RankChoice
 
-#: Part of every digest: raised when the program would make another adapter from the same inputs.
+#: Part of every digest. Raise it when the program trains another adapter from the same inputs.
 PROGRAM_VERSION = 2
 
-#: sysexits EX_TEMPFAIL: interrupted on request, a checkpoint is left, a rerun continues.
+#: sysexits EX_TEMPFAIL: the run was interrupted and left a checkpoint; a rerun resumes from it.
 EXIT_INTERRUPTED = 75
 #: sysexits EX_DATAERR: the inputs were refused and nothing was trained.
 EXIT_REFUSED = 65
@@ -33,12 +33,12 @@ DIGEST_HEX_DIGITS = 16
 
 
 class TrainingRefusedError(RuntimeError):
-    """Inputs that may not be trained on; the message names them."""
+    """Raised for inputs that must not be trained on; the message names them."""
 
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """One run. Paths and provenance say where things are; the rest decides what is learned."""
+    """Specification of one training run; `config` lists the fields that decide the weights."""
 
     name: str
     base_name: str
@@ -52,12 +52,12 @@ class TrainingSpec:
     context: int
     rank: RankChoice
     training: Training
-    #: Recorded in the manifest and no part of the digest: source commit, table versions, profile.
+    #: Source commit, table versions and profile: in the manifest, but not in the digest.
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """Hex digest of everything that decides the weights; names the adapter directory."""
+        """Hex digest of everything that decides the weights; the name of the adapter directory."""
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[
             :DIGEST_HEX_DIGITS
         ]
@@ -80,16 +80,16 @@ class TrainingSpec:
 
     @property
     def adapter_dir(self) -> Path:
-        """Folder of the finished adapter, which appears at once."""
+        """Folder of the finished adapter, created by one atomic rename."""
         return Path(self.output_root) / self.digest
 
     @property
     def work_dir(self) -> Path:
-        """Checkpoints, progress and half-made files of this digest."""
+        """Folder of the checkpoints, the progress log and unfinished files of this digest."""
         return Path(self.output_root) / ".work" / self.digest
 
     def write(self, path: Path) -> Path:
-        """Write the spec as JSON, in one move."""
+        """Write the spec as JSON, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         content = asdict(self) | {"training": self.training.model_dump(mode="json")}
         write_json(path, content | {"digest": self.digest})
@@ -97,7 +97,7 @@ class TrainingSpec:
 
     @classmethod
     def read(cls, path: Path) -> TrainingSpec:
-        """Read a spec; raises TrainingRefusedError unless it is what its digest names."""
+        """Read a spec. Raises TrainingRefusedError if it is invalid or differs from its digest."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             digest = content.pop("digest")
@@ -123,7 +123,7 @@ def make_spec(
     output_root: Path,
     provenance: dict[str, Any] | None = None,
 ) -> TrainingSpec:
-    """The spec of a profile's training on `mix_rows`, which the caller wrote to `mix_path`."""
+    """Make the spec for training on `mix_rows`, which the caller has written to `mix_path`."""
     return TrainingSpec(
         name=f"{profile.name}-{'+'.join(lane.replace('_', '-') for lane in profile.mix.lanes)}",
         base_name=base.name,
@@ -146,28 +146,30 @@ def make_spec(
 
 
 def rows_digest(mix_rows: pl.DataFrame, split: str | None = None) -> str:
-    """Hex digest of which rows are on which side of the split, and with which weight.
+    """Compute a hex digest of the pair ids with their splits and weights, in any row order.
 
-    Their order plays no part. With `split`, of that side alone: it then names a held-out set.
+    With `split`, only the rows of that split count; the digest of the split `eval` identifies a
+    held-out set.
     """
     lines = sorted(
-        f"{side} {pair_id} {weight:.4f}"
-        for side, pair_id, weight in mix_rows.select("split", "pair_id", "weight").iter_rows()
-        if split in (None, side)
+        f"{row_split} {pair_id} {weight:.4f}"
+        for row_split, pair_id, weight in mix_rows.select("split", "pair_id", "weight").iter_rows()
+        if split in (None, row_split)
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGEST_HEX_DIGITS]
 
 
-#: For the launched process: idle OpenMP threads sleep instead of spinning. Where another process
-#: shares the cores, spinning costs a factor of two to five (measured); alone it costs little.
+#: Environment of the launched process: idle OpenMP threads sleep instead of spinning. If another
+#: process shares the cores, spinning costs a factor of two to five (measured); otherwise it costs
+#: little.
 LAUNCH_ENV = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def launch_command(spec_path: Path, processes: int = 1, cpu: bool = True) -> list[str]:
-    """The command line of one training, through accelerate's launcher; run it with LAUNCH_ENV.
+    """Return the command that trains through accelerate's launcher; run it with LAUNCH_ENV.
 
-    One process per card. The thread count is given because the launcher otherwise sets one thread
-    per process on a CPU.
+    `processes` is the number of GPUs, or 1 on a CPU. The command sets the thread count because the
+    launcher's default on a CPU is one thread per process.
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
     return [
@@ -179,7 +181,7 @@ def launch_command(spec_path: Path, processes: int = 1, cpu: bool = True) -> lis
         *("--num_machines", "1"),
         *("--mixed_precision", "no"),
         *("--dynamo_backend", "no"),
-        # The program reports why it ended; the launcher would add a stack trace.
+        # The program itself reports why it ended; without this the launcher adds a stack trace.
         "--quiet",
         *("--num_cpu_threads_per_process", str(threads)),
         *(["--cpu"] if cpu else []),
@@ -189,6 +191,6 @@ def launch_command(spec_path: Path, processes: int = 1, cpu: bool = True) -> lis
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
+    """Write JSON atomically: a reader sees the old file or the complete new one."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
     write_text(path, text + "\n")
