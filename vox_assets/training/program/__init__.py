@@ -1,1 +1,1 @@
-"""The program that trains one adapter, in a process of its own."""
+"""Trains one adapter in a separate process."""

@@ -1,4 +1,4 @@
-"""Progress lines and metadata that the training program sends to its caller."""
+"""Sends progress lines and metadata from the training program to Dagster."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from vox_assets.store.progress import quiet_libraries
 from vox_assets.training.program.run_state import SECONDS_BETWEEN_REPORTS, is_main
 
-Say = Callable[[str], None]
-
+#: Callback that receives progress lines.
+Log = Callable[[str], None]
 
 _STEP_LINE = re.compile(r"step \d+/")
 
 
 class Reports:
-    """Reports to Dagster, on rank 0 of a run that Dagster launched; otherwise does nothing.
+    """Reports to Dagster from rank 0 of a run that Dagster launched; otherwise does nothing.
 
-    A cancelled orchestrator takes its channel away at once, while this program still has a
-    checkpoint to write: a channel that is gone is not a fault.
+    When Dagster cancels a run, it closes the channel immediately, while this program still has to
+    write a checkpoint. Errors of a closed channel are therefore ignored.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,7 @@ class Reports:
         self._last = -math.inf
 
     def open(self) -> None:
+        """Open the channel to Dagster, if there is one."""
         if is_main() and "DAGSTER_PIPES_CONTEXT" in os.environ:
             from dagster_pipes import open_dagster_pipes
 
@@ -37,32 +38,35 @@ class Reports:
 
     @property
     def connected(self) -> bool:
-        """Whether lines reach Dagster, which writes them to the run's log and to its console."""
+        """True if Dagster receives the lines; it writes them to the run's log and its console."""
         return self._channel is not None
 
     def progress(self, line: str) -> None:
-        """A line for the run's log; lines of single steps only now and then."""
+        """Log a line; of the lines about single steps, one per SECONDS_BETWEEN_REPORTS."""
         now = time.monotonic()
         if _STEP_LINE.match(line) and now - self._last < SECONDS_BETWEEN_REPORTS:
             return
         self._last = now
-        self._tell(lambda channel: channel.log.info(line))
+        self._send(lambda channel: channel.log.info(line))
 
     def refusal(self, line: str) -> None:
-        self._tell(lambda channel: channel.log.error(line))
+        """Log an error."""
+        self._send(lambda channel: channel.log.error(line))
 
     def finished(self, facts: dict[str, Any], digest: str) -> None:
-        reported = {key: value for key, value in facts.items() if value is not None}
-        self._tell(
+        """Report the materialization of the adapter, with `facts` as metadata."""
+        metadata = {key: value for key, value in facts.items() if value is not None}
+        self._send(
             lambda channel: channel.report_asset_materialization(
-                metadata=reported, data_version=digest
+                metadata=metadata, data_version=digest
             )
         )
 
     def close(self) -> None:
-        self._tell(lambda channel: channel.close())
+        """Close the channel."""
+        self._send(lambda channel: channel.close())
 
-    def _tell(self, message: Callable[[Any], None]) -> None:
+    def _send(self, message: Callable[[Any], None]) -> None:
         if self._channel is None:
             return
         try:
@@ -72,7 +76,7 @@ class Reports:
 
 
 def quiet_trainer() -> None:
-    """Leave the log to progress lines: no bars, no notes of libraries about themselves."""
+    """Silence progress bars and warnings of libraries, so that the log has only progress lines."""
     import warnings
 
     quiet_libraries()

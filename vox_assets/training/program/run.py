@@ -1,9 +1,9 @@
-"""The training program: `python -m vox_assets.training.program.run --spec SPEC.json`.
+"""Runs the training program: `python -m vox_assets.training.program.run --spec SPEC.json`.
 
-A process of its own, so that running out of memory ends one step and not the orchestrator; the same
-program runs on a CPU, one GPU or several under `accelerate launch`. It resumes what an interrupted
-run of the same digest left, and an adapter appears under its digest only when it is whole. What is
-trained and how much is decided by the spec; files of the finished adapter are `adapter`'s.
+It is a separate process, so that running out of memory ends one step and not the orchestrator. The
+same program runs on a CPU, one GPU or several under `accelerate launch`. It resumes an interrupted
+run of the same digest, and creates the adapter directory only when the adapter is complete. The
+spec decides what is trained and for how long; `training.adapter` writes the finished files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from vox_assets.training.plan.spec import (
     TrainingSpec,
     rows_digest,
 )
-from vox_assets.training.program.reports import Reports, Say, quiet_trainer
+from vox_assets.training.program.reports import Log, Reports, quiet_trainer
 from vox_assets.training.program.run_state import (
     Interrupt,
     best_dir,
@@ -49,78 +49,79 @@ from vox_assets.training.program.stream import training_stream, watched_rows
 from vox_assets.training.program.trainer import AnswerTrainer, Budget, make_trainer
 
 
-def run(spec: TrainingSpec, interrupt: Interrupt, say: Say) -> dict[str, Any]:
-    """Train what `spec` describes, or take up where an interrupted run of it stopped.
+def run(spec: TrainingSpec, interrupt: Interrupt, log: Log) -> dict[str, Any]:
+    """Train what `spec` describes, or resume an interrupted run of it.
 
-    Returns facts for the orchestrator with `status` one of `complete`, `already complete` and
-    `interrupted`. Raises TrainingRefusedError, by name, for a mix other than the spec's, rows that
-    preflight rejects, a damaged adapter under this digest, and a digest that is being trained.
+    Returns facts for the orchestrator; `status` is `complete`, `already complete` or `interrupted`.
+    Raises TrainingRefusedError for a mix other than the spec's, rows that preflight rejects, a
+    damaged adapter of this digest, and a digest that another process is training.
     """
     if spec.adapter_dir.exists():
         faults = verify.verify(spec.adapter_dir)
         if faults:
             raise TrainingRefusedError(
-                f"adapter {spec.adapter_dir} is there and damaged: {'; '.join(faults)}; "
-                f"remove it to train it again"
+                f"adapter {spec.adapter_dir} is damaged: {'; '.join(faults)}; "
+                f"delete it to train it again"
             )
-        say(f"adapter {spec.digest} is complete already")
+        log(f"adapter {spec.digest} is already complete")
         return {"status": "already complete", "digest": spec.digest}
     try:
         mix = pl.read_parquet(spec.mix_path)
     except OSError as error:
         raise TrainingRefusedError(f"mix {spec.mix_path} cannot be read: {error}") from error
-    found = rows_digest(mix)
-    if found != spec.rows_digest:
+    digest = rows_digest(mix)
+    if digest != spec.rows_digest:
         raise TrainingRefusedError(
-            f"{spec.mix_path} holds rows {found}, but the spec was made for {spec.rows_digest}"
+            f"the rows of {spec.mix_path} have digest {digest}, "
+            f"but the spec was made for {spec.rows_digest}"
         )
     spec.work_dir.mkdir(parents=True, exist_ok=True)
     with sole_owner(spec):
-        owner = spec.work_dir / "spec.json"
-        if owner.exists() and TrainingSpec.read(owner).digest != spec.digest:
+        spec_path = spec.work_dir / "spec.json"
+        if spec_path.exists() and TrainingSpec.read(spec_path).digest != spec.digest:
             raise TrainingRefusedError(
-                f"work folder {spec.work_dir} belongs to digest {TrainingSpec.read(owner).digest}, "
-                f"not to {spec.digest}: it is not resumed"
+                f"work folder {spec.work_dir} belongs to digest "
+                f"{TrainingSpec.read(spec_path).digest}, not to {spec.digest}: cannot resume it"
             )
         if is_main():
-            spec.write(owner)
-        return _run(spec, mix, interrupt, say)
+            spec.write(spec_path)
+        return _run(spec, mix, interrupt, log)
 
 
-def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, say: Say) -> dict[str, Any]:
+def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, log: Log) -> dict[str, Any]:
     tokenizer = load_tokenizer(spec.base_path)
-    # Sorted, so that the same rows train alike in whatever order they were stored.
+    # Sort, so that the result does not depend on the order in which the rows were stored.
     mix = mix.sort("pair_id")
     train_rows, eval_rows = (
         preflight(
-            mix.filter(pl.col("split") == side).select("pair_id", "messages").iter_rows(),
+            mix.filter(pl.col("split") == split).select("pair_id", "messages").iter_rows(),
             tokenizer,
             spec.context,
         )
-        for side in (TRAIN, EVAL)
+        for split in (TRAIN, EVAL)
     )
     watched = watched_rows(eval_rows, watch_ids(mix))
-    say(f"preflight: {len(train_rows)} training rows and {len(eval_rows)} held-out rows are whole")
+    log(f"preflight: {len(train_rows)} training rows and {len(eval_rows)} held-out rows are valid")
 
     weight_of = dict(mix.select("pair_id", "weight").iter_rows())
     weights = np.array([weight_of[row.pair_id] for row in train_rows])
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    # Blocks of one rank and step; more ranks than blocks take one each.
+    # Blocks per rank and step: at least one, even if there are more ranks than blocks.
     micro = max(1, spec.training.blocks_per_step // world)
     blocks, block, steps = training_stream(train_rows, weights, spec, micro * world)
     trainer = make_trainer(spec, tokenizer, blocks, block, micro)
     trainer.args.max_steps = steps
-    say(
+    log(
         f"{steps} steps of {micro * world} packed blocks of {block} tokens, "
         f"rank {spec.rank.rank}: {spec.rank.reason}"
     )
-    budget = Budget(spec, steps, watched, interrupt, say)
+    budget = Budget(spec, steps, watched, interrupt, log)
     budget.trainer, trainer.budget = trainer, budget
     trainer.add_callback(budget)
 
     checkpoint = last_whole_checkpoint(spec)
     if checkpoint is not None:
-        say(f"resuming from step {step_of(checkpoint)}")
+        log(f"resuming from step {step_of(checkpoint)}")
         budget.resume(checkpoint)
     elif is_main():
         budget.log_path.unlink(missing_ok=True)
@@ -128,7 +129,7 @@ def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, say: Say) 
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     facts = _facts(spec, budget, trainer)
     if interrupt.requested:
-        say(f"interrupted ({interrupt.reason}) at step {trainer.state.global_step}")
+        log(f"interrupted ({interrupt.reason}) at step {trainer.state.global_step}")
         return {"status": "interrupted", **facts}
     if is_main():
         _finish(spec, mix, tokenizer, trainer, facts)
@@ -143,7 +144,7 @@ def _finish(
     trainer: AnswerTrainer,
     facts: dict[str, Any],
 ) -> None:
-    """Put the best weights and everything around them under the digest, in one move."""
+    """Assemble the adapter with the best weights, and rename it to its digest atomically."""
     weights = best_dir(spec, facts["best_step"])
     if not weights.exists():
         assemble.save_weights(trainer.model, weights)
@@ -183,7 +184,7 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
 
 
 def peak_memory_bytes() -> int:
-    """The most that this process held so far: of the card where there is one, else of memory."""
+    """Return the peak memory of this process so far: GPU memory if there is a GPU, else RAM."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -204,16 +205,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = Reports()
     reports.open()
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         if is_main():
             reports.progress(line)
-            # Dagster prints what is reported to it: here it would be a second copy.
+            # Dagster prints the lines that it receives; printing them here would repeat them.
             if not reports.connected:
                 print(line, file=sys.stderr, flush=True)
 
     try:
         spec = TrainingSpec.read(options.spec)
-        facts = run(spec, interrupt, say)
+        facts = run(spec, interrupt, log)
         if facts["status"] == "interrupted":
             return EXIT_INTERRUPTED
         reports.finished(facts, spec.digest)

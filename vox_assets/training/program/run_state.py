@@ -1,4 +1,4 @@
-"""State of a training run: progress, interruption, checkpoints and the lock of its directory."""
+"""Keeps the state of a training run: progress, interruption, checkpoints, lock of its folder."""
 
 from __future__ import annotations
 
@@ -14,37 +14,34 @@ from pathlib import Path
 from typing import Any
 
 from vox_assets.store.files import LockHeldError, exclusive
-from vox_assets.training.plan.spec import (
-    TrainingRefusedError,
-    TrainingSpec,
-)
+from vox_assets.training.plan.spec import TrainingRefusedError, TrainingSpec
 
-#: Lines of progress that go to the orchestrator's log, at most one in as many seconds: it keeps
-#: every line of every run.
+#: Minimum interval between step lines in Dagster's log, which keeps every line of every run.
 SECONDS_BETWEEN_REPORTS = 10.0
 
-
-#: Written last into a checkpoint: without it a kill came first, and the folder is not resumed.
+#: File that is written last into a checkpoint. A checkpoint without it is incomplete, because the
+#: process was killed while it wrote, and is not resumed.
 CHECKPOINT_WHOLE = "whole.json"
 
 
 @dataclass
 class Progress:
-    """State of early stopping and of the budget; saved with every checkpoint."""
+    """State of early stopping and of the budget; every checkpoint contains it as JSON."""
 
     seconds: float = 0.0
     tokens: int = 0
     best_nll: float = math.inf
     best_step: int = 0
+    #: Number of evaluations since the best one.
     looks_without_gain: int = 0
     first_nll: float = math.nan
     resumed_from: list[int] = field(default_factory=list)
 
 
 class Interrupt:
-    """Notices that this process should end: a signal, or the launcher that started it is gone.
+    """Detects that this process should end: a signal arrived or its launcher has ended.
 
-    Dagster signals only its direct child, the launcher, which dies without telling this process.
+    Dagster sends a signal only to its direct child, the launcher, which ends without forwarding it.
     """
 
     def __init__(self) -> None:
@@ -52,7 +49,7 @@ class Interrupt:
         self._parent = os.getppid()
 
     def listen(self) -> None:
-        """Take SIGINT and SIGTERM as requests; both come here, for Dagster sends the former."""
+        """Handle SIGINT, which Dagster sends, and SIGTERM as requests to end."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -61,18 +58,19 @@ class Interrupt:
 
     @property
     def requested(self) -> bool:
+        """True if the process should end; `reason` then says why."""
         if self.reason is None and os.getppid() != self._parent:
             self.reason = "the launcher ended"
         return self.reason is not None
 
 
 def best_dir(spec: TrainingSpec, step: int) -> Path:
-    """The folder with the best weights so far."""
+    """Return the folder for the weights of `step`, the best so far."""
     return spec.work_dir / f"best-{step}"
 
 
 def read_progress(path: Path) -> list[dict[str, Any]]:
-    """Lines of a progress log; a line that a kill cut short is left out."""
+    """Read the lines of a progress log; skip a line that a kill cut short."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -83,26 +81,28 @@ def read_progress(path: Path) -> list[dict[str, Any]]:
 
 
 def last_whole_checkpoint(spec: TrainingSpec) -> Path | None:
-    """The newest checkpoint that was written to its end; half-written ones are removed."""
+    """Return the newest complete checkpoint, and delete the incomplete ones."""
     folders = sorted((spec.work_dir / "checkpoints").glob("checkpoint-*"), key=step_of)
-    whole = [folder for folder in folders if (folder / CHECKPOINT_WHOLE).exists()]
+    complete = [folder for folder in folders if (folder / CHECKPOINT_WHOLE).exists()]
     for folder in folders:
-        if folder not in whole and is_main():
+        if folder not in complete and is_main():
             shutil.rmtree(folder)
-    return whole[-1] if whole else None
+    return complete[-1] if complete else None
 
 
 def step_of(checkpoint: Path) -> int:
+    """Parse the step in the name of a checkpoint folder."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
 def is_main() -> bool:
+    """True in the process of rank 0."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def sole_owner(spec: TrainingSpec) -> Iterator[None]:
-    """Hold the digest's lock; the kernel lets go of it however this process ends."""
+    """Hold the lock of the digest on rank 0; the kernel releases it however this process ends."""
     if not is_main():
         yield
         return

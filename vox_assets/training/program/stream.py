@@ -1,4 +1,4 @@
-"""The stream of packed training blocks, and the rows that early stopping reads."""
+"""Packs rows into the stream of training blocks, and selects the rows for early stopping."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from trl import pack_dataset
 
 from vox_assets.compute.tokens import TokenRow
 from vox_assets.mix.shares import draw_order
-from vox_assets.training.plan.spec import (
-    TrainingSpec,
-)
+from vox_assets.training.plan.spec import TrainingSpec
 
-#: Tokens of watched rows that one evaluation for early stopping reads: some seconds on two cores.
+#: Maximum tokens of an evaluation for early stopping, which takes some seconds on two cores.
 WATCH_TOKENS = 6000
 
-
-#: Rows that are packed together: enough to fill blocks to some 98 %, few enough that the order of
-#: the draw, and with it the shares of a run that ends early, is kept.
+#: Number of consecutive rows of the draw that are packed together. It is large enough to fill
+#: blocks to some 98 %, and small enough to keep the order of the draw, which decides the shares of
+#: a run that ends early.
 PACK_WINDOW = 256
 
 
 def training_stream(
     rows: Sequence[TokenRow], weights: np.ndarray, spec: TrainingSpec, per_step: int
 ) -> tuple[Dataset, int, int]:
-    """All blocks of a run in the order in which they are trained, their size, and the steps.
+    """Return all blocks of a run in training order, the block size in tokens, and the steps.
 
-    `per_step` blocks, over all ranks, make one optimiser step. Every epoch is a weighted draw of
-    all rows without replacement, so no row comes twice before every other came once. Rows are
-    packed within PACK_WINDOW of the draw.
+    One optimiser step takes `per_step` blocks over all ranks. Every epoch is a weighted draw of all
+    rows without replacement, so no row repeats before every other row was drawn once. Rows are
+    packed in windows of PACK_WINDOW rows.
     """
-    # The longest row has to fit, for packing cuts what does not.
+    # The longest row must fit into a block, because packing cuts longer rows.
     block = max(spec.training.block_tokens, max(len(row.input_ids) for row in rows))
     parts = _packed_epoch(rows, weights, spec.training.seed, 0, block)
     per_epoch = math.ceil(sum(map(len, parts)) / per_step)
@@ -54,17 +52,20 @@ def _packed_epoch(
         window = [rows[index] for index in order[start : start + PACK_WINDOW]]
         columns = [{"input_ids": row.input_ids, "labels": row.labels} for row in window]
         packed = pack_dataset(Dataset.from_list(columns).with_format("arrow"), block, "bfd")
-        # Best-fit-decreasing gives the longest rows first.
+        # Shuffle, because best-fit-decreasing packing puts the longest rows first.
         parts.append(packed.with_format(None).shuffle(seed=seed + epoch))
     return parts
 
 
 def watched_rows(rows: Sequence[TokenRow], ids: set[str]) -> list[TokenRow]:
-    """Rows for early stopping, up to WATCH_TOKENS; `rows` come in the order of their digests."""
+    """Select rows of `ids` up to WATCH_TOKENS, at least one.
+
+    `rows` are sorted by pair id, which is a digest, so the selection is arbitrary but stable.
+    """
     chosen: list[TokenRow] = []
-    room = WATCH_TOKENS
+    tokens_left = WATCH_TOKENS
     for row in rows:
-        if row.pair_id in ids and (not chosen or len(row.input_ids) <= room):
+        if row.pair_id in ids and (not chosen or len(row.input_ids) <= tokens_left):
             chosen.append(row)
-            room -= len(row.input_ids)
+            tokens_left -= len(row.input_ids)
     return chosen

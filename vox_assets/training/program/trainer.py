@@ -1,4 +1,4 @@
-"""The trainer: loss on answers, learning-rate schedule, budget, early stopping."""
+"""Defines the trainer: loss on answers, learning-rate schedule, budget and early stopping."""
 
 from __future__ import annotations
 
@@ -19,12 +19,9 @@ from trl import SFTConfig, SFTTrainer
 from vox_assets.compute.models import preferred_dtype
 from vox_assets.compute.nll import add_answer_nll, score_rows, token_weighted
 from vox_assets.compute.tokens import MASKED, TokenRow
-from vox_assets.training.adapter import assemble as adapter
-from vox_assets.training.plan.spec import (
-    TrainingSpec,
-    write_json,
-)
-from vox_assets.training.program.reports import Say
+from vox_assets.training.adapter import assemble
+from vox_assets.training.plan.spec import TrainingSpec, write_json
+from vox_assets.training.program.reports import Log
 from vox_assets.training.program.run_state import (
     CHECKPOINT_WHOLE,
     Interrupt,
@@ -35,34 +32,29 @@ from vox_assets.training.program.run_state import (
     step_of,
 )
 
-#: Share of the run that climbs to the peak rate, and from which share on it falls to zero. The
-#: middle is constant, as in the QLoRA paper; the fall is what a short run gains most from.
+#: The learning rate rises to its peak until the first share of the run and falls to zero from the
+#: second. It is constant in between, as in the QLoRA paper; a short run gains most from the decay.
 WARMUP_UNTIL = 0.05
-
-
 DECAY_FROM = 0.5
 
-
 MAX_GRADIENT_NORM = 1.0
-
 
 #: Minimum relative improvement of the watched loss for early stopping.
 MIN_IMPROVEMENT = 1e-3
 
-
-#: Bytes of activations per token and layer are about 2 * (12 * hidden + 6 * intermediate) in
-#: bfloat16 with LoRA on every linear layer (measured on SmolLM2-135M: 1.0 GB per 1,024 tokens);
-#: they may take this share of the memory at hand before checkpointing trades time for it.
+#: Share of the available memory that activations may take; above it, gradient checkpointing trades
+#: time for memory. Activations take about 2 * (12 * hidden + 6 * intermediate) bytes per token and
+#: layer in bfloat16 with LoRA on every linear layer (measured on SmolLM2-135M: 1.0 GB per 1,024
+#: tokens).
 ACTIVATION_SHARE = 0.5
-
 
 CHECKPOINTS_KEPT = 2
 
 
 class AnswerTrainer(SFTTrainer):
-    """TRL's trainer with the answer-only kernel, a budgeted schedule and an exact resume."""
+    """Extends TRL's trainer: answer-only loss, a schedule over the budget, and an exact resume."""
 
-    #: Set by `_run` before training.
+    #: The caller sets this before training.
     budget: Budget
     adapter_dtype: torch.dtype
 
@@ -76,11 +68,11 @@ class AnswerTrainer(SFTTrainer):
         self.budget.count_tokens(inputs.pop("block_tokens"))
         nll = model(**inputs, answer_nll=True)
         count = num_items_in_batch if num_items_in_batch is not None else max(1, len(nll))
-        # The count is that of all ranks, and DDP averages gradients over ranks.
+        # The count covers all ranks, but DDP averages the gradients over ranks.
         return nll.sum() / count * self.accelerator.num_processes
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        # The blocks come in the order of the draw, epoch after epoch.
+        # The blocks are already in the order of the draw, epoch after epoch.
         return torch.utils.data.SequentialSampler(train_dataset or self.train_dataset)
 
     def create_scheduler(
@@ -93,7 +85,7 @@ class AnswerTrainer(SFTTrainer):
         return self.lr_scheduler
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        metrics = self.budget.look()
+        metrics = self.budget.evaluate()
         # Fire on_evaluate to clear the flag: otherwise evaluation repeats when the epoch ends.
         self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -104,9 +96,9 @@ class AnswerTrainer(SFTTrainer):
 
 
 class Budget(TrainerCallback):
-    """Steps, seconds, looks at held-out loss, checkpoints and progress lines of one run."""
+    """Callback that limits steps and seconds, stops early, and writes checkpoints and progress."""
 
-    #: Set by `_run` before training.
+    #: The caller sets this before training.
     trainer: AnswerTrainer
 
     def __init__(
@@ -115,7 +107,7 @@ class Budget(TrainerCallback):
         steps: int,
         watched: Sequence[TokenRow],
         interrupt: Interrupt,
-        say: Say,
+        log: Log,
     ) -> None:
         self.spec = spec
         self.steps = steps
@@ -124,17 +116,17 @@ class Budget(TrainerCallback):
         self.log_path = spec.work_dir / "progress.jsonl"
         self._watched = watched
         self._interrupt = interrupt
-        self._say = say
+        self._log = log
         self._started = time.monotonic()
         self._seconds_before = 0.0
         self._tokens_before = 0
-        self._look_seconds = 0.0
+        self._evaluation_seconds = 0.0
         self._tokens_of_step = 0
 
-    # Accounts
+    # Counters
 
     def resume(self, checkpoint: Path) -> None:
-        """Take up the progress of a checkpoint; lines of later steps leave the log."""
+        """Restore the progress of a checkpoint; delete the lines of later steps from the log."""
         self.progress = Progress(**json.loads((checkpoint / CHECKPOINT_WHOLE).read_text()))
         self._seconds_before = self.progress.seconds
         self._tokens_before = self.progress.tokens
@@ -146,49 +138,51 @@ class Budget(TrainerCallback):
             self.log_path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
     def elapsed(self) -> float:
-        """Seconds of training, those before an interruption included."""
+        """Return the seconds of training, including those before an interruption."""
         return self._seconds_before + time.monotonic() - self._started
 
     def share_used(self, step: int) -> float:
-        """Share of the budget that is spent, by steps or by seconds, whichever is further.
+        """Return the spent share of the budget: the larger of the shares of steps and seconds.
 
-        Seconds are those that all ranks agreed on after the last step: with clocks of their own
-        their rates would differ, and with them their weights.
+        The seconds are the mean over all ranks after the last step. With a clock per rank the
+        learning rates would differ, and so would the weights.
         """
         return max(step / self.steps, self.progress.seconds / self.spec.training.max_seconds)
 
     def count_tokens(self, tokens: torch.Tensor) -> None:
+        """Add the packed tokens of a batch to the count of the current step."""
         self._tokens_of_step += int(tokens.sum())
 
     def speed(self) -> float:
-        """Packed tokens per second of this process since it started training."""
+        """Return the packed tokens per second since this process started training."""
         seconds = max(self.elapsed() - self._seconds_before, 1e-9)
         return (self.progress.tokens - self._tokens_before) / seconds
 
-    # Looks at held-out loss
+    # Evaluation for early stopping
 
-    def look(self) -> dict[str, float]:
-        """Score the watched rows, keep the adapter when it is the best so far."""
+    def evaluate(self) -> dict[str, float]:
+        """Score the watched rows; save the adapter if it is the best so far."""
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        begun = time.monotonic()
+        start = time.monotonic()
         nll = token_weighted(score_rows(model, self._watched))
-        self._look_seconds = time.monotonic() - begun
+        self._evaluation_seconds = time.monotonic() - start
         step, progress = self.trainer.state.global_step, self.progress
         if math.isnan(progress.first_nll):
             progress.first_nll = nll
         self._write({"step": step, "watched_nll": nll, "seconds": round(self.elapsed(), 1)})
-        self._say(f"step {step}: held-out loss {nll:.4f} (untrained {progress.first_nll:.4f})")
+        self._log(f"step {step}: held-out loss {nll:.4f} (untrained {progress.first_nll:.4f})")
         if step == 0:
             return {"eval_nll": nll}
         if nll < progress.best_nll * (1 - MIN_IMPROVEMENT):
             progress.best_nll, progress.best_step = nll, step
             progress.looks_without_gain = 0
             if is_main():
-                adapter.save_weights(model, best_dir(self.spec, step))
+                assemble.save_weights(model, best_dir(self.spec, step))
         else:
             progress.looks_without_gain += 1
             if progress.looks_without_gain >= self.spec.training.patience:
-                self._stop(f"held-out loss has not fallen for {progress.looks_without_gain} looks")
+                count = progress.looks_without_gain
+                self._stop(f"held-out loss has not fallen for {count} evaluations")
         return {"eval_nll": nll}
 
     # Trainer events
@@ -196,21 +190,21 @@ class Budget(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started = time.monotonic()
         if state.global_step == 0:
-            self.look()
+            self.evaluate()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         ranks = self.trainer.accelerator.num_processes
-        interrupted, seconds, tokens, look_seconds = self._over_ranks(
+        interrupted, seconds, tokens, evaluation_seconds = self._sum_over_ranks(
             float(self._interrupt.requested),
             self.elapsed() / ranks,
             float(self._tokens_of_step),
-            self._look_seconds / ranks,
+            self._evaluation_seconds / ranks,
         )
         self.progress.seconds = seconds
         self.progress.tokens += round(tokens)
         self._tokens_of_step = 0
-        # The last evaluation counts towards the budget too.
-        out_of_time = seconds + look_seconds >= self.spec.training.max_seconds
+        # Leave time for the final evaluation, estimated by the duration of the last one.
+        out_of_time = seconds + evaluation_seconds >= self.spec.training.max_seconds
         if interrupted:
             self._stop(f"interrupted: {self._interrupt.reason or 'another rank'}")
             control.should_save = True
@@ -239,7 +233,7 @@ class Budget(TrainerCallback):
             "seconds_left": round(max(left, 0.0), 1),
         }
         self._write(line)
-        self._say(
+        self._log(
             f"step {step}/{self.steps}  loss {line['loss']:.4f}  "
             f"{line['tokens_per_second']:.0f} tokens/s  {line['seconds_left']:.0f} s left"
         )
@@ -253,13 +247,13 @@ class Budget(TrainerCallback):
         self.stopped_by = reason
         self.trainer.control.should_training_stop = True
 
-    def _over_ranks(self, *values: float) -> list[float]:
-        """Each value summed over all ranks, which thereby decide alike."""
+    def _sum_over_ranks(self, *values: float) -> list[float]:
+        """Sum each value over all ranks, so that all ranks make the same decision."""
         accelerator = self.trainer.accelerator
         if accelerator.num_processes == 1:
             return list(values)
-        mine = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
-        return accelerator.reduce(mine, reduction="sum").tolist()
+        local = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
+        return accelerator.reduce(local, reduction="sum").tolist()
 
     def _write(self, line: dict[str, Any]) -> None:
         if is_main():
@@ -268,17 +262,17 @@ class Budget(TrainerCallback):
 
 
 def rate_factor(share: float) -> float:
-    """Learning rate at a share of the budget, as a share of the peak: climb, hold, fall to zero."""
+    """Return the learning rate relative to its peak: warm-up, constant, decay to zero."""
     if share < WARMUP_UNTIL:
         return max(share, 0.2 * WARMUP_UNTIL) / WARMUP_UNTIL
     return min(1.0, max(0.0, (1 - share) / (1 - DECAY_FROM)))
 
 
 def collate_blocks(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
-    """Packed blocks side by side, each with positions that restart at every row.
+    """Return a collator that stacks packed blocks, with positions that restart at every row.
 
-    TRL's padding-free collator lays all blocks end to end, where attention costs the square of the
-    sum; transformers builds the same block-diagonal mask from positions in two dimensions.
+    TRL's padding-free collator concatenates all blocks, so that attention costs the square of the
+    total length. From two-dimensional positions, transformers builds the same block-diagonal mask.
     """
 
     def collate(blocks: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -291,10 +285,10 @@ def collate_blocks(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, to
             size = len(block["input_ids"])
             ids[index, :size] = torch.tensor(block["input_ids"])
             labels[index, :size] = torch.tensor(block["labels"])
-            # Padding is one more row of its own, which nothing attends to.
+            # Padding counts as another row, so no token attends to it.
             lengths = [*block["seq_lengths"], longest - size]
             positions[index] = torch.cat([torch.arange(length) for length in lengths])
-        # The first token of a row is predicted from the row before it.
+        # Mask the first token of a row: it would be predicted from the previous row.
         labels[positions == 0] = MASKED
         sizes = torch.tensor([len(block["input_ids"]) for block in blocks])
         return {
@@ -308,14 +302,14 @@ def collate_blocks(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, to
 
 
 def set_adapter_dtype(model: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Give every trained tensor `dtype`: a resumed adapter comes back as float32."""
+    """Convert every trained tensor to `dtype`, because a resumed adapter is loaded as float32."""
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(dtype)
 
 
 def needs_checkpointing(config: Any, micro_tokens: int) -> bool:
-    """Whether the activations of `micro_tokens` tokens would crowd the memory at hand."""
+    """True if activations of `micro_tokens` tokens exceed their share of the available memory."""
     text = config.get_text_config()
     intermediate = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     per_token = 2 * text.num_hidden_layers * (12 * text.hidden_size + 6 * intermediate)
@@ -331,6 +325,10 @@ def needs_checkpointing(config: Any, micro_tokens: int) -> bool:
 def make_trainer(
     spec: TrainingSpec, tokenizer: Any, blocks: Dataset, block: int, micro: int
 ) -> AnswerTrainer:
+    """Build the trainer of a spec: the base in NF4, the LoRA configuration and the arguments.
+
+    `micro` is the number of blocks per device and step, `block` their size in tokens.
+    """
     from transformers import AutoConfig
 
     dtype = getattr(torch, preferred_dtype())
@@ -346,7 +344,7 @@ def make_trainer(
         dataset_kwargs={"skip_prepare_dataset": True},
         gradient_checkpointing=checkpointing,
         use_cpu=not torch.cuda.is_available(),
-        # The model itself is in the fast type: autocast would only add conversions.
+        # The model already has the fast dtype; autocast would only add conversions.
         bf16=False,
         model_init_kwargs={"dtype": preferred_dtype(), "use_safetensors": True},
         logging_steps=1,
@@ -363,7 +361,7 @@ def make_trainer(
         args=arguments,
         train_dataset=blocks,
         data_collator=collate_blocks(tokenizer.pad_token_id),
-        quantization_config=adapter.quantisation(dtype),
+        quantization_config=assemble.quantisation(dtype),
         peft_config=LoraConfig(
             r=spec.rank.rank,
             lora_alpha=spec.rank.alpha,
@@ -373,7 +371,7 @@ def make_trainer(
             task_type="CAUSAL_LM",
         ),
     )
-    # Budget prints the lines; the default callback repeats them as dictionaries.
+    # Budget logs these lines; the default callback would repeat them as dictionaries.
     trainer.remove_callback(PrinterCallback)
     trainer.adapter_dtype = dtype
     set_adapter_dtype(trainer.model, dtype)

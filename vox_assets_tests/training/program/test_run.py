@@ -1,4 +1,4 @@
-"""The program trains, resumes, refuses by name, and leaves whole adapters or none."""
+"""Tests of the training program: training, resuming, refusing, and complete adapters or none."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ from vox_assets.training.plan.spec import (
 from vox_assets_tests.small_corpus import shaped, written_spec
 
 
-def quiet(line: str) -> None:
-    del line
+def silent(line: str) -> None:
+    """Discard a progress line."""
 
 
-def test_training_lowers_the_loss_and_tells_so(trained: TrainingSpec) -> None:
-    manifest = manifest_module.read_manifest(trained.adapter_dir)
-    told = manifest["training"]
-    assert told["steps"] == told["planned_steps"] == 6
-    assert told["best_watched_nll"] < told["untrained_watched_nll"]
-    assert told["tokens"] > 0 and told["peak_memory_bytes"] > 0
+def test_training_lowers_the_loss_and_records_it(trained: TrainingSpec) -> None:
+    training = manifest_module.read_manifest(trained.adapter_dir)["training"]
+    assert training["steps"] == training["planned_steps"] == 6
+    assert training["best_watched_nll"] < training["untrained_watched_nll"]
+    assert training["tokens"] > 0 and training["peak_memory_bytes"] > 0
     curve = [json.loads(x) for x in (trained.adapter_dir / layout.CURVE).read_text().splitlines()]
     assert [line["step"] for line in curve if "loss" in line] == [1, 2, 3, 4, 5, 6]
     assert [line["step"] for line in curve if "watched_nll" in line] == [0, 2, 4, 6]
@@ -50,11 +49,11 @@ def test_a_finished_digest_is_not_trained_again(trained: TrainingSpec) -> None:
     from vox_assets.training.program.run_state import Interrupt
 
     before = (trained.adapter_dir / layout.WEIGHTS).stat().st_mtime_ns
-    assert run(trained, Interrupt(), quiet)["status"] == "already complete"
+    assert run(trained, Interrupt(), silent)["status"] == "already complete"
     assert (trained.adapter_dir / layout.WEIGHTS).stat().st_mtime_ns == before
 
 
-def test_an_interrupted_run_resumes_to_the_same_steps(spec: TrainingSpec) -> None:
+def test_an_interrupted_run_resumes_and_completes_all_steps(spec: TrainingSpec) -> None:
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt, read_progress
 
@@ -65,61 +64,61 @@ def test_an_interrupted_run_resumes_to_the_same_steps(spec: TrainingSpec) -> Non
             interrupt.reason = "test"
 
     facts = run(spec, interrupt, stop_after_three)
-    # The line of a step comes after its end, so the next step is the one that stops.
+    # A step is logged after it has ended, so the run stops at the next step.
     assert facts["status"] == "interrupted" and facts["steps"] == 4
     assert not spec.adapter_dir.exists()
     assert len(read_progress(spec.work_dir / "progress.jsonl")) >= 4
 
-    facts = run(spec, Interrupt(), quiet)
+    facts = run(spec, Interrupt(), silent)
     assert facts["status"] == "complete" and facts["resumed_from"] == [4] and facts["steps"] == 6
     assert verify.verify(spec.adapter_dir) == []
     curve = read_progress(spec.adapter_dir / layout.CURVE)
     assert [line["step"] for line in curve if "loss" in line] == [1, 2, 3, 4, 5, 6]
 
 
-def test_half_written_checkpoints_are_not_resumed(spec: TrainingSpec) -> None:
+def test_an_incomplete_checkpoint_is_not_resumed(spec: TrainingSpec) -> None:
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt
 
-    half = spec.work_dir / "checkpoints" / "checkpoint-4"
-    half.mkdir(parents=True)
-    (half / "adapter_model.safetensors").write_bytes(b"cut")
-    facts = run(spec, Interrupt(), quiet)
+    incomplete = spec.work_dir / "checkpoints" / "checkpoint-4"
+    incomplete.mkdir(parents=True)
+    (incomplete / "adapter_model.safetensors").write_bytes(b"cut")
+    facts = run(spec, Interrupt(), silent)
     assert facts["status"] == "complete" and facts["resumed_from"] == []
 
 
-def test_the_time_budget_ends_a_run_with_an_adapter(
+def test_a_run_that_spends_its_time_budget_writes_an_adapter(
     tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt
 
     short = shaped(profile, training={"max_steps": 5000, "max_seconds": 1, "eval_every_steps": 99})
-    epochs = tuple(tier.model_copy(update={"epochs": 500.0}) for tier in short.ranks)
-    made = written_spec(tmp_path, tiny_base, mixed, short.model_copy(update={"ranks": epochs}))
-    facts = run(made, Interrupt(), quiet)
+    ranks = tuple(tier.model_copy(update={"epochs": 500.0}) for tier in short.ranks)
+    spec = written_spec(tmp_path, tiny_base, mixed, short.model_copy(update={"ranks": ranks}))
+    facts = run(spec, Interrupt(), silent)
     assert facts["status"] == "complete" and "budget of 1 s" in facts["stopped_by"]
     assert 0 < facts["steps"] < facts["planned_steps"]
     assert facts["best_step"] == facts["steps"]
 
 
-def test_early_stopping_keeps_the_best_look(
+def test_early_stopping_keeps_the_weights_of_the_best_evaluation(
     tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt
 
     impatient = shaped(profile, training={"max_steps": 40, "eval_every_steps": 1, "patience": 1})
-    hot = tuple(
+    ranks = tuple(
         tier.model_copy(update={"learning_rate": 0.5, "epochs": 50.0}) for tier in impatient.ranks
     )
-    made = written_spec(tmp_path, tiny_base, mixed, impatient.model_copy(update={"ranks": hot}))
-    facts = run(made, Interrupt(), quiet)
+    spec = written_spec(tmp_path, tiny_base, mixed, impatient.model_copy(update={"ranks": ranks}))
+    facts = run(spec, Interrupt(), silent)
     assert "has not fallen" in facts["stopped_by"]
     assert facts["best_step"] < facts["steps"] < facts["planned_steps"]
 
 
-def test_another_mix_a_damaged_adapter_and_a_foreign_folder_are_refused(
+def test_a_wrong_mix_a_damaged_adapter_and_the_folder_of_another_digest_are_refused(
     tmp_path: Path, spec: TrainingSpec, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
     from vox_assets.training.program.run import run
@@ -127,10 +126,10 @@ def test_another_mix_a_damaged_adapter_and_a_foreign_folder_are_refused(
 
     mixed.head(30).write_parquet(spec.mix_path)
     with pytest.raises(TrainingRefusedError, match=f"the spec was made for {spec.rows_digest}"):
-        run(spec, Interrupt(), quiet)
+        run(spec, Interrupt(), silent)
     Path(spec.mix_path).unlink()
     with pytest.raises(TrainingRefusedError, match="cannot be read"):
-        run(spec, Interrupt(), quiet)
+        run(spec, Interrupt(), silent)
 
     other = shaped(profile, training={"seed": 8})
     (tmp_path / "other").mkdir()
@@ -138,24 +137,24 @@ def test_another_mix_a_damaged_adapter_and_a_foreign_folder_are_refused(
     mixed.write_parquet(spec.mix_path)
     foreign.write(spec.work_dir / "spec.json")
     with pytest.raises(TrainingRefusedError, match=f"belongs to digest {foreign.digest}"):
-        run(spec, Interrupt(), quiet)
+        run(spec, Interrupt(), silent)
 
     spec.adapter_dir.mkdir(parents=True)
     with pytest.raises(TrainingRefusedError, match=r"damaged: manifest\.json is missing"):
-        run(spec, Interrupt(), quiet)
+        run(spec, Interrupt(), silent)
 
 
-def test_a_digest_in_training_is_not_trained_twice(spec: TrainingSpec) -> None:
+def test_a_digest_is_not_trained_by_two_processes(spec: TrainingSpec) -> None:
     import fcntl
 
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt
 
     spec.work_dir.mkdir(parents=True)
-    with (spec.work_dir / "lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with (spec.work_dir / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TrainingRefusedError, match="being trained already"):
-            run(spec, Interrupt(), quiet)
+            run(spec, Interrupt(), silent)
 
 
 def test_an_edited_spec_is_refused(tmp_path: Path, spec: TrainingSpec) -> None:
@@ -168,7 +167,7 @@ def test_an_edited_spec_is_refused(tmp_path: Path, spec: TrainingSpec) -> None:
         TrainingSpec.read(path)
 
 
-def test_paths_and_provenance_are_no_part_of_the_digest(
+def test_the_digest_does_not_depend_on_paths_and_provenance(
     tmp_path: Path, spec: TrainingSpec, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
     (tmp_path / "b").mkdir()
@@ -178,14 +177,14 @@ def test_paths_and_provenance_are_no_part_of_the_digest(
     assert written_spec(tmp_path / "b", tiny_base, mixed, seeded).digest != spec.digest
 
 
-def test_the_rate_climbs_holds_and_falls() -> None:
+def test_the_learning_rate_rises_stays_constant_and_falls() -> None:
     from vox_assets.training.program.trainer import rate_factor
 
     assert 0 < rate_factor(0.0) < rate_factor(0.03) < rate_factor(0.05) == 1.0
     assert rate_factor(0.4) == 1.0 > rate_factor(0.8) > rate_factor(1.0) == 0.0
 
 
-def test_the_stream_shows_every_row_once_before_any_comes_twice(
+def test_the_stream_contains_every_row_once_before_any_row_repeats(
     spec: TrainingSpec, mixed: pl.DataFrame
 ) -> None:
     from vox_assets.compute.tokens import MASKED, load_tokenizer
@@ -198,23 +197,23 @@ def test_the_stream_shows_every_row_once_before_any_comes_twice(
     longer = replace(spec, training=spec.training.model_copy(update={"max_steps": 30}))
     blocks, block, steps = training_stream(rows, train["weight"].to_numpy(), longer, 2)
     assert len(blocks) == steps * 2
-    known = {tuple(row.input_ids): place for place, row in enumerate(rows)}
-    seen: list[int] = []
-    for made in blocks:
-        assert len(made["input_ids"]) <= block
-        assert any(label != MASKED for label in made["labels"])
+    index_of = {tuple(row.input_ids): index for index, row in enumerate(rows)}
+    stream: list[int] = []
+    for packed in blocks:
+        assert len(packed["input_ids"]) <= block
+        assert any(label != MASKED for label in packed["labels"])
         start = 0
-        for length in made["seq_lengths"]:
-            seen.append(known[tuple(made["input_ids"][start : start + length])])
+        for length in packed["seq_lengths"]:
+            stream.append(index_of[tuple(packed["input_ids"][start : start + length])])
             start += length
-    first = seen[: len(rows)]
-    assert len(seen) > len(rows) and sorted(first) == list(range(len(rows)))
+    first_epoch = stream[: len(rows)]
+    assert len(stream) > len(rows) and sorted(first_epoch) == list(range(len(rows)))
 
 
 def start(spec_path: Path) -> subprocess.Popen[str]:
-    program = [sys.executable, "-m", "vox_assets.training.program.run", "--spec", str(spec_path)]
+    command = [sys.executable, "-m", "vox_assets.training.program.run", "--spec", str(spec_path)]
     environment = {**os.environ, **LAUNCH_ENV}
-    return subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> None:
@@ -222,11 +221,11 @@ def read_until(process: subprocess.Popen[str], words: str) -> None:
     for line in process.stderr:
         if words in line:
             return
-    raise AssertionError(f"the program ended before it said {words!r}")
+    raise AssertionError(f"the program ended before it printed {words!r}")
 
 
 @pytest.mark.slow
-def test_a_killed_program_leaves_no_adapter_and_a_rerun_makes_a_valid_one(
+def test_a_killed_program_leaves_no_adapter_and_a_rerun_writes_a_valid_one(
     tmp_path: Path, spec: TrainingSpec
 ) -> None:
     process = start(tmp_path / "spec.json")
@@ -248,7 +247,7 @@ def test_a_killed_program_leaves_no_adapter_and_a_rerun_makes_a_valid_one(
     assert not spec.work_dir.exists()
 
 
-def test_a_refusal_has_an_exit_code_of_its_own(
+def test_a_refusal_returns_its_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from vox_assets.training.program import run as run_module
@@ -256,12 +255,12 @@ def test_a_refusal_has_an_exit_code_of_its_own(
 
     monkeypatch.setattr(run_state.Interrupt, "listen", lambda self: None)
     assert run_module.main(["--spec", str(tmp_path / "nowhere.json")]) == EXIT_REFUSED
-    said = capsys.readouterr().err
-    assert "refused: spec" in said and "nowhere.json" in said
+    output = capsys.readouterr().err
+    assert "refused: spec" in output and "nowhere.json" in output
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_moment_is_survived(
+def test_a_rerun_succeeds_after_a_kill_at_any_moment(
     tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> None:
     def fresh(name: str) -> tuple[TrainingSpec, Path]:
@@ -269,14 +268,14 @@ def test_a_kill_at_any_moment_is_survived(
         folder.mkdir()
         return written_spec(folder, tiny_base, mixed, profile), folder / "spec.json"
 
-    _, path = fresh("whole")
-    begun = time.monotonic()
-    whole = start(path)
-    read_until(whole, "preflight")
-    loaded = time.monotonic() - begun
-    assert whole.wait(timeout=300) == 0
-    ended = time.monotonic() - begun
-    # While it loads, then moments from the first row to the last file.
+    _, path = fresh("uninterrupted")
+    started = time.monotonic()
+    uninterrupted = start(path)
+    read_until(uninterrupted, "preflight")
+    loaded = time.monotonic() - started
+    assert uninterrupted.wait(timeout=300) == 0
+    ended = time.monotonic() - started
+    # One moment while the model loads, then six from the first row to the last file.
     moments = [loaded / 2, *(loaded + (ended - loaded) * sixth / 6 for sixth in range(1, 7))]
     outcomes = []
     for number, moment in enumerate(moments):
@@ -291,28 +290,28 @@ def test_a_kill_at_any_moment_is_survived(
         process = start(path)
         process.communicate(timeout=300)
         assert process.returncode == 0 and verify.verify(spec.adapter_dir) == []
-    # Otherwise no kill came while something was to lose.
+    # At least one kill came before the adapter was finished.
     assert not all(outcomes)
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_adapter_at_one_rate(tmp_path: Path, spec: TrainingSpec) -> None:
-    alone = {**os.environ, **LAUNCH_ENV, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+def test_two_processes_train_one_adapter(tmp_path: Path, spec: TrainingSpec) -> None:
+    one_thread = {**os.environ, **LAUNCH_ENV, "OMP_NUM_THREADS": "1"}
+    process = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"),
             *("2", "-m", "vox_assets.training.program.run", "--spec", str(tmp_path / "spec.json")),
         ],
         stderr=subprocess.PIPE,
         text=True,
-        env=alone,
+        env=one_thread,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     assert verify.verify(spec.adapter_dir) == []
-    told = manifest_module.read_manifest(spec.adapter_dir)["training"]
-    assert told["processes"] == 2 and told["steps"] == 6
-    assert told["best_watched_nll"] < told["untrained_watched_nll"]
+    training = manifest_module.read_manifest(spec.adapter_dir)["training"]
+    assert training["processes"] == 2 and training["steps"] == 6
+    assert training["best_watched_nll"] < training["untrained_watched_nll"]
 
 
 @pytest.mark.slow
