@@ -1,1 +1,1 @@
-"""An adapter directory: its manifest, model card, Modelfile and verification."""
+"""Writes and verifies adapter directories: manifest, model card, Modelfile."""

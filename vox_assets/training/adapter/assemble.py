@@ -1,4 +1,4 @@
-"""Assembles an adapter directory from trained weights, atomically."""
+"""Assembles an adapter directory from trained weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vox_assets.training.adapter.manifest import MANIFEST_SCHEMA, ROW_COLUMNS, w
 from vox_assets.training.adapter.modelfile import MODELFILE, render_modelfile
 from vox_assets.training.plan.spec import TrainingSpec, rows_digest, write_json
 
-#: Whose versions a manifest records: what a rerun has to match.
+#: Packages whose versions the manifest records, because a rerun must use the same versions.
 PACKAGES = (
     "accelerate",
     "bitsandbytes",
@@ -36,7 +36,7 @@ PACKAGES = (
 
 
 def quantisation(dtype: Any) -> Any:
-    """NF4 with double quantisation (QLoRA, arXiv 2305.14314), computing in `dtype`."""
+    """Configure NF4 with double quantisation (QLoRA, arXiv 2305.14314), computing in `dtype`."""
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
@@ -48,7 +48,7 @@ def quantisation(dtype: Any) -> Any:
 
 
 def save_weights(model: Any, target: Path) -> None:
-    """Write a PEFT model's adapter (safetensors and its configuration), in one move."""
+    """Write the weights and configuration of a PEFT adapter, replacing `target` by a rename."""
     partial = target.with_name(f".{target.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial, safe_serialization=True)
@@ -64,17 +64,17 @@ def assemble(
     mix_rows: pl.DataFrame,
     facts: Mapping[str, Any],
 ) -> None:
-    """Fill `target` with everything an adapter needs; the manifest is written last.
+    """Write all files of an adapter to `target`, the manifest last.
 
-    `weights` is a folder of `save_weights`, `facts` what the training program tells. No file names
-    a path of this machine: runtimes resolve the base by its published name.
+    `weights` is a folder that `save_weights` wrote, and `facts` come from the training program. No
+    file contains a path of this machine: runtimes resolve the base by its published name.
     """
     target.mkdir(parents=True)
     shutil.copyfile(weights / WEIGHTS, target / WEIGHTS)
     config = json.loads((weights / CONFIG).read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = spec.base_name
     config["revision"] = spec.base_revision
-    # A set in PEFT, so its order would differ from run to run.
+    # PEFT keeps a set, so the order would differ from run to run.
     config["target_modules"] = sorted(config["target_modules"])
     write_json(target / CONFIG, config)
     tokenizer.save_pretrained(target)
@@ -84,8 +84,7 @@ def assemble(
     curve = spec.work_dir / "progress.jsonl"
     if curve.exists():
         shutil.copyfile(curve, target / CURVE)
-    listed = mix_rows.sort("split", "pair_id").select(ROW_COLUMNS)
-    listed.write_ndjson(target / ROWS)
+    mix_rows.sort("split", "pair_id").select(ROW_COLUMNS).write_ndjson(target / ROWS)
 
     training = {key: value for key, value in facts.items() if key not in ("adapter", "digest")}
     write_manifest(
@@ -117,12 +116,12 @@ def assemble(
 
 
 def _row_facts(mix_rows: pl.DataFrame) -> dict[str, Any]:
+    train = mix_rows.filter(pl.col("split") == TRAIN)
+
     def counts(column: str) -> dict[str, int]:
-        train = mix_rows.filter(pl.col("split") == TRAIN)
         table = train[column].value_counts().sort(column)
         return dict(zip(table[column].to_list(), table["count"].to_list(), strict=True))
 
-    train = mix_rows.filter(pl.col("split") == TRAIN)
     return {
         "digest": rows_digest(mix_rows),
         "train_digest": rows_digest(mix_rows, TRAIN),

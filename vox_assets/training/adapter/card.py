@@ -1,4 +1,7 @@
-"""The model card of an adapter."""
+"""Renders the model card of an adapter.
+
+`verify` renders the card again: a change of its wording makes existing adapters fail verification.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from vox_assets.training.adapter.modelfile import MODELFILE
 
 
 def render_card(manifest: Mapping[str, Any]) -> str:
-    """The model card, a pure function of the manifest (Markdown with hub metadata)."""
+    """Render the model card from the manifest alone, as Markdown with hub metadata."""
     rows, training, rank = manifest["rows"], manifest["training"], manifest["rank"]
     base, provenance = manifest["base_model"], manifest["provenance"]
     lanes = ", ".join(f"`{lane}`" for lane in manifest["config"]["lanes"])
@@ -67,7 +70,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         "",
         "## Evaluation",
         "",
-        *_card_evaluation(manifest.get("evaluation")),
+        *_evaluation_section(manifest.get("evaluation")),
         "",
         "## Limits",
         "",
@@ -100,7 +103,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _card_evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
+def _evaluation_section(evaluation: Mapping[str, Any] | None) -> list[str]:
     if evaluation is None:
         return ["Not evaluated yet: do not serve it."]
     lines = [
@@ -116,13 +119,13 @@ def _card_evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
         "Loss is nats per answer token, weighted by tokens; intervals are bootstrapped over "
         "sources, those of shares are Wilson's.",
         "",
-        *_markdown(LOSS_HEADER, loss_lines(evaluation)),
+        *_markdown_table(LOSS_HEADER, loss_lines(evaluation)),
         "",
-        *_markdown(ANSWER_HEADER, answer_lines(evaluation)),
+        *_markdown_table(ANSWER_HEADER, answer_lines(evaluation)),
     ]
 
 
-def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     rows = [header, ["---"] * len(header), *lines]
     return [f"| {' | '.join(row)} |" for row in rows]
 

@@ -1,6 +1,7 @@
-"""An evaluation's figures as lines of tables: the model card and the report show the same ones.
+"""Formats the figures of an evaluation as table lines, for both the model card and the report.
 
-Works on what a manifest holds, so that an adapter is shown without its base model.
+The input is the evaluation in a manifest, so the base model is not needed. `verify` renders the
+card again: a change of a label makes existing adapters fail verification.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ _SHARES = (
 
 
 def loss_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Token-weighted loss of base and adapter per set of rows, with bootstrap intervals."""
+    """Format the token-weighted loss of base and adapter per set of rows, with its intervals."""
     lines = []
     for key, label in _COMPARISONS:
-        item = evaluation.get(key)
-        if item is None:
+        comparison = evaluation.get(key)
+        if comparison is None:
             continue
-        ratio, change = item["ratio"], item["perplexity_change"]
+        ratio, change = comparison["ratio"], comparison["perplexity_change"]
         lines.append(
             (
                 label,
-                *(f"{item[count]:,}" for count in ("rows", "sources", "tokens")),
-                f"{item['base_nll']:.3f}",
-                f"{item['adapter_nll']:.3f}",
+                *(f"{comparison[count]:,}" for count in ("rows", "sources", "tokens")),
+                f"{comparison['base_nll']:.3f}",
+                f"{comparison['adapter_nll']:.3f}",
                 f"{ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]",
                 f"{change['value']:+.1%} [{change['low']:+.1%}, {change['high']:+.1%}]",
             )
@@ -49,7 +50,7 @@ def loss_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def answer_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Shares of the greedy answers of base and adapter, with Wilson intervals."""
+    """Format the shares of the greedy answers of base and adapter, with Wilson intervals."""
     base, adapted = evaluation["base_writes"], evaluation["adapter_writes"]
     return [
         (label, _share(base, name), _share(adapted, name), f"{adapted['count']}")

@@ -1,4 +1,4 @@
-"""The manifest of an adapter directory: read, write, seal."""
+"""Reads, writes and seals the manifest of an adapter directory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from vox_assets.training.adapter.card import render_card
 from vox_assets.training.adapter.layout import CARD, CURVE, MANIFEST
 from vox_assets.training.plan.spec import write_json
 
-#: The table whose rows an adapter learns.
+#: Name of the table with the training rows.
 MIX_TABLE = "training_mix"
-
 
 MANIFEST_SCHEMA = "vox-assets/adapter/2"
 
-
-#: Columns of ROWS: enough to recompute the digest and to find each row in its source.
+#: Columns of the row list: enough to recompute the digest and to find each row in its source.
 ROW_COLUMNS = (
     *("pair_id", "split", "weight", "lane", "origin", "tokens"),
     *("source_path", "source_commit"),
@@ -27,7 +25,7 @@ ROW_COLUMNS = (
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of an adapter. Raises ValueError that names what is wrong with it."""
+    """Read the manifest of an adapter. Raises ValueError if it is missing or invalid."""
     path = directory / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -36,12 +34,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"{MANIFEST} cannot be read: {error}") from error
     if not isinstance(content, dict) or content.get("schema") != MANIFEST_SCHEMA:
-        raise ValueError(f"{MANIFEST} is not of schema {MANIFEST_SCHEMA}")
+        raise ValueError(f"{MANIFEST} does not have schema {MANIFEST_SCHEMA}")
     return content
 
 
 def read_curve(directory: Path) -> list[dict[str, Any]]:
-    """The training curve of an adapter: lines with `step` and `loss` or `watched_nll`."""
+    """Read the training curve of an adapter: lines with `step` and `loss` or `watched_nll`."""
     path = directory / CURVE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text.splitlines()]
@@ -56,11 +54,12 @@ def write_manifest(directory: Path, content: Mapping[str, Any]) -> None:
 
 
 def record(directory: Path, section: str, content: Mapping[str, Any]) -> None:
-    """Put the `evaluation` or `promotion` of a verified adapter into its manifest and card."""
+    """Record the `evaluation` or `promotion` of a verified adapter in its manifest and card."""
     write_manifest(directory, read_manifest(directory) | {section: dict(content)})
 
 
 def seal(content: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of a manifest without its `seal` field."""
     plain = {key: value for key, value in content.items() if key != "seal"}
     canonical = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

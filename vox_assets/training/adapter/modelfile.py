@@ -1,7 +1,7 @@
-"""The Modelfile of an adapter: what Ollama needs to serve it with the template it was trained with.
+"""Renders the Modelfile that lets Ollama serve an adapter with the chat template of its training.
 
-A wrong template at serving time is the commonest way to lose what was trained, so the template is
-taken from the tokenizer itself, by rendering a dialogue, and proven against it.
+A wrong template at serving time is the most common way to lose what was trained. The template is
+therefore derived from dialogues that the tokenizer renders, and compared with its output.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 from vox_assets.contract.rows import Message, turns
 
 MODELFILE = "Modelfile"
-#: Architectures whose safetensors adapters Ollama converts itself; others need a GGUF adapter.
+#: Architectures whose safetensors adapters Ollama can convert; others need a GGUF adapter.
 CONVERTED_BY_OLLAMA = ("llama", "gemma2")
 
-#: Contents that no template holds: their positions in the output show the text between turns.
+#: Turn contents that occur in no template: their positions in the output mark the text in between.
 _SENTINELS = ("\x01one\x01", "\x01two\x01", "\x01three\x01")
 
 
 @dataclass(frozen=True)
 class TurnTemplate:
-    """A chat template as the texts around its turns."""
+    """A chat template that consists of fixed texts around the turns."""
 
     opening: str
     before_user: str
@@ -30,7 +30,7 @@ class TurnTemplate:
     after_answer: str
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt text of a dialogue that ends with a user's turn."""
+        """Render the prompt of a dialogue that ends with a user turn."""
         text = self.opening
         for turn in messages:
             if turn["role"] == "user":
@@ -41,34 +41,34 @@ class TurnTemplate:
 
 
 def turn_template(tokenizer: Any) -> TurnTemplate | None:
-    """The tokenizer's chat template in that form; None when it does not have that form."""
+    """Derive the tokenizer's chat template; None if it is not made of fixed texts around turns."""
     first, second, third = _SENTINELS
-    text = _rendered(tokenizer, [*turns(first, second), Message(role="user", content=third)])
+    text = _render_prompt(tokenizer, [*turns(first, second), Message(role="user", content=third)])
     parts = []
     for sentinel in _SENTINELS:
-        before, found, text = text.partition(sentinel)
-        if not found:
+        before, separator, text = text.partition(sentinel)
+        if not separator:
             return None
         parts.append(before)
     head, before_answer, between = parts
-    # What opens a user's turn is what the first and the second have in common.
+    # The common ending of the texts before the first and the second user turn opens a user turn.
     shared = 0
     while shared < min(len(head), len(between)) and head[-1 - shared] == between[-1 - shared]:
         shared += 1
-    found_template = TurnTemplate(
+    template = TurnTemplate(
         opening=head[: len(head) - shared],
         before_user=head[len(head) - shared :],
         before_answer=before_answer,
         after_answer=between[: len(between) - shared],
     )
-    asked = [
+    dialogue = [
         *turns("Write f.", "fn f() {}", "And g.", "fn g() {}"),
         Message(role="user", content="Now h."),
     ]
-    return found_template if found_template.render(asked) == _rendered(tokenizer, asked) else None
+    return template if template.render(dialogue) == _render_prompt(tokenizer, dialogue) else None
 
 
-def _rendered(tokenizer: Any, messages: Sequence[Message]) -> str:
+def _render_prompt(tokenizer: Any, messages: Sequence[Message]) -> str:
     return str(
         tokenizer.apply_chat_template(
             list(messages), tokenize=False, add_generation_prompt=True, enable_thinking=False
@@ -77,7 +77,7 @@ def _rendered(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def render_modelfile(tokenizer: Any, base_name: str, model_type: str) -> str:
-    """The Modelfile as text; `model_type` is that of the base's configuration."""
+    """Render the Modelfile; `model_type` comes from the configuration of the base model."""
     adapter = "." if model_type in CONVERTED_BY_OLLAMA else "./adapter.gguf"
     lines = [
         f"# Put {base_name} (safetensors) beside this file as ./base, then:",
@@ -88,7 +88,8 @@ def render_modelfile(tokenizer: Any, base_name: str, model_type: str) -> str:
     lines += ["FROM ./base", f"ADAPTER {adapter}"]
     template = turn_template(tokenizer)
     if template is None:
-        lines.append("# No TEMPLATE: the base's own, which Ollama reads from it, is not of turns.")
+        lines.append("# No TEMPLATE: the chat template is not made of fixed texts around turns, so")
+        lines.append("# Ollama reads it from the base.")
     else:
         body = (
             f"{_literal(template.opening)}"
@@ -103,6 +104,6 @@ def render_modelfile(tokenizer: Any, base_name: str, model_type: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """Text that Go's template engine gives as it is, white space included."""
+    """Quote a text so that Go's template engine prints it unchanged, including white space."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return '{{ "' + escaped + '" }}' if text else ""

@@ -17,10 +17,10 @@ from vox_assets.training.plan.spec import rows_digest
 
 
 def verify(directory: Path, expected: Mapping[str, Any] | None = None) -> list[str]:
-    """Recompute every digest of an adapter; what differs, one line each, nothing when it is whole.
+    """Recompute every digest of an adapter; return one line per difference.
 
-    `expected` compares the manifest with the world as it is now: `rows_digest`, and
-    `table_versions` (a mapping) as the provenance recorded them.
+    `expected` contains values that the manifest must match: `rows_digest`, and `table_versions`, a
+    mapping from tables to versions.
     """
     try:
         manifest = read_manifest(directory)
@@ -30,84 +30,86 @@ def verify(directory: Path, expected: Mapping[str, Any] | None = None) -> list[s
     if manifest.get("seal") != seal(manifest):
         faults.append(f"{MANIFEST} was changed after it was sealed")
     if manifest["digest"] != directory.name and not directory.name.startswith("."):
-        faults.append(f"{MANIFEST} is of digest {manifest['digest']}, not {directory.name}")
+        faults.append(f"{MANIFEST} has digest {manifest['digest']}, not {directory.name}")
     for name, digest in manifest["files"].items():
         path = directory / name
         if not path.is_file():
             faults.append(f"{name} is missing")
         elif file_sha256(path) != digest:
             faults.append(f"{name} differs from its digest in {MANIFEST}")
-    known = {*manifest["files"], MANIFEST, CARD}
+    expected_names = {*manifest["files"], MANIFEST, CARD}
     faults += [
-        f"{path.name} is no part of the adapter"
+        f"{path.name} does not belong to the adapter"
         for path in sorted(directory.iterdir())
-        if path.name not in known
+        if path.name not in expected_names
     ]
     card = directory / CARD
     if not card.is_file() or card.read_text(encoding="utf-8") != render_card(manifest):
-        faults.append(f"{CARD} does not say what {MANIFEST} says")
+        faults.append(f"{CARD} does not match {MANIFEST}")
     if not faults:
         faults += _row_faults(directory, manifest)
-    faults += _drift(manifest, expected or {})
+    faults += _differences(manifest, expected or {})
     return faults
 
 
 def verify_tables(directory: Path, lake: Lake) -> list[str]:
     """Check that the lake still has the rows that an adapter was trained on.
 
-    The version of the mix that the manifest names is read again and its digest recomputed; a newer
-    version beside it is no fault. Faults, one line each, or nothing when it holds.
+    Reads the version of the mix that the manifest names and recomputes its digest; newer versions
+    of the mix do not matter. Returns one line per fault.
     """
     manifest = read_manifest(directory)
     version = manifest["provenance"].get("table_versions", {}).get(MIX_TABLE)
     if version is None:
         return [f"{MANIFEST} names no version of table {MIX_TABLE}"]
     try:
-        found = rows_digest(lake.read(MIX_TABLE, version))
+        digest = rows_digest(lake.read(MIX_TABLE, version))
     except TableMissingError as error:
         return [str(error)]
-    if found != manifest["config"]["rows_digest"]:
+    trained_digest = manifest["config"]["rows_digest"]
+    if digest != trained_digest:
         return [
-            f"version {version} of table {MIX_TABLE} holds rows {found}, the adapter was trained "
-            f"on {manifest['config']['rows_digest']}: the manifest is of another corpus"
+            f"version {version} of table {MIX_TABLE} has rows digest {digest}, but the adapter was "
+            f"trained on {trained_digest}: the manifest belongs to another corpus"
         ]
     return []
 
 
 def _row_faults(directory: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """Contradictions between the list of rows and the manifest: its digest, and the lanes
-    trained.
-    """
+    """Compare the list of rows with the manifest: the rows digest and the lanes."""
     rows = pl.read_ndjson(directory / ROWS)
     faults = []
     if rows_digest(rows) != manifest["config"]["rows_digest"]:
-        faults.append(f"{ROWS} lists other rows than the adapter was trained on")
-    strangers = set(rows["lane"].to_list()) - set(manifest["config"]["lanes"])
-    if strangers:
-        faults.append(f"{ROWS} holds lanes that were not to be trained: {sorted(strangers)}")
+        faults.append(f"{ROWS} does not list the rows that the adapter was trained on")
+    extra_lanes = set(rows["lane"].to_list()) - set(manifest["config"]["lanes"])
+    if extra_lanes:
+        faults.append(f"{ROWS} has lanes that {MANIFEST} does not list: {sorted(extra_lanes)}")
     return faults
 
 
-def _drift(manifest: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+def _differences(manifest: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     faults = []
     trained_on = manifest["config"]["rows_digest"]
     if expected.get("rows_digest", trained_on) != trained_on:
         faults.append(
-            f"rows_digest is {trained_on}, the corpus has {expected['rows_digest']}: "
-            f"the adapter is of another corpus"
+            f"rows_digest is {trained_on}, but the corpus has {expected['rows_digest']}: "
+            f"the adapter was trained on another corpus"
         )
     recorded = manifest["provenance"].get("table_versions", {})
     for table, version in expected.get("table_versions", {}).items():
         if recorded.get(table) != version:
-            faults.append(f"table {table} is at {version}, the adapter saw {recorded.get(table)}")
+            faults.append(
+                f"table {table} has version {version}, "
+                f"but the adapter was trained on {recorded.get(table)}"
+            )
     return faults
 
 
 def check_loads(directory: Path, base_path: Path | str) -> list[str]:
-    """Load the adapter onto its base with plain peft; faults, or nothing when it loads.
+    """Load the adapter onto its base with plain peft; return one line per fault.
 
-    A tensor of the wrong shape raises in peft, one of the wrong name is only skipped with a
-    warning, so the names are compared too, and the weights must be finite.
+    peft raises for a tensor of the wrong shape, but skips a tensor of the wrong name with a
+    warning, so the names are compared too. The weights must be finite.
     """
     import torch
     from peft import PeftModel
@@ -121,12 +123,12 @@ def check_loads(directory: Path, base_path: Path | str) -> list[str]:
         )
         model = PeftModel.from_pretrained(base, str(directory))
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-        return [f"peft cannot load it: {' '.join(str(error).split())[:300]}"]
+        return [f"peft cannot load the adapter: {' '.join(str(error).split())[:300]}"]
     stored = load_file(directory / WEIGHTS)
     loaded = {
         name.replace(".default", "") for name, _ in model.named_parameters() if "lora_" in name
     }
-    faults = [f"{name} has no place in the base" for name in sorted(set(stored) - loaded)]
+    faults = [f"{name} matches no module of the base" for name in sorted(set(stored) - loaded)]
     faults += [f"{name} is missing" for name in sorted(loaded - set(stored))]
     faults += [
         f"{name} is not finite" for name, tensor in stored.items() if not tensor.isfinite().all()

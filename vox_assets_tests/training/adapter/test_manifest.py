@@ -1,4 +1,4 @@
-"""An adapter directory is complete, names no local path, and every damage is found by name."""
+"""Tests that an adapter directory is complete, portable, and that verification names each fault."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def copy(trained: TrainingSpec, tmp_path: Path) -> Path:
     return target
 
 
-def test_the_folder_holds_what_runtimes_need_and_nothing_else(trained: TrainingSpec) -> None:
+def test_the_folder_contains_the_files_that_runtimes_need_and_no_others(
+    trained: TrainingSpec,
+) -> None:
     assert sorted(path.name for path in trained.adapter_dir.iterdir()) == [
         "Modelfile",
         "README.md",
@@ -47,14 +49,14 @@ def test_the_folder_holds_what_runtimes_need_and_nothing_else(trained: TrainingS
     assert not config["use_rslora"] and not config["use_dora"] and not config["modules_to_save"]
 
 
-def test_no_file_names_a_path_of_this_machine(trained: TrainingSpec) -> None:
+def test_no_file_contains_a_path_of_this_machine(trained: TrainingSpec) -> None:
     for path in trained.adapter_dir.iterdir():
         content = path.read_bytes()
         assert trained.base_path.encode() not in content, path.name
         assert trained.output_root.encode() not in content, path.name
 
 
-def test_the_card_is_real(trained: TrainingSpec) -> None:
+def test_the_card_has_all_sections_and_no_placeholder(trained: TrainingSpec) -> None:
     card = (trained.adapter_dir / layout.CARD).read_text()
     assert "More Information Needed" not in card
     for words in (
@@ -68,7 +70,7 @@ def test_the_card_is_real(trained: TrainingSpec) -> None:
         assert words in card
 
 
-def test_the_manifest_says_where_it_came_from(trained: TrainingSpec) -> None:
+def test_the_manifest_records_the_provenance(trained: TrainingSpec) -> None:
     manifest = manifest_module.read_manifest(trained.adapter_dir)
     assert manifest["provenance"]["table_versions"] == {"training_mix": 4}
     assert manifest["rows"]["digest"] == trained.rows_digest
@@ -77,26 +79,26 @@ def test_the_manifest_says_where_it_came_from(trained: TrainingSpec) -> None:
     assert set(manifest["rows"]["lanes"]) == {"vox_codegen"}
 
 
-def test_it_loads_with_plain_peft(trained: TrainingSpec, tiny_base: LocalModel) -> None:
+def test_the_adapter_loads_with_plain_peft(trained: TrainingSpec, tiny_base: LocalModel) -> None:
     assert verify.check_loads(trained.adapter_dir, tiny_base.path) == []
 
 
-def test_weights_that_do_not_fit_are_told(copy: Path, tiny_base: LocalModel) -> None:
+def test_weights_that_do_not_fit_the_base_are_reported(copy: Path, tiny_base: LocalModel) -> None:
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(copy / layout.WEIGHTS)
     name = next(iter(tensors))
-    odd = {f"{key}_gone" if key == name else key: value for key, value in tensors.items()}
-    save_file(odd, copy / layout.WEIGHTS)
+    renamed = {f"{key}_renamed" if key == name else key: value for key, value in tensors.items()}
+    save_file(renamed, copy / layout.WEIGHTS)
     faults = verify.check_loads(copy, tiny_base.path)
-    assert any("has no place" in fault for fault in faults)
+    assert any("matches no module" in fault for fault in faults)
     assert any("is missing" in fault for fault in faults)
     save_file({key: value * 0 for key, value in tensors.items()}, copy / layout.WEIGHTS)
     assert verify.check_loads(copy, tiny_base.path) == [
         "every lora_B is zero: the adapter changes nothing"
     ]
     (copy / layout.WEIGHTS).write_bytes(b"not safetensors")
-    assert "peft cannot load it" in verify.check_loads(copy, tiny_base.path)[0]
+    assert "peft cannot load the adapter" in verify.check_loads(copy, tiny_base.path)[0]
 
 
 def edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -110,36 +112,38 @@ def edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     ("damage", "words"),
     [
         (edit(layout.WEIGHTS, lambda b: b[:-1] + b"\0"), "adapter_model.safetensors differs"),
-        (edit(layout.CARD, lambda b: b + b"Great!"), "README.md does not say"),
+        (edit(layout.CARD, lambda b: b + b"Great!"), "README.md does not match"),
         (edit(layout.MANIFEST, lambda b: b.replace(b'"seed": 7', b'"seed": 8')), "was changed"),
         (edit(layout.MANIFEST, lambda b: b[:40]), "manifest.json cannot be read"),
         (edit(layout.ROWS, lambda b: b"\n".join(b.splitlines()[:-1])), "rows.jsonl differs"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
-        (lambda folder: (folder / "extra.bin").write_bytes(b""), "extra.bin is no part"),
+        (lambda folder: (folder / "extra.bin").write_bytes(b""), "extra.bin does not belong"),
         (lambda folder: (folder / layout.MANIFEST).unlink(), "manifest.json is missing"),
     ],
 )
-def test_each_damage_is_named(copy: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_verification_names_each_damage(
+    copy: Path, damage: Callable[[Path], None], words: str
+) -> None:
     assert verify.verify(copy) == []
     damage(copy)
     assert any(words in fault for fault in verify.verify(copy))
 
 
-def test_a_renamed_folder_is_told(copy: Path) -> None:
+def test_a_renamed_folder_is_reported(copy: Path) -> None:
     moved = copy.rename(copy.with_name("0123456789abcdef"))
     assert any("not 0123456789abcdef" in fault for fault in verify.verify(moved))
 
 
-def test_drift_from_the_corpus_is_told(copy: Path, trained: TrainingSpec) -> None:
-    now = {"rows_digest": trained.rows_digest, "table_versions": {"training_mix": 4}}
-    assert verify.verify(copy, now) == []
+def test_a_changed_corpus_is_reported(copy: Path, trained: TrainingSpec) -> None:
+    current = {"rows_digest": trained.rows_digest, "table_versions": {"training_mix": 4}}
+    assert verify.verify(copy, current) == []
     (fault,) = verify.verify(copy, {"rows_digest": "feed"})
     assert "another corpus" in fault
     (fault,) = verify.verify(copy, {"table_versions": {"training_mix": 5}})
-    assert fault == "table training_mix is at 5, the adapter saw 4"
+    assert fault == "table training_mix has version 5, but the adapter was trained on 4"
 
 
-def test_a_recorded_section_keeps_the_adapter_whole(copy: Path) -> None:
+def test_an_adapter_with_a_recorded_evaluation_passes_verification(copy: Path) -> None:
     manifest_module.record(copy, "evaluation", judged(0.7, 0.8))
     assert verify.verify(copy) == []
     card = (copy / layout.CARD).read_text()
@@ -148,7 +152,7 @@ def test_a_recorded_section_keeps_the_adapter_whole(copy: Path) -> None:
     assert "| end and parse | 100% [34%, 100%] | 100% [34%, 100%] | 2 |" in card
 
 
-def test_the_lake_has_to_hold_the_rows_of_the_version_that_the_manifest_names(
+def test_the_lake_must_have_the_rows_of_the_version_in_the_manifest(
     copy: Path, mixed: pl.DataFrame, tmp_path: Path
 ) -> None:
     lake = Lake(str(tmp_path / "lake"))
@@ -161,17 +165,19 @@ def test_the_lake_has_to_hold_the_rows_of_the_version_that_the_manifest_names(
         mixed.head(30).write_delta(lake.uri("training_mix"), mode="overwrite")
     mixed.write_delta(lake.uri("training_mix"), mode="overwrite")
     assert verify.verify_tables(copy, lake) == []
-    # Somebody points the manifest at another version, and even seals it again.
+    # A manifest with another version and a valid seal.
     manifest_module.write_manifest(
         copy,
         manifest_module.read_manifest(copy)
         | {"provenance": {"table_versions": {"training_mix": 3}}},
     )
     (fault,) = verify.verify_tables(copy, lake)
-    assert "version 3 of table training_mix holds rows" in fault and "another corpus" in fault
+    assert "version 3 of table training_mix has rows digest" in fault and "another corpus" in fault
 
 
-def test_it_loads_where_this_package_is_not(trained: TrainingSpec, tiny_base: LocalModel) -> None:
+def test_the_adapter_loads_without_importing_this_package(
+    trained: TrainingSpec, tiny_base: LocalModel
+) -> None:
     program = (
         "import sys, torch\n"
         "from peft import PeftModel\n"
@@ -183,9 +189,9 @@ def test_it_loads_where_this_package_is_not(trained: TrainingSpec, tiny_base: Lo
         "assert not torch.equal(before, after)\n"
         "assert not [name for name in sys.modules if name.startswith('vox_assets')]\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program, str(tiny_base.path), str(trained.adapter_dir)],
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr

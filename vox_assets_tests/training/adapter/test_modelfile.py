@@ -1,4 +1,4 @@
-"""The Modelfile carries the tokenizer's own chat template, or none at all."""
+"""Tests that the Modelfile has the chat template of the tokenizer, or none."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import Message, turns
 from vox_assets.training.adapter.modelfile import render_modelfile, turn_template
 
-#: A template like SmolLM2's: a system turn where the dialogue brings none.
+#: A template like SmolLM2's, which adds a system turn if the dialogue has none.
 WITH_SYSTEM = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
     "{{ '<|im_start|>system\nYou are \"helpful\".<|im_end|>\n' }}{% endif %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-#: A template that rewrites earlier answers: not the texts around the turns alone.
+#: A template that rewrites earlier answers, so it is not made of fixed texts around the turns.
 REWRITING = (
     "{% for message in messages %}{{ message['role'] + ':' }}"
     "{{ message['content'] if loop.last else message['content'] | upper }}{% endfor %}"
@@ -27,30 +27,31 @@ DIALOGUE = [*turns("One?", "1"), Message(role="user", content="Two?")]
 
 
 @pytest.mark.parametrize("template", [None, WITH_SYSTEM])
-def test_the_template_renders_what_the_tokenizer_renders(
+def test_the_template_renders_the_same_text_as_the_tokenizer(
     tiny_base: LocalModel, template: str | None
 ) -> None:
     tokenizer = load_tokenizer(tiny_base.path)
     tokenizer.chat_template = template or tokenizer.chat_template
-    found = turn_template(tokenizer)
-    assert found is not None
+    derived = turn_template(tokenizer)
+    assert derived is not None
     expected = tokenizer.apply_chat_template(DIALOGUE, tokenize=False, add_generation_prompt=True)
-    assert found.render(DIALOGUE) == expected
-    # The literals of the Go template, in order, are the texts around the turns.
+    assert derived.render(DIALOGUE) == expected
+    # The literals of the Go template are the texts around the turns, in order.
     text = render_modelfile(tokenizer, "tests/tiny", "llama")
-    literals = [one.encode().decode("unicode_escape") for one in re.findall(r'{{ "(.*?)" }}', text)]
-    parts = (found.opening, found.before_user, found.before_answer, found.after_answer)
+    quoted = re.findall(r'{{ "(.*?)" }}', text)
+    literals = [literal.encode().decode("unicode_escape") for literal in quoted]
+    parts = (derived.opening, derived.before_user, derived.before_answer, derived.after_answer)
     assert literals == [part for part in parts if part]
 
 
-def test_a_template_of_another_form_is_left_out(tiny_base: LocalModel) -> None:
+def test_a_template_that_rewrites_answers_is_left_out(tiny_base: LocalModel) -> None:
     tokenizer = load_tokenizer(tiny_base.path)
     tokenizer.chat_template = REWRITING
     assert turn_template(tokenizer) is None
     assert "TEMPLATE" not in render_modelfile(tokenizer, "b", "llama").replace("No TEMPLATE", "")
 
 
-def test_other_architectures_take_a_gguf_adapter(tiny_base: LocalModel) -> None:
+def test_architectures_that_ollama_cannot_convert_use_a_gguf_adapter(tiny_base: LocalModel) -> None:
     tokenizer = load_tokenizer(tiny_base.path)
     assert "\nADAPTER .\n" in render_modelfile(tokenizer, "b", "llama")
     assert "\nADAPTER ./adapter.gguf\n" in render_modelfile(tokenizer, "b", "qwen3")
