@@ -82,7 +82,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
             rows,
             policy.evaluation,
             seed=seed,
-            say=context.log.info,
+            log=context.log.info,
         )
         manifest = read_manifest(spec.adapter_dir)
         arm_result = arms_of.result(arm, rows, manifest, evaluation)

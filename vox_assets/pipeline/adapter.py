@@ -248,7 +248,7 @@ def adapter_eval(
         settings.profile.evaluation,
         other_lanes=scored_corpus.filter(pl.col("kept") & ~pl.col("lane").is_in(trained_lanes)),
         seed=settings.profile.training.seed,
-        say=context.log.info,
+        log=context.log.info,
     )
     record_evaluation(directory, evaluation)
     decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)

@@ -1,1 +1,1 @@
-"""Base against adapter: losses, answers, statistics, verdicts and ablation arms."""
+"""Compares an adapter with its base model: losses, answers, statistics, verdicts, ablation arms."""

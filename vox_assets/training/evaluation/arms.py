@@ -1,8 +1,7 @@
-"""Ablation arms: the same training with one factor changed, judged on the same test.
+"""Defines the arms of the ablation and compares their results.
 
-An arm is one training. All arms see as many tokens, from the same seed, and are judged on the same
-held-out rows, so that what differs between them is what the arm is named for. Arms are never
-promoted.
+An arm is one training with one factor changed. All arms have the same number of tokens, the same
+seed and the same held-out rows, so only that factor explains a difference. Arms are never promoted.
 """
 
 from __future__ import annotations
@@ -17,14 +16,15 @@ from vox_assets.contract.rows import Message, in_hash_order
 from vox_assets.mix.leakage import leaks, split_leakage
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN
 from vox_assets.profiles import Dedup, Profile
-from vox_assets.training.evaluation.statistics import RowScore, compare_scores
+from vox_assets.training.evaluation.statistics import Interval, RowScore, compare_scores
 from vox_assets.training.evaluation.verdicts import Evaluation
 from vox_assets.training.plan.ranks import RankChoice
 
 CURATED, RANDOM = "curated", "random"
-#: More passes than any step budget: the steps alone end an arm, so that all see as many tokens.
+#: Epochs beyond any step budget, so that only the step limit ends an arm and all arms see the same
+#: number of tokens.
 EPOCHS_UNBOUNDED = 1e6
-#: The same for the clock: a slower arm must not end earlier.
+#: Seconds beyond any run, so that a slower arm does not end earlier.
 SECONDS_UNBOUNDED = 7 * 24 * 3600
 
 TABLE_HEADER = (
@@ -35,7 +35,7 @@ TABLE_HEADER = (
 
 @dataclass(frozen=True)
 class Arm:
-    """One training of the ablation: which rows, and what of the rank policy it replaces."""
+    """One training of the ablation; `rank` holds the fields of the rank choice that it replaces."""
 
     name: str
     why: str
@@ -43,20 +43,20 @@ class Arm:
 
 
 def arms(profile: Profile) -> dict[str, Arm]:
-    """The arms of a profile by name: curated, random, and one per tier of its rank table."""
-    found = {
+    """Return the arms of a profile by name: curated, random, and one per tier of its rank table."""
+    by_name = {
         CURATED: Arm(CURATED, "the training mix, trained by the rank policy", {}),
         RANDOM: Arm(RANDOM, "a random sample of the raw rows of the same lanes", {}),
     }
     for tier in profile.ranks:
         changes = tier.model_dump(include={"rank", "alpha", "learning_rate"})
         name = f"rank_{tier.rank}"
-        found[name] = Arm(name, f"the training mix at rank {tier.rank}", changes)
-    return found
+        by_name[name] = Arm(name, f"the training mix at rank {tier.rank}", changes)
+    return by_name
 
 
 def arm_profile(profile: Profile, steps: int | None) -> Profile:
-    """The profile with a budget of steps alone, and no early stopping."""
+    """Return the profile with a budget of steps only, and without early stopping."""
     budget = {"max_seconds": SECONDS_UNBOUNDED, "patience": steps or profile.training.max_steps}
     if steps is not None:
         budget |= {"max_steps": steps, "eval_every_steps": max(1, steps // 2)}
@@ -64,7 +64,7 @@ def arm_profile(profile: Profile, steps: int | None) -> Profile:
 
 
 def arm_rank(chosen: RankChoice, arm: Arm) -> RankChoice:
-    """The policy's choice with what the arm replaces, and no bound on passes."""
+    """Apply the changes of an arm to a rank choice, with unlimited epochs."""
     return RankChoice(
         **asdict(chosen) | dict(arm.rank) | {"epochs": EPOCHS_UNBOUNDED, "reason": arm.why}
     )
@@ -78,43 +78,45 @@ def random_mix(
     seed: int,
     count_tokens: Callable[[list[Message]], int],
 ) -> pl.DataFrame:
-    """A mix of as many training tokens as `mix_rows`, drawn from `raw`, with its held-out rows.
+    """Draw a mix from `raw` with the held-out rows and the number of training tokens of `mix_rows`.
 
-    `raw` are rows of the source tables, before dedup and scoring. Rows of other lanes, rows over
-    `context` tokens, and rows that give a held-out row away (by file, parent, text or shape) take
-    no part: the sample is as blind to the test as the mix is. Raises ValueError when raw rows are
-    too few to draw as many tokens.
+    `raw` contains rows of the source tables, before dedup and scoring. The sample excludes rows of
+    other lanes, rows longer than `context` tokens, and rows that reveal a held-out row by file,
+    parent, text or shape, so that it is as free of leakage as the mix. Raises ValueError if the raw
+    rows have too few tokens.
     """
     held_out = mix_rows.filter(pl.col("split") == EVAL)
-    wanted = int(mix_rows.filter(pl.col("split") == TRAIN)["tokens"].sum())
-    family = set(held_out["pair_id"].to_list()) | _parents(held_out)
+    token_budget = int(mix_rows.filter(pl.col("split") == TRAIN)["tokens"].sum())
+    related = set(held_out["pair_id"].to_list()) | _parents(held_out)
     rows = raw.unique("pair_id", keep="first", maintain_order=True).filter(
         pl.col("lane").is_in(mix_rows["lane"].unique().to_list())
         & ~pl.col("source_path").is_in(held_out["source_path"].unique().to_list())
-        & ~pl.col("pair_id").is_in(list(family))
-        & (pl.col("parents").list.set_intersection(list(family)).list.len().fill_null(0) == 0)
+        & ~pl.col("pair_id").is_in(list(related))
+        & (pl.col("parents").list.set_intersection(list(related)).list.len().fill_null(0) == 0)
     )
     rows = in_hash_order(rows, seed)
     tokens = pl.Series("tokens", [count_tokens(m) for m in rows["messages"]], dtype=pl.Int64)
     rows = rows.with_columns(tokens).filter(pl.col("tokens") <= context)
     rows = rows.with_columns(
-        # Only rows of the corpus are embedded: what a raw row means is not compared.
+        # Only rows of the corpus have embeddings, so raw rows are not compared by meaning.
         pl.lit(None, dtype=pl.List(pl.Float32)).alias("embedding"),
         pl.lit(None, dtype=pl.Float64).alias("score"),
         pl.lit(TRAIN).alias("split"),
         pl.lit(1.0, dtype=pl.Float64).alias("weight"),
     ).select([pl.col(name).cast(dtype) for name, dtype in MIX_SCHEMA.items()])
 
-    giving = sorted({leak.train for leak in leaks(held_out, rows, dedup)})
-    rows = rows.filter(~pl.col("pair_id").is_in(giving))
-    found = int(rows["tokens"].sum())
-    if found < wanted:
-        raise ValueError(f"raw rows hold {found} tokens: expected {wanted}, as many as the mix")
-    sample = rows.filter(pl.col("tokens").cum_sum() <= wanted)
+    leaking = sorted({leak.train for leak in leaks(held_out, rows, dedup)})
+    rows = rows.filter(~pl.col("pair_id").is_in(leaking))
+    total = int(rows["tokens"].sum())
+    if total < token_budget:
+        raise ValueError(
+            f"raw rows have {total} tokens: expected at least {token_budget}, as in the mix"
+        )
+    sample = rows.filter(pl.col("tokens").cum_sum() <= token_budget)
     drawn = pl.concat([sample, held_out.select(MIX_SCHEMA.keys())])
     faults = split_leakage(drawn, dedup)
     if faults:
-        raise ValueError(f"random sample gives the test away: {faults[0]}")
+        raise ValueError(f"random sample leaks held-out rows: {faults[0]}")
     return drawn
 
 
@@ -128,7 +130,7 @@ def _parents(rows: pl.DataFrame) -> set[str]:
 def result(
     arm: Arm, mix_rows: pl.DataFrame, manifest: Mapping[str, Any], evaluation: Evaluation
 ) -> dict[str, Any]:
-    """Result of an arm, as plain JSON values."""
+    """Return the result of an arm as plain JSON values."""
     return {
         "arm": arm.name,
         "why": arm.why,
@@ -142,7 +144,7 @@ def result(
 
 
 def comparable(results: Sequence[Mapping[str, Any]], eval_digest: str) -> list[Mapping[str, Any]]:
-    """Results on the held-out rows named, curated first: others are of another corpus."""
+    """Select the results on the held-out rows of `eval_digest`: curated, random, then the tiers."""
     same = [item for item in results if item["evaluation"]["eval_digest"] == eval_digest]
     return sorted(
         same, key=lambda item: (item["arm"] != CURATED, item["arm"] != RANDOM, item["arm"])
@@ -150,7 +152,7 @@ def comparable(results: Sequence[Mapping[str, Any]], eval_digest: str) -> list[M
 
 
 def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[str, ...]]:
-    """One line per arm, with paired bootstrap intervals over sources."""
+    """Format one line per arm, with paired bootstrap intervals over sources."""
     curated = next((item for item in results if item["arm"] == CURATED), None)
     lines: list[tuple[str, ...]] = []
     for item in results:
@@ -159,7 +161,9 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
             evaluation["held_out"],
             evaluation["adapter_writes"]["intervals"]["parse_rate"],
         )
-        against = "" if curated is None or item is curated else str(_against(curated, item, seed))
+        ratio_to_curated = (
+            "" if curated is None or item is curated else str(_ratio_to(curated, item, seed))
+        )
         lines.append(
             (
                 item["arm"],
@@ -167,8 +171,8 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
                 f"{item['tokens']:,}",
                 f"{item['rank']}",
                 f"{held_out['adapter_nll']:.3f}",
-                _interval(held_out["ratio"]),
-                against,
+                _format_interval(held_out["ratio"]),
+                ratio_to_curated,
                 f"{parsed['value']:.0%} [{parsed['low']:.0%}, {parsed['high']:.0%}] "
                 f"of {evaluation['adapter_writes']['count']}",
             )
@@ -176,15 +180,15 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
     return lines
 
 
-def _against(curated: Mapping[str, Any], other: Mapping[str, Any], seed: int) -> Any:
-    """The other arm's loss over the curated arm's, row by row."""
-    mine = {row["pair_id"]: row for row in curated["evaluation"]["rows"]}
+def _ratio_to(curated: Mapping[str, Any], other: Mapping[str, Any], seed: int) -> Interval:
+    """Compute the ratio of the other arm's loss to the curated arm's, paired by row."""
+    curated_rows = {row["pair_id"]: row for row in curated["evaluation"]["rows"]}
     scores = [
-        RowScore(**row | {"base_nll": mine[row["pair_id"]]["adapter_nll"]})
+        RowScore(**row | {"base_nll": curated_rows[row["pair_id"]]["adapter_nll"]})
         for row in other["evaluation"]["rows"]
     ]
     return compare_scores(scores, seed).ratio
 
 
-def _interval(interval: Mapping[str, float]) -> str:
+def _format_interval(interval: Mapping[str, float]) -> str:
     return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"

@@ -1,4 +1,4 @@
-"""Greedy answers of a model to held-out prompts."""
+"""Generates the greedy answers of a model to held-out prompts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-#: Prompts that are answered at once; more only adds padding on a CPU.
+#: Number of prompts per batch; larger batches only add padding on a CPU.
 GENERATION_BATCH = 8
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A greedy answer to a held-out prompt and what is known about it."""
+    """A greedy answer to a held-out prompt, with its measured properties."""
 
     pair_id: str
     language: str
@@ -27,7 +27,7 @@ class Generation:
 def generate(
     model: Any, tokenizer: Any, dialogues: Sequence[Sequence[Any]], max_tokens: int
 ) -> list[tuple[str, bool]]:
-    """Greedy answers to the last user turn of each dialogue: (text, ended by itself)."""
+    """Answer the last user turn of each dialogue greedily: (text, stopped by itself)."""
     import torch
 
     from vox_assets.compute.nll import evaluating
@@ -39,10 +39,10 @@ def generate(
         for batch in _chunks(dialogues, GENERATION_BATCH):
             prompts = [chat_ids(tokenizer, dialogue[:-1], asking=True) for dialogue in batch]
             longest = max(map(len, prompts))
-            # Padded on the left, so that every answer starts at the same column.
+            # Pad on the left, so that every answer starts at the same column.
             ids = [[tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts]
             mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
-            made = model.generate(
+            sequences = model.generate(
                 input_ids=torch.tensor(ids, device=model.device),
                 attention_mask=torch.tensor(mask, device=model.device),
                 max_new_tokens=max_tokens,
@@ -50,17 +50,17 @@ def generate(
                 eos_token_id=stop,
                 pad_token_id=tokenizer.pad_token_id,
             )
-            for tokens in made[:, longest:].tolist():
+            for tokens in sequences[:, longest:].tolist():
                 stopped = stop in tokens
-                said = tokens[: tokens.index(stop)] if stopped else tokens
-                text = tokenizer.decode(said, skip_special_tokens=True)
+                answer = tokens[: tokens.index(stop)] if stopped else tokens
+                text = tokenizer.decode(answer, skip_special_tokens=True)
                 answers.append((text.strip(), stopped))
     return answers
 
 
 @contextmanager
 def _with_cache(model: Any) -> Iterator[None]:
-    """Let `generate` keep keys and values, which training turned off in the configuration."""
+    """Turn on the key-value cache for `generate`, because training turned it off."""
     before = model.config.use_cache
     model.config.use_cache = True
     try:

@@ -1,7 +1,7 @@
-"""Base against adapter on rows that training never saw: loss with intervals, and what it writes.
+"""Evaluates an adapter against its base model on held-out rows: losses and greedy answers.
 
-An `Evaluation` holds every figure and the verdicts; what follows from them is `promote`'s
-matter.
+The result is an `Evaluation` with all figures and verdicts. `training.promote` decides what
+follows from it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from vox_assets.training.evaluation.verdicts import Evaluation, Written, verdict
 from vox_assets.training.plan.spec import rows_digest
 from vox_assets.vox_syntax.parsers import parses
 
-#: Tokens of training rows, and of other lanes' rows, that the comparisons read at most.
+#: Maximum tokens of training rows, and of rows of other lanes, that are compared.
 COMPARED_TOKENS = 4000
 
-
-#: A generation that was cut counts as copied when it opens a training answer with this much text.
+#: A generation that was cut counts as copied if a training answer begins with it and it has at
+#: least this length.
 COPIED_CHARACTERS = 200
 
-
-Say = Callable[[str], None]
+#: Callback that receives progress lines.
+Log = Callable[[str], None]
 
 
 def evaluate_adapter(
@@ -48,14 +48,14 @@ def evaluate_adapter(
     *,
     other_lanes: pl.DataFrame | None = None,
     seed: int = 0,
-    say: Say = lambda line: None,
+    log: Log = lambda line: None,
 ) -> Evaluation:
-    """Judge the adapter in `directory` against its base on the held-out rows of its own mix.
+    """Evaluate the adapter in `directory` against its base on the held-out rows of its own mix.
 
-    The base is loaded as in training (NF4), once; `disable_adapter` gives the base's scores, so
-    both see the same tokens in the same batches. Rows that early stopping watched take no part.
-    `other_lanes` are rows whose loss shows what was forgotten. Deterministic for a seed. Raises
-    ValueError, by name, for a damaged adapter and for a mix that it was not trained on.
+    The base is loaded once, in NF4 as in training. `disable_adapter` gives the scores of the base,
+    so both score the same tokens in the same batches. Rows that early stopping reads are excluded.
+    The loss on `other_lanes` measures forgetting. The result is deterministic for a seed. Raises
+    ValueError for a damaged adapter and for a mix that it was not trained on.
     """
     import torch
 
@@ -87,21 +87,21 @@ def evaluate_adapter(
 
     held_out_rows = judged_rows(mix_rows)
     held_out, scores = compare(held_out_rows)
-    say(f"held-out loss {held_out.base_nll:.4f} -> {held_out.adapter_nll:.4f}")
+    log(f"held-out loss {held_out.base_nll:.4f} -> {held_out.adapter_nll:.4f}")
     trained, _ = compare(_sample(mix_rows.filter(pl.col("split") == TRAIN), "tokens"))
-    forgotten = None
+    others = None
     if other_lanes is not None and len(other_lanes):
-        forgotten, _ = compare(_sample(other_lanes, "tokens"))
+        others, _ = compare(_sample(other_lanes, "tokens"))
 
-    # A prompt whose own answer is longer than what may be generated could never be met.
-    fitting = [row.pair_id for row in scores if row.tokens <= policy.generation_tokens]
-    askable = held_out_rows.filter(pl.col("pair_id").is_in(fitting))
-    prompts = _spread(askable if len(askable) else held_out_rows, policy.generations)
+    # Skip prompts whose reference answer is longer than the generation limit.
+    short_ids = [row.pair_id for row in scores if row.tokens <= policy.generation_tokens]
+    short_rows = held_out_rows.filter(pl.col("pair_id").is_in(short_ids))
+    prompts = _stratified(short_rows if len(short_rows) else held_out_rows, policy.generations)
     answers = {
-        _squeeze(text) for text in mix_rows.filter(pl.col("split") == TRAIN)["response"].to_list()
+        _one_line(text) for text in mix_rows.filter(pl.col("split") == TRAIN)["response"].to_list()
     }
 
-    def write() -> list[Generation]:
+    def generations() -> list[Generation]:
         texts = generate(model, tokenizer, prompts["messages"].to_list(), policy.generation_tokens)
         columns = prompts.select("pair_id", "language", "response_mode").iter_rows()
         return [
@@ -117,22 +117,22 @@ def evaluate_adapter(
             for (text, stopped), (pair_id, language, mode) in zip(texts, columns, strict=True)
         ]
 
-    adapted_texts = write()
+    adapted_texts = generations()
     with model.disable_adapter():
-        base_texts = write()
+        base_texts = generations()
     base_writes, adapter_writes = Written.of(base_texts), Written.of(adapted_texts)
-    say(f"{adapter_writes.count} answers: {adapter_writes.shown('parse_rate')} parse")
+    log(f"{adapter_writes.count} answers: {adapter_writes.shown('parse_rate')} parse")
     trend = overfit_trend(manifest.read_curve(directory))
     return Evaluation(
         digest=directory.name,
         eval_digest=rows_digest(mix_rows, EVAL),
         held_out=held_out,
         trained=trained,
-        other_lanes=forgotten,
+        other_lanes=others,
         trend=trend,
         base_writes=base_writes,
         adapter_writes=adapter_writes,
-        verdicts=verdicts(held_out, trained, base_writes, adapter_writes, policy, trend, forgotten),
+        verdicts=verdicts(held_out, trained, base_writes, adapter_writes, policy, trend, others),
         rows=scores,
         generations=adapted_texts,
         base_generations=base_texts,
@@ -140,14 +140,14 @@ def evaluate_adapter(
 
 
 def judged_rows(mix_rows: pl.DataFrame) -> pl.DataFrame:
-    """Held-out rows that early stopping did not watch; all of them where it watched all."""
+    """Return the held-out rows that early stopping does not read; if it reads all, all of them."""
     held_out = mix_rows.filter(pl.col("split") == EVAL)
-    unseen = held_out.filter(~pl.col("pair_id").is_in(list(watch_ids(mix_rows))))
-    return (unseen if len(unseen) else held_out).sort("pair_id")
+    unwatched = held_out.filter(~pl.col("pair_id").is_in(list(watch_ids(mix_rows))))
+    return (unwatched if len(unwatched) else held_out).sort("pair_id")
 
 
 def load_model(directory: Path, base_path: Path | str, dtype: Any) -> Any:
-    """The base in NF4 with the adapter on it, ready for `score_rows`."""
+    """Load the base in NF4 with the adapter, ready for `score_rows`."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -165,18 +165,18 @@ def load_model(directory: Path, base_path: Path | str, dtype: Any) -> Any:
 
 
 def _copied(text: str, answers: set[str]) -> bool:
-    squeezed = _squeeze(text)
-    if squeezed in answers:
+    line = _one_line(text)
+    if line in answers:
         return True
-    return len(squeezed) >= COPIED_CHARACTERS and any(a.startswith(squeezed) for a in answers)
+    return len(line) >= COPIED_CHARACTERS and any(answer.startswith(line) for answer in answers)
 
 
-def _squeeze(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _spread(rows: pl.DataFrame, count: int) -> pl.DataFrame:
-    """`count` rows in turn from every language and category, in hash order."""
+def _stratified(rows: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Select `count` rows in hash order, in turn from every language and category."""
     return (
         in_hash_order(rows, "judge")
         .with_columns(pl.int_range(pl.len()).over("language", "category").alias("_turn"))
@@ -187,12 +187,12 @@ def _spread(rows: pl.DataFrame, count: int) -> pl.DataFrame:
 
 
 def _sample(rows: pl.DataFrame, tokens: str) -> pl.DataFrame:
-    """Rows in hash order up to COMPARED_TOKENS, at least one."""
+    """Select rows in hash order up to COMPARED_TOKENS, at least one."""
     ordered = in_hash_order(rows, "judge")
     within = ordered[tokens].fill_null(0).cum_sum() <= COMPARED_TOKENS
     return ordered.filter(within) if within.any() else ordered.head(1)
 
 
 def record(directory: Path, evaluation: Evaluation) -> None:
-    """Put an evaluation into the manifest and the card of the adapter it judged."""
+    """Record an evaluation in the manifest and the card of its adapter."""
     manifest.record(directory, "evaluation", evaluation.to_json())

@@ -1,4 +1,4 @@
-"""Intervals and comparisons: bootstrap over sources, Wilson intervals, overfitting trend."""
+"""Computes comparisons and intervals: bootstrap over sources, Wilson, overfitting trend."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-#: Resamples of the bootstrap: the 2.5 % quantile is then known to about a tenth of its distance.
+#: Number of bootstrap resamples. The error of the 2.5 % quantile is then about a tenth of its
+#: distance from the estimate.
 RESAMPLES = 2000
-
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its interval."""
+    """A value with its confidence interval."""
 
     value: float
     low: float
@@ -33,7 +33,7 @@ class Interval:
 class Comparison:
     """Token-weighted NLL (nats per answer token) of base and adapter on the same rows.
 
-    `ratio` is adapter over base, `perplexity_change` the relative change of perplexity.
+    `ratio` is the adapter's NLL over the base's, `perplexity_change` the relative change.
     """
 
     rows: int
@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class RowScore:
-    """One row under both models: summed NLL in nats over its answer tokens."""
+    """Scores of a row under both models: NLL in nats, summed over its answer tokens."""
 
     pair_id: str
     source_path: str
@@ -59,10 +59,11 @@ class RowScore:
 
 @dataclass(frozen=True)
 class Trend:
-    """Gap of held-out loss over training loss along a run: a growing gap means overfitting.
+    """Gap between held-out and training loss during a run: a growing gap means overfitting.
 
-    `gaps` is (step, watched NLL less the mean training loss since the look before) per look;
-    `slope` is nats per 100 steps by least squares, None with fewer than two looks.
+    `gaps` has (step, watched NLL minus mean training loss since the previous evaluation) for each
+    evaluation. `slope` is in nats per 100 steps by least squares; None with fewer than two
+    evaluations.
     """
 
     gaps: list[tuple[int, float]]
@@ -70,22 +71,22 @@ class Trend:
 
     def __str__(self) -> str:
         if self.slope is None:
-            return "too few looks for a trend"
+            return "too few evaluations for a trend"
         first, last = self.gaps[0][1], self.gaps[-1][1]
         return (
-            f"held-out less training loss {first:+.3f} -> {last:+.3f} nats in {len(self.gaps)} "
-            f"looks ({self.slope:+.3f} per 100 steps)"
+            f"held-out minus training loss {first:+.3f} -> {last:+.3f} nats in {len(self.gaps)} "
+            f"evaluations ({self.slope:+.3f} per 100 steps)"
         )
 
 
 def compare_scores(scores: Sequence[RowScore], seed: int) -> Comparison:
-    """Token-weighted means and paired bootstrap intervals (percentile; Efron 1979).
+    """Compute token-weighted means and paired bootstrap intervals (percentile; Efron 1979).
 
-    Whole sources are resampled, since rows of one file resemble one another and counting them as
-    independent would make the interval too narrow. Raises ValueError without rows.
+    Resamples whole sources: rows of one file resemble one another, and treating them as independent
+    would make the intervals too narrow. Raises ValueError without rows.
     """
     if not scores:
-        raise ValueError("no held-out rows: nothing can be shown about the adapter")
+        raise ValueError("no held-out rows: the adapter cannot be compared with its base")
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for row in scores:
         for index, value in enumerate((row.base_nll, row.adapter_nll, row.tokens)):
@@ -115,7 +116,7 @@ def _interval(value: float, resampled: np.ndarray) -> Interval:
 
 
 def wilson(hits: int, count: int) -> Interval:
-    """The share `hits` of `count` and its Wilson score interval; 0 to 1 when nothing was counted.
+    """Return the share `hits` / `count` with its Wilson score interval; 0 to 1 if `count` is 0.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
     """
@@ -128,7 +129,7 @@ def wilson(hits: int, count: int) -> Interval:
 
 
 def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:
-    """The gap between watched and training loss at each evaluation step of a training curve."""
+    """Compute the gap between watched and training loss at each evaluation of a training curve."""
     gaps: list[tuple[int, float]] = []
     losses: list[float] = []
     for line in curve:
@@ -144,9 +145,10 @@ def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:
 
 
 def unlearned_share(held_out: Comparison, trained: Comparison) -> float:
-    """Share of the gain on training rows that held-out rows do not share; 0 without a gain.
+    """Return the share of the gain on training rows that is missing on held-out rows.
 
-    0 means that everything learned carries over, 1 that nothing does, more that learning harms.
+    0 means that the whole gain carries over or that there is no gain, 1 that nothing carries over.
+    Above 1, the held-out loss has risen.
     """
     gain = trained.base_nll - trained.adapter_nll
     carried = held_out.base_nll - held_out.adapter_nll

@@ -1,4 +1,4 @@
-"""The evaluation of an adapter and the verdicts that decide on its promotion."""
+"""Defines the evaluation of an adapter and the verdicts that promotion requires."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vox_assets.training.evaluation.statistics import (
 
 @dataclass(frozen=True)
 class Written:
-    """Shares over all generations of one model; `count` is what they are shares of."""
+    """Properties of the answers of one model, as shares of `count` answers."""
 
     count: int
     parse_rate: float
@@ -33,6 +33,8 @@ class Written:
 
     @staticmethod
     def of(generations: Sequence[Generation]) -> Written:
+        """Compute the shares of a list of generations."""
+
         def share(name: str) -> float:
             return sum(getattr(item, name) for item in generations) / max(1, len(generations))
 
@@ -41,25 +43,27 @@ class Written:
         )
 
     def interval(self, name: str) -> Interval:
-        """One of the shares with its Wilson score interval (Wilson 1927).
+        """Return a share with its Wilson score interval (Wilson 1927).
 
-        Eight answers are few: the normal approximation would give 0 % and 100 % no width at all.
+        Eight answers are few: the normal approximation would give 0 % and 100 % an interval of
+        width zero.
         """
         return wilson(round(getattr(self, name) * self.count), self.count)
 
     def shown(self, name: str) -> str:
+        """Format a share with its interval."""
         share = self.interval(name)
         return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
     def to_json(self) -> dict[str, Any]:
-        """The shares and, under `intervals`, how well each is known."""
-        shares = [item.name for item in fields(self) if item.name != "count"]
+        """Return plain JSON values: the shares and, under `intervals`, their intervals."""
+        shares = [column.name for column in fields(self) if column.name != "count"]
         return asdict(self) | {"intervals": {name: asdict(self.interval(name)) for name in shares}}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured about one adapter, and what it amounts to."""
+    """All measurements of one adapter, and the verdicts."""
 
     digest: str
     eval_digest: str
@@ -76,15 +80,16 @@ class Evaluation:
 
     @property
     def passed(self) -> bool:
+        """True if every verdict passed."""
         return all(verdict.passed for verdict in self.verdicts.values())
 
     @property
     def total_nll(self) -> float:
-        """Nats over all judged answers: comparable between adapters on one held-out set."""
+        """Sum of nats over all judged answers: comparable between adapters on one held-out set."""
         return sum(row.adapter_nll for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; verdicts become a list, in the order they were reached."""
+        """Return plain JSON values; the verdicts are a list."""
         content = asdict(self)
         content["base_writes"] = self.base_writes.to_json()
         content["adapter_writes"] = self.adapter_writes.to_json()
@@ -100,7 +105,7 @@ class Evaluation:
         return content | {"passed": self.passed, "total_nll": self.total_nll}
 
     def row_table(self) -> pl.DataFrame:
-        """One line per judged row: NLL per token under both models and the difference."""
+        """Return one line per held-out row: NLL under both models, and the change per token."""
         return pl.DataFrame([asdict(row) for row in self.rows]).with_columns(
             ((pl.col("adapter_nll") - pl.col("base_nll")) / pl.col("tokens")).alias("change")
         )
@@ -115,15 +120,16 @@ def verdicts(
     trend: Trend,
     other_lanes: Comparison | None = None,
 ) -> dict[str, Verdict]:
-    """The verdicts that promotion needs, each with its figures and their counts."""
+    """Compute the verdicts that promotion requires, each with its figures."""
     bound = held_out.ratio.high
-    # One source resamples to itself: an interval of no width that proves nothing.
-    shown = held_out.sources > 1
-    memorised = unlearned_share(held_out, trained)
+    # Every resample of a single source is that source: its interval has width zero and proves
+    # nothing.
+    has_interval = held_out.sources > 1
+    unlearned = unlearned_share(held_out, trained)
     gain = adapter_writes.parse_rate - base_writes.parse_rate
     return {
         "beats_base": Verdict(
-            shown and bound < 1,
+            has_interval and bound < 1,
             f"held-out loss {held_out.base_nll:.3f} -> {held_out.adapter_nll:.3f}, ratio "
             f"{held_out.ratio} over {held_out.rows} rows of {held_out.sources} sources; "
             f"perplexity {held_out.perplexity_change.value:+.1%}",
@@ -140,13 +146,13 @@ def verdicts(
             },
         ),
         "not_overfit": Verdict(
-            memorised <= policy.max_overfit_gap,
-            f"{memorised:.0%} of the gain on training rows does not carry over (at most "
+            unlearned <= policy.max_overfit_gap,
+            f"{unlearned:.0%} of the gain on training rows does not carry over (at most "
             f"{policy.max_overfit_gap:.0%}): training rows {trained.base_nll:.3f} -> "
             f"{trained.adapter_nll:.3f}, {adapter_writes.shown('copy_rate')} of "
             f"{adapter_writes.count} answers copy a training answer; {trend}",
             {
-                "unlearned_share": memorised,
+                "unlearned_share": unlearned,
                 "limit": policy.max_overfit_gap,
                 "train_base_nll": trained.base_nll,
                 "train_adapter_nll": trained.adapter_nll,
@@ -178,9 +184,9 @@ def verdicts(
 
 
 def _forgetting(other_lanes: Comparison | None, limit: float) -> Verdict:
-    """Loss on rows that the adapter is not for: it may rise, but not beyond the limit."""
+    """Check that the loss on rows of other lanes has not risen beyond the limit."""
     if other_lanes is None:
-        return Verdict(True, "no rows of other lanes to tell by", {"rows": 0})
+        return Verdict(True, "not measured: no rows of other lanes", {"rows": 0})
     ratio = other_lanes.ratio
     return Verdict(
         ratio.value - 1 <= limit,

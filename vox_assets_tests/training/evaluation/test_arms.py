@@ -1,4 +1,4 @@
-"""Arms differ in the one thing that they are named for, and none has seen the test."""
+"""Tests that each arm changes one factor and that no arm is trained on held-out rows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from vox_assets_tests.small_corpus import (
 
 @pytest.fixture(scope="module")
 def raw() -> pl.DataFrame:
-    """Rows of ninety files, a third of them dropped by curation, some said twice."""
+    """Rows of ninety files, a third of them left out of the mix, and some duplicates."""
     pairs = [make_pair(index, index % 90) for index in range(180)]
-    # The same answers again under another file and prompt: what dedup exists for.
+    # Duplicates: the same answers in another file, with another prompt.
     pairs += [
         make_pair(
             index,
@@ -47,29 +47,28 @@ def draw(raw: pl.DataFrame, curated: pl.DataFrame, seed: int) -> pl.DataFrame:
     return ablation.random_mix(raw, curated, dedup, 256, seed, count_words)
 
 
-def test_a_random_sample_is_as_long_as_the_mix_and_as_blind_to_the_test(
+def test_a_random_sample_has_the_tokens_of_the_mix_and_no_leakage(
     raw: pl.DataFrame, curated: pl.DataFrame
 ) -> None:
     drawn = draw(raw, curated, seed=3)
-    sides = {split: part for (split,), part in drawn.partition_by("split", as_dict=True).items()}
-    mine = {split: part for (split,), part in curated.partition_by("split", as_dict=True).items()}
-    wanted = mine["train"]["tokens"].sum()
-    assert wanted - 60 < sides["train"]["tokens"].sum() <= wanted
-    assert sides["eval"].sort("pair_id").equals(mine["eval"].sort("pair_id"))
+    train, held_out = drawn.filter(split="train"), drawn.filter(split="eval")
+    tokens = curated.filter(split="train")["tokens"].sum()
+    assert tokens - 60 < train["tokens"].sum() <= tokens
+    assert held_out.sort("pair_id").equals(curated.filter(split="eval").sort("pair_id"))
     assert leakage.split_leakage(drawn, load("sample").dedup) == []
     assert drawn.schema == pl.Schema(schema.MIX_SCHEMA)
-    # Duplicates take part: that is what the arm shows.
-    assert sides["train"]["response"].is_duplicated().any()
+    # The arm measures training without curation, so it includes duplicates.
+    assert train["response"].is_duplicated().any()
     assert draw(raw, curated, seed=3).equals(drawn)
     assert not draw(raw, curated, seed=4).equals(drawn)
 
 
 def test_too_few_raw_rows_are_an_error(raw: pl.DataFrame, curated: pl.DataFrame) -> None:
-    with pytest.raises(ValueError, match=r"raw rows hold \d+ tokens: expected"):
+    with pytest.raises(ValueError, match=r"raw rows have \d+ tokens: expected"):
         draw(raw.head(20), curated, seed=1)
 
 
-def test_arms_are_the_mix_the_sample_and_every_tier() -> None:
+def test_the_arms_are_the_mix_the_sample_and_every_tier() -> None:
     profile = load("vox")
     arms = ablation.arms(profile)
     assert list(arms) == ["curated", "random", "rank_64", "rank_32", "rank_16"]
@@ -77,7 +76,7 @@ def test_arms_are_the_mix_the_sample_and_every_tier() -> None:
     ranks = {name: ablation.arm_rank(chosen, arm) for name, arm in arms.items()}
     assert (ranks["curated"].rank, ranks["random"].rank) == (64, 64)
     assert (ranks["rank_16"].rank, ranks["rank_16"].alpha) == (16, 32)
-    # Only the steps end an arm.
+    # All arms have the same epochs, so that only the step limit ends them.
     assert len({choice.epochs for choice in ranks.values()}) == 1
     budget = ablation.arm_profile(profile, 10).training
     assert budget.max_steps == budget.patience == 10
@@ -85,16 +84,16 @@ def test_arms_are_the_mix_the_sample_and_every_tier() -> None:
 
 
 def arm(name: str, *ratios: float, eval_digest: str = "held-out-1") -> dict[str, object]:
-    told = json.loads(json.dumps(judged(*ratios))) | {"eval_digest": eval_digest}
-    return {"arm": name, "why": "w", "rows": 10, "rank": 8, "tokens": 100, "evaluation": told}
+    evaluation = json.loads(json.dumps(judged(*ratios))) | {"eval_digest": eval_digest}
+    return {"arm": name, "why": "w", "rows": 10, "rank": 8, "tokens": 100, "evaluation": evaluation}
 
 
 def test_the_table_compares_row_by_row_with_curated() -> None:
-    found = [arm("rank_8", 0.6, 0.7), arm("random", 0.9, 0.9), arm("curated", 0.6, 0.6)]
+    current = [arm("rank_8", 0.6, 0.7), arm("random", 0.9, 0.9), arm("curated", 0.6, 0.6)]
     stale = arm("rank_4", 0.1, 0.1, eval_digest="another corpus")
-    results = ablation.comparable([*found, stale], "held-out-1")
+    results = ablation.comparable([*current, stale], "held-out-1")
     lines = ablation.table_lines(results, seed=1)
     assert [line[0] for line in lines] == ["curated", "random", "rank_8"]
-    against = [line[ablation.TABLE_HEADER.index("ratio to curated [95 %]")] for line in lines]
-    assert against == ["", "1.500 [1.500, 1.500]", "1.083 [1.000, 1.167]"]
+    ratios = [line[ablation.TABLE_HEADER.index("ratio to curated [95 %]")] for line in lines]
+    assert ratios == ["", "1.500 [1.500, 1.500]", "1.083 [1.000, 1.167]"]
     assert all(len(line) == len(ablation.TABLE_HEADER) for line in lines)

@@ -1,4 +1,4 @@
-"""Base against adapter: figures, intervals, verdicts, and what counts as leaving the lane."""
+"""Tests of the evaluation: figures, intervals, verdicts and response modes."""
 
 from __future__ import annotations
 
@@ -31,22 +31,24 @@ def scores(*ratios: float, sources: int | None = None) -> list[RowScore]:
     ]
 
 
-def test_figures_are_weighted_by_tokens() -> None:
+def test_losses_are_weighted_by_tokens() -> None:
     rows = [RowScore("a", "f", "vox", 90, 90.0, 45.0), RowScore("b", "g", "vox", 10, 50.0, 50.0)]
-    told = statistics.compare_scores(rows, seed=1)
-    assert told.base_nll == pytest.approx(1.4) and told.adapter_nll == pytest.approx(0.95)
-    assert told.ratio.value == pytest.approx(95 / 140)
-    assert told.perplexity_change.value == pytest.approx(math.exp(-0.45) - 1)
-    assert told.ratio.low <= told.ratio.value <= told.ratio.high
+    comparison = statistics.compare_scores(rows, seed=1)
+    assert comparison.base_nll == pytest.approx(1.4) and comparison.adapter_nll == pytest.approx(
+        0.95
+    )
+    assert comparison.ratio.value == pytest.approx(95 / 140)
+    assert comparison.perplexity_change.value == pytest.approx(math.exp(-0.45) - 1)
+    assert comparison.ratio.low <= comparison.ratio.value <= comparison.ratio.high
 
 
-def test_the_interval_is_seeded_and_as_wide_as_sources_differ() -> None:
+def test_the_interval_is_deterministic_and_wider_when_sources_differ() -> None:
     even = statistics.compare_scores(scores(*[0.8] * 20), seed=1)
     assert even.ratio.low == pytest.approx(0.8) and even.ratio.high == pytest.approx(0.8)
     mixed = scores(*[0.6, 1.0] * 10)
     assert statistics.compare_scores(mixed, 1) == statistics.compare_scores(mixed, 1)
     wide = statistics.compare_scores(mixed, 1).ratio
-    # The same rows in few files: less is known.
+    # The same rows in fewer files give a wider interval.
     few = statistics.compare_scores(scores(*[0.6, 1.0] * 10, sources=4), 1).ratio
     assert few.high - few.low > wide.high - wide.low > 0
 
@@ -64,7 +66,7 @@ def verdicts(
     others: list[RowScore] | None = None,
 ) -> dict[str, bool]:
     base = Written(10, 0.2, 0.9, 0.3, 0.0)
-    found = verdicts_module.verdicts(
+    by_name = verdicts_module.verdicts(
         statistics.compare_scores(held_out, 1),
         statistics.compare_scores(trained, 1),
         base,
@@ -73,10 +75,10 @@ def verdicts(
         statistics.overfit_trend([]),
         None if others is None else statistics.compare_scores(others, 1),
     )
-    return {name: verdict.passed for name, verdict in found.items()}
+    return {name: verdict.passed for name, verdict in by_name.items()}
 
 
-def test_all_hold_for_a_good_adapter(profile: Profile) -> None:
+def test_a_good_adapter_passes_all_verdicts(profile: Profile) -> None:
     assert verdicts(profile, scores(*[0.7, 0.75] * 8), scores(*[0.65] * 8)) == {
         "beats_base": True,
         "not_overfit": True,
@@ -85,7 +87,7 @@ def test_all_hold_for_a_good_adapter(profile: Profile) -> None:
     }
 
 
-def test_beats_base_asks_for_the_bound_and_for_two_sources(profile: Profile) -> None:
+def test_beats_base_requires_an_upper_bound_below_one_and_two_sources(profile: Profile) -> None:
     # Better on average, but one source in four is much worse.
     uneven = scores(*[0.9, 0.9, 0.9, 1.25])
     assert statistics.compare_scores(uneven, 1).ratio.value < 1
@@ -93,13 +95,13 @@ def test_beats_base_asks_for_the_bound_and_for_two_sources(profile: Profile) -> 
     assert not verdicts(profile, scores(0.5, 0.5, sources=1), scores(0.5))["beats_base"]
 
 
-def test_overfit_is_gain_that_does_not_carry_over(profile: Profile) -> None:
+def test_a_gain_that_does_not_carry_over_is_overfitting(profile: Profile) -> None:
     assert not verdicts(profile, scores(0.95, 0.96), scores(0.4, 0.4))["not_overfit"]
-    # Nothing learned is not overfitting; it fails to beat the base.
+    # Without any gain there is no overfitting; such an adapter fails `beats_base`.
     assert verdicts(profile, scores(1.0, 1.0), scores(1.0))["not_overfit"]
 
 
-def test_other_lanes_may_lose_a_little_and_no_more(profile: Profile) -> None:
+def test_the_loss_on_other_lanes_may_rise_up_to_the_limit(profile: Profile) -> None:
     good = scores(*[0.7] * 8)
     assert verdicts(profile, good, good, others=scores(1.05, 1.08))["no_forgetting"]
     assert not verdicts(profile, good, good, others=scores(1.15, 1.12))["no_forgetting"]
@@ -110,8 +112,10 @@ def test_other_lanes_may_lose_a_little_and_no_more(profile: Profile) -> None:
     [(0, 8, 0.0, 0.324), (8, 8, 0.676, 1.0), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)],
 )
 def test_shares_have_wilson_intervals(hits: int, count: int, low: float, high: float) -> None:
-    told = statistics.wilson(hits, count)
-    assert told.low == pytest.approx(low, abs=1e-3) and told.high == pytest.approx(high, abs=1e-3)
+    interval = statistics.wilson(hits, count)
+    assert interval.low == pytest.approx(low, abs=1e-3) and interval.high == pytest.approx(
+        high, abs=1e-3
+    )
 
 
 def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -> None:
@@ -120,10 +124,10 @@ def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -
         curve.append({"step": step, "loss": 2.0 - step / 30})
         if step % 10 == 0:
             curve.append({"step": step, "watched_nll": 2.0})
-    told = statistics.overfit_trend(curve)
-    assert [step for step, _ in told.gaps] == [10, 20, 30]
-    # Training falls by a nat in 30 steps while the watched rows stand still.
-    assert told.slope == pytest.approx(100 / 30, rel=1e-6)
+    trend = statistics.overfit_trend(curve)
+    assert [step for step, _ in trend.gaps] == [10, 20, 30]
+    # Training loss falls by one nat in 30 steps while the watched loss is constant.
+    assert trend.slope == pytest.approx(100 / 30, rel=1e-6)
     assert statistics.overfit_trend(curve[:12]).slope is None
 
 
@@ -134,11 +138,13 @@ def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -
         Written(10, 0.6, 0.5, 0.9, 0.0),
         Written(10, 0.1, 0.0, 0.9, 0.0),
     ],
-    ids=["nothing written", "prose", "parses less than the base"],
+    ids=["no answers", "prose", "parses less often than the base"],
 )
-def test_lane_discipline_fails(profile: Profile, written: Written) -> None:
-    found = verdicts(profile, scores(0.7, 0.7), scores(0.7), written)
-    assert not found["lane_discipline"]
+def test_lane_discipline_fails_for_missing_or_unusable_answers(
+    profile: Profile, written: Written
+) -> None:
+    passed = verdicts(profile, scores(0.7, 0.7), scores(0.7), written)
+    assert not passed["lane_discipline"]
 
 
 @pytest.mark.parametrize(
@@ -154,11 +160,11 @@ def test_lane_discipline_fails(profile: Profile, written: Written) -> None:
         ("Like this:\n```vox\nroutes {}\n```", "prose_only", True),
     ],
 )
-def test_what_leaves_the_mode(text: str, mode: str, outside: bool) -> None:
+def test_out_of_mode_detects_prose_and_fences(text: str, mode: str, outside: bool) -> None:
     assert answers.out_of_mode(text, mode) is outside
 
 
-def test_an_adapter_is_judged_on_rows_that_nothing_saw(
+def test_an_adapter_is_evaluated_on_rows_that_training_and_early_stopping_did_not_read(
     trained: TrainingSpec,
     tiny_base: LocalModel,
     mixed: pl.DataFrame,
@@ -166,7 +172,7 @@ def test_an_adapter_is_judged_on_rows_that_nothing_saw(
     tmp_path: Path,
 ) -> None:
     others = [make_pair(n, 90, lane="vox_docs_qa", messages=turns("Why?", "So.")) for n in (1,)]
-    told = run.evaluate_adapter(
+    evaluation = run.evaluate_adapter(
         trained.adapter_dir,
         tiny_base.path,
         mixed,
@@ -175,51 +181,51 @@ def test_an_adapter_is_judged_on_rows_that_nothing_saw(
         seed=3,
     )
     held_out = set(mixed.filter(pl.col("split") == "eval")["pair_id"])
-    assert {row.pair_id for row in told.rows} == held_out - watch_ids(mixed)
-    assert told.held_out.adapter_nll < told.held_out.base_nll
-    # An untrained model of 600 tokens knows nothing: about log(600) per token.
-    assert told.held_out.base_nll == pytest.approx(math.log(600), rel=0.1)
-    assert told.verdicts["beats_base"].passed
-    assert told.other_lanes is not None and told.other_lanes.rows == 1
-    assert told.adapter_writes.count == profile.evaluation.generations
-    assert told.digest == trained.digest
-    content = json.loads(json.dumps(told.to_json()))
-    assert [one["name"] for one in content["verdicts"]] == list(told.verdicts)
-    assert content["total_nll"] == pytest.approx(sum(row.adapter_nll for row in told.rows))
-    assert told.row_table()["change"].mean() < 0  # type: ignore[operator]
-    assert [step for step, _ in told.trend.gaps] == [2, 4, 6]
+    assert {row.pair_id for row in evaluation.rows} == held_out - watch_ids(mixed)
+    assert evaluation.held_out.adapter_nll < evaluation.held_out.base_nll
+    # An untrained model with 600 tokens is near the uniform loss, log(600) per token.
+    assert evaluation.held_out.base_nll == pytest.approx(math.log(600), rel=0.1)
+    assert evaluation.verdicts["beats_base"].passed
+    assert evaluation.other_lanes is not None and evaluation.other_lanes.rows == 1
+    assert evaluation.adapter_writes.count == profile.evaluation.generations
+    assert evaluation.digest == trained.digest
+    content = json.loads(json.dumps(evaluation.to_json()))
+    assert [verdict["name"] for verdict in content["verdicts"]] == list(evaluation.verdicts)
+    assert content["total_nll"] == pytest.approx(sum(row.adapter_nll for row in evaluation.rows))
+    assert evaluation.row_table()["change"].mean() < 0  # type: ignore[operator]
+    assert [step for step, _ in evaluation.trend.gaps] == [2, 4, 6]
     copy = tmp_path / trained.digest
     shutil.copytree(trained.adapter_dir, copy)
-    run.record(copy, told)
+    run.record(copy, evaluation)
     assert verify.verify(copy) == []
     assert "| held-out sources |" in (copy / layout.CARD).read_text()
 
 
-def test_another_corpus_and_a_damaged_adapter_are_refused(
+def test_a_wrong_corpus_and_a_damaged_adapter_are_refused(
     trained: TrainingSpec,
     tiny_base: LocalModel,
     mixed: pl.DataFrame,
     profile: Profile,
     tmp_path: Path,
 ) -> None:
-    def judge(folder: Path, rows: pl.DataFrame) -> None:
+    def evaluate(folder: Path, rows: pl.DataFrame) -> None:
         run.evaluate_adapter(folder, tiny_base.path, rows, profile.evaluation)
 
     with pytest.raises(ValueError, match="another corpus"):
-        judge(trained.adapter_dir, mixed.head(40))
+        evaluate(trained.adapter_dir, mixed.head(40))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty cannot be evaluated: manifest\.json is missing"):
-        judge(tmp_path / "empty", mixed)
+        evaluate(tmp_path / "empty", mixed)
 
 
-def test_generation_is_the_same_alone_and_in_a_batch(tiny_base: LocalModel) -> None:
+def test_an_answer_does_not_depend_on_its_batch(tiny_base: LocalModel) -> None:
     from transformers import AutoModelForCausalLM
 
     from vox_assets.compute.tokens import load_tokenizer
 
     model = AutoModelForCausalLM.from_pretrained(tiny_base.path, dtype="float32")
     tokenizer = load_tokenizer(tiny_base.path)
-    asked = [turns("Add.", "x"), turns("Write a much longer thing for me, please.", "x")]
-    together = generate.generate(model, tokenizer, asked, 6)
-    alone = [generate.generate(model, tokenizer, [one], 6)[0] for one in asked]
+    dialogues = [turns("Add.", "x"), turns("Write a much longer thing for me, please.", "x")]
+    together = generate.generate(model, tokenizer, dialogues, 6)
+    alone = [generate.generate(model, tokenizer, [dialogue], 6)[0] for dialogue in dialogues]
     assert together == alone
