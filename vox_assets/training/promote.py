@@ -1,7 +1,7 @@
-"""Promotion of adapters: `promoted.json`, replaced atomically, with its history.
+"""Promotes adapters: replaces `promoted.json` atomically and keeps its history.
 
-An adapter is promoted by its recorded evaluation or, as a way back, by a person; either way it has
-to verify and its verdicts have to hold. Judging belongs to `evaluation`.
+An adapter is promoted after its evaluation, or by a person who returns to an earlier adapter. Both
+ways require that the adapter passes verification and that all its recorded verdicts passed.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ LOCK = ".promotion.lock"
 
 
 class PromotionError(ValueError):
-    """An adapter that may not serve; the message names it and why."""
+    """Raised for an adapter that cannot be promoted; the message gives its name and the reason."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a candidate was promoted, and why."""
+    """Result of a promotion request, with the reason."""
 
     promoted: bool
     reason: str
 
 
 def current(root: Path) -> dict[str, Any] | None:
-    """The content of `promoted.json`: digest, since when, why, `history` (newest last)."""
+    """Read `promoted.json`: digest, time, reason and `history` (newest last); None if missing."""
     path = root / PROMOTED
     if not path.exists():
         return None
@@ -42,71 +42,70 @@ def current(root: Path) -> dict[str, Any] | None:
 
 
 def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
-    """Promote the adapter if its verdicts hold and it is no worse than the one that serves.
+    """Promote the adapter if its verdicts passed and it is better than the promoted adapter.
 
-    `lanes` are those that the project serves: an adapter that a run was asked to train for others
-    is never promoted.
+    `lanes` are the lanes of the profile: an adapter for other lanes is never promoted.
 
-    Two adapters are compared where they were judged on the same held-out rows, by the total NLL of
-    the answers, which does not depend on a tokenizer. On another held-out set the verdicts decide
-    alone. A serving adapter that is damaged or gone is no rival. Raises PromotionError for a
-    digest that is unknown, damaged or not evaluated.
+    Two adapters are compared only on the same held-out rows, by the total NLL of the answers, which
+    does not depend on a tokenizer. If the held-out rows differ, or if the promoted adapter is
+    damaged or missing, the verdicts alone decide. Raises PromotionError for a digest that is
+    unknown, damaged or not evaluated.
     """
     with exclusive(root / LOCK):
-        evaluation = _fit(root, digest)
-        failed = _failed(evaluation) or _astray(root, digest, lanes)
-        if failed:
-            return Decision(False, f"{digest} is not promoted: {failed}")
-        serving = current(root)
-        if serving is not None and serving["digest"] == digest:
-            return Decision(True, f"{digest} serves already")
-        reason = "its verdicts hold"
-        if serving is not None:
+        evaluation = _evaluation_of(root, digest)
+        obstacle = _failed_verdicts(evaluation) or _lane_mismatch(root, digest, lanes)
+        if obstacle:
+            return Decision(False, f"{digest} is not promoted: {obstacle}")
+        promoted = current(root)
+        if promoted is not None and promoted["digest"] == digest:
+            return Decision(True, f"{digest} is already promoted")
+        reason = "all verdicts passed"
+        if promoted is not None:
             try:
-                rival = _fit(root, serving["digest"])
+                other = _evaluation_of(root, promoted["digest"])
             except PromotionError as error:
                 reason += f"; {error}"
             else:
-                if rival["eval_digest"] != evaluation["eval_digest"]:
-                    reason += f"; {serving['digest']} was judged on other rows"
-                elif rival["total_nll"] <= evaluation["total_nll"]:
+                if other["eval_digest"] != evaluation["eval_digest"]:
+                    reason += f"; {promoted['digest']} was evaluated on other rows"
+                elif other["total_nll"] <= evaluation["total_nll"]:
                     return Decision(
                         False,
-                        f"{digest} is not promoted: {serving['digest']} is as good or better on "
-                        f"the same held-out rows ({rival['total_nll']:.1f} nats against "
+                        f"{digest} is not promoted: {promoted['digest']} is as good or better on "
+                        f"the same held-out rows ({other['total_nll']:.1f} nats against "
                         f"{evaluation['total_nll']:.1f})",
                     )
                 else:
                     reason += (
-                        f"; better than {serving['digest']} on the same held-out rows "
-                        f"({evaluation['total_nll']:.1f} nats against {rival['total_nll']:.1f})"
+                        f"; better than {promoted['digest']} on the same held-out rows "
+                        f"({evaluation['total_nll']:.1f} nats against {other['total_nll']:.1f})"
                     )
-        _move(root, digest, evaluation, "evaluation", reason)
+        _write_promotion(root, digest, evaluation, "evaluation", reason)
         return Decision(True, f"{digest} is promoted: {reason}")
 
 
 def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
-    """Let a named adapter serve, an earlier or lesser one too: a person's way back.
+    """Promote an adapter on request, even one that is older or worse than the promoted adapter.
 
-    Raises PromotionError for a digest that is unknown, damaged, not evaluated, trained for other
-    lanes than `lanes`, or whose verdicts do not hold.
+    Raises PromotionError for a digest that is unknown, damaged, not evaluated or trained for other
+    lanes than `lanes`, and if a verdict failed.
     """
     with exclusive(root / LOCK):
-        evaluation = _fit(root, digest)
-        failed = _failed(evaluation) or _astray(root, digest, lanes)
-        if failed:
-            raise PromotionError(f"adapter {digest} may not serve: {failed}")
-        serving = current(root)
-        if serving is not None and serving["digest"] == digest:
-            return Decision(True, f"{digest} serves already")
-        _move(root, digest, evaluation, "command", "asked for by name")
+        evaluation = _evaluation_of(root, digest)
+        obstacle = _failed_verdicts(evaluation) or _lane_mismatch(root, digest, lanes)
+        if obstacle:
+            raise PromotionError(f"adapter {digest} cannot be promoted: {obstacle}")
+        promoted = current(root)
+        if promoted is not None and promoted["digest"] == digest:
+            return Decision(True, f"{digest} is already promoted")
+        _write_promotion(root, digest, evaluation, "command", "requested by a person")
         return Decision(True, f"{digest} is promoted")
 
 
-def _fit(root: Path, digest: str) -> Mapping[str, Any]:
-    """The evaluation of an adapter that is there and whole."""
+def _evaluation_of(root: Path, digest: str) -> Mapping[str, Any]:
+    """Read the evaluation of an adapter that exists and passes verification."""
     directory = root / digest
-    # A digest names one folder below the root, never a path out of it.
+    # Accept only the name of a folder below the root, not a path that leads out of it.
     if not digest.isalnum() or not directory.is_dir():
         known = sorted(path.name for path in root.glob("*/") if path.name.isalnum())
         raise PromotionError(
@@ -121,29 +120,29 @@ def _fit(root: Path, digest: str) -> Mapping[str, Any]:
     return dict(evaluation)
 
 
-def _failed(evaluation: Mapping[str, Any]) -> str:
+def _failed_verdicts(evaluation: Mapping[str, Any]) -> str:
     return "; ".join(
-        f"{verdict['name']} does not hold ({verdict['reason']})"
+        f"{verdict['name']} failed ({verdict['reason']})"
         for verdict in evaluation["verdicts"]
         if not verdict["passed"]
     )
 
 
-def _astray(root: Path, digest: str, lanes: Sequence[str]) -> str:
+def _lane_mismatch(root: Path, digest: str, lanes: Sequence[str]) -> str:
     trained = manifest.read_manifest(root / digest)["config"]["lanes"]
     if sorted(trained) == sorted(lanes):
         return ""
-    return f"it is trained for {', '.join(trained)} and the project serves {', '.join(lanes)}"
+    return f"it is trained for {', '.join(trained)}, but the profile has {', '.join(lanes)}"
 
 
-def _move(
+def _write_promotion(
     root: Path,
     digest: str,
     evaluation: Mapping[str, Any],
     by: Literal["evaluation", "command"],
     reason: str,
 ) -> None:
-    serving = current(root) or {"history": []}
+    promoted = current(root) or {"history": []}
     entry = {
         "digest": digest,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -153,6 +152,7 @@ def _move(
         "total_nll": evaluation["total_nll"],
         "perplexity_change": evaluation["held_out"]["perplexity_change"]["value"],
     }
-    # The pointer is what counts; a manifest without its promotion is completed by the next move.
-    write_json(root / PROMOTED, entry | {"history": [*serving["history"], entry]})
+    # Write `promoted.json` first, because it alone decides which adapter is promoted: a kill in
+    # between leaves only a manifest without its promotion.
+    write_json(root / PROMOTED, entry | {"history": [*promoted["history"], entry]})
     manifest.record(root / digest, "promotion", entry)

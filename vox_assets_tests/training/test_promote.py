@@ -1,4 +1,4 @@
-"""The pointer moves only to whole, evaluated adapters that are not worse, and keeps its history."""
+"""Tests that only valid, evaluated and better adapters are promoted, and the history is kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANES = ("vox_codegen",)
 
 
 class Root:
-    """An adapters folder that is filled with copies of one adapter under other digests."""
+    """An adapters folder with copies of one adapter under other digests."""
 
     def __init__(self, path: Path, template: Path) -> None:
         self.path = path
@@ -35,9 +35,9 @@ class Root:
         return digest
 
     @property
-    def serving(self) -> str | None:
-        now = promote.current(self.path)
-        return now["digest"] if now else None
+    def promoted(self) -> str | None:
+        entry = promote.current(self.path)
+        return entry["digest"] if entry else None
 
 
 @pytest.fixture
@@ -49,21 +49,21 @@ def verdict(passed: bool) -> dict[str, Any]:
     return {"name": "beats_base", "passed": passed, "reason": "ratio 1.1", "figures": {}}
 
 
-def test_a_proven_adapter_is_promoted_and_its_manifest_says_so(root: Root) -> None:
+def test_an_adapter_that_passes_is_promoted_and_its_manifest_records_it(root: Root) -> None:
     digest = root.add("a1", verdicts=[verdict(True)])
     assert promote.consider(root.path, digest, LANES).promoted
-    assert root.serving == "a1"
+    assert root.promoted == "a1"
     assert verify.verify(root.path / digest) == []
     assert manifest_module.read_manifest(root.path / digest)["promotion"]["by"] == "evaluation"
-    assert promote.consider(root.path, digest, LANES).reason == "a1 serves already"
+    assert promote.consider(root.path, digest, LANES).reason == "a1 is already promoted"
 
 
-def test_a_failed_verdict_keeps_an_adapter_out(root: Root) -> None:
+def test_an_adapter_with_a_failed_verdict_is_not_promoted(root: Root) -> None:
     digest = root.add("a1", verdicts=[verdict(False)])
     decision = promote.consider(root.path, digest, LANES)
-    assert not decision.promoted and "beats_base does not hold (ratio 1.1)" in decision.reason
-    assert root.serving is None
-    with pytest.raises(promote.PromotionError, match="a1 may not serve: beats_base"):
+    assert not decision.promoted and "beats_base failed (ratio 1.1)" in decision.reason
+    assert root.promoted is None
+    with pytest.raises(promote.PromotionError, match="a1 cannot be promoted: beats_base"):
         promote.promote(root.path, digest, LANES)
 
 
@@ -74,54 +74,56 @@ def test_a_worse_adapter_never_replaces_a_better_one_on_the_same_rows(root: Root
     assert promote.consider(root.path, root.add("better", total_nll=99.0), LANES).promoted
     other = root.add("other", total_nll=500.0, eval_digest="held-out-2")
     decision = promote.consider(root.path, other, LANES)
-    assert decision.promoted and "better was judged on other rows" in decision.reason
+    assert decision.promoted and "better was evaluated on other rows" in decision.reason
     history = promote.current(root.path)["history"]  # type: ignore[index]
     assert [entry["digest"] for entry in history] == ["good", "better", "other"]
 
 
-def test_a_damaged_serving_adapter_is_no_rival(root: Root) -> None:
+def test_a_damaged_promoted_adapter_is_replaced(root: Root) -> None:
     promote.consider(root.path, root.add("good", total_nll=1.0), LANES)
     (root.path / "good" / layout.WEIGHTS).unlink()
     decision = promote.consider(root.path, root.add("next", total_nll=2.0), LANES)
     assert decision.promoted and "good is damaged" in decision.reason
 
 
-def test_a_person_may_go_back(root: Root) -> None:
+def test_a_person_can_promote_an_earlier_adapter(root: Root) -> None:
     promote.consider(root.path, root.add("first", total_nll=100.0), LANES)
     promote.consider(root.path, root.add("second", total_nll=90.0), LANES)
     assert promote.promote(root.path, "first", LANES).promoted
-    assert root.serving == "first"
+    assert root.promoted == "first"
     entry = promote.current(root.path)["history"][-1]  # type: ignore[index]
     assert entry["by"] == "command" and entry["digest"] == "first"
 
 
-def test_unknown_unevaluated_and_damaged_adapters_are_refused_by_name(root: Root) -> None:
-    with pytest.raises(promote.PromotionError, match=r"nothere is unknown: .* has none"):
-        promote.promote(root.path, "nothere", LANES)
+def test_unknown_unevaluated_and_damaged_adapters_are_refused(root: Root) -> None:
+    with pytest.raises(promote.PromotionError, match=r"missing is unknown: .* has none"):
+        promote.promote(root.path, "missing", LANES)
     root.add("raw")
     with pytest.raises(promote.PromotionError, match="raw is not evaluated"):
         promote.promote(root.path, "raw", LANES)
     with pytest.raises(promote.PromotionError, match=r"unknown: .* has raw"):
         promote.promote(root.path, "../raw", LANES)
-    root.add("hurt", total_nll=1.0)
-    (root.path / "hurt" / layout.CONFIG).write_text("{}")
-    with pytest.raises(promote.PromotionError, match=r"hurt is damaged: adapter_config\.json"):
-        promote.promote(root.path, "hurt", LANES)
-    assert root.serving is None
+    root.add("damaged", total_nll=1.0)
+    (root.path / "damaged" / layout.CONFIG).write_text("{}")
+    with pytest.raises(
+        promote.PromotionError, match=r"adapter damaged is damaged: adapter_config\.json"
+    ):
+        promote.promote(root.path, "damaged", LANES)
+    assert root.promoted is None
 
 
-def test_the_pointer_is_whole_json_at_any_time(root: Root) -> None:
+def test_promoted_json_is_complete_and_no_temporary_file_is_left(root: Root) -> None:
     promote.consider(root.path, root.add("a1", total_nll=1.0), LANES)
     content = json.loads((root.path / promote.PROMOTED).read_text())
     assert set(content) >= {"digest", "at", "by", "reason", "eval_digest", "history"}
     assert not list(root.path.glob(".promoted*"))
 
 
-def test_an_adapter_of_other_lanes_never_serves(root: Root) -> None:
+def test_an_adapter_of_other_lanes_is_never_promoted(root: Root) -> None:
     digest = root.add("a1", total_nll=1.0)
     decision = promote.consider(root.path, digest, ("vox_docs_qa",))
     assert not decision.promoted
-    assert "trained for vox_codegen and the project serves vox_docs_qa" in decision.reason
+    assert "trained for vox_codegen, but the profile has vox_docs_qa" in decision.reason
     with pytest.raises(promote.PromotionError, match="trained for vox_codegen"):
         promote.promote(root.path, digest, ("vox_docs_qa",))
-    assert root.serving is None
+    assert root.promoted is None
