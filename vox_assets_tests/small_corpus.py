@@ -116,8 +116,9 @@ def judged(*ratios: float) -> dict[str, Any]:
         statistics.RowScore(str(i), f"f{i}", "vox", 10, 20.0, 20.0 * ratio)
         for i, ratio in enumerate(ratios)
     ]
-    compared = statistics.compare_scores(scores, seed=1)
-    written = verdicts.Written(2, 1.0, 0.0, 1.0, 0.0)
+    compared = statistics.compare_scores(scores)
+    base_writes = verdicts.Written(40, 0.1, 0.9, 0.3, 0.0)
+    written = verdicts.Written(40, 1.0, 0.0, 1.0, 0.0)
     trend = statistics.overfit_trend([])
     told = verdicts.Evaluation(
         digest="a1",
@@ -126,10 +127,10 @@ def judged(*ratios: float) -> dict[str, Any]:
         trained=compared,
         other_lanes=None,
         trend=trend,
-        base_writes=written,
+        base_writes=base_writes,
         adapter_writes=written,
         verdicts=verdicts.verdicts(
-            compared, compared, written, written, load("sample").evaluation, trend
+            compared, compared, base_writes, written, load("sample").evaluation, trend
         ),
         rows=scores,
     )

@@ -1,4 +1,4 @@
-"""The verdict of a check: pass or fail, one line for a person, and the figures."""
+"""The verdict of a check: pass, fail or undecided, one line for a person, and the figures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a check: a pure predicate over tables."""
+    """The outcome of a check: a pure predicate over tables.
+
+    An undecided verdict has not passed, and nothing shows that it should fail: the data are too few
+    for an interval on one side of the limit.
+    """
 
     passed: bool
     summary: str
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
+    undecided: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """Name the outcome: passed, undecided or failed."""
+        return "passed" if self.passed else "undecided" if self.undecided else "failed"
 
     @staticmethod
     def none_of(faults: Sequence[str], what: str, looked_at: int) -> Verdict:

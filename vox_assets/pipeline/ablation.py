@@ -81,7 +81,6 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
             models.base.path,
             rows,
             policy.evaluation,
-            seed=seed,
             log=context.log.info,
         )
         manifest = read_manifest(spec.adapter_dir)
@@ -94,7 +93,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
             if (root / f"{name}.json").exists()
         ]
         results = arms_of.comparable(found, evaluation.eval_digest)
-        lines = arms_of.table_lines(results, seed)
+        lines = arms_of.table_lines(results)
         plot = forest([(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results])
         path = settings.reports_dir / "ablation.html"
         write_text(path, render_ablation(f"{policy.name} ablation", results, lines))

@@ -247,7 +247,6 @@ def adapter_eval(
         training_mix,
         settings.profile.evaluation,
         other_lanes=scored_corpus.filter(pl.col("kept") & ~pl.col("lane").is_in(trained_lanes)),
-        seed=settings.profile.training.seed,
         log=context.log.info,
     )
     record_evaluation(directory, evaluation)
@@ -280,7 +279,7 @@ def adapter_eval(
             "verdicts": table(
                 pl.DataFrame(
                     [
-                        {"verdict": name, "holds": verdict.passed, "figures": verdict.summary}
+                        {"verdict": name, "outcome": verdict.outcome, "figures": verdict.summary}
                         for name, verdict in evaluation.verdicts.items()
                     ]
                 )
@@ -337,7 +336,8 @@ def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
         if evaluation is None:
             return report(Verdict(False, f"adapter {digest} is not evaluated"))
         [found] = [entry for entry in evaluation["verdicts"] if entry["name"] == name]
-        return report(Verdict(found["passed"], found["reason"], found["figures"]))
+        verdict = Verdict(found["passed"], found["reason"], found["figures"], found["undecided"])
+        return report(verdict)
 
     return check
 

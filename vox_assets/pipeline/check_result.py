@@ -13,8 +13,8 @@ def report(
     """The summary is what a maintainer reads first; the figures make the chart."""
     return dg.AssetCheckResult(
         passed=verdict.passed,
-        severity=severity,
-        description=verdict.summary,
+        severity=dg.AssetCheckSeverity.WARN if verdict.undecided else severity,
+        description=f"undecided: {verdict.summary}" if verdict.undecided else verdict.summary,
         metadata=dict(verdict.figures),
     )
 

@@ -101,12 +101,13 @@ def separation_histograms(separation: pl.DataFrame) -> Figure:
 
 
 def forest(
-    ratios: Sequence[tuple[str, Mapping[str, float]]], form: Literal["svg", "png"] = "png"
+    ratios: Sequence[tuple[str, Mapping[str, float | None]]], form: Literal["svg", "png"] = "png"
 ) -> Figure:
     """Adapter over base loss per arm, with intervals; left of 1 is better than the base."""
     figure, axes = _axes(height=0.5 * len(ratios) + 1.1)
     for place, (_, ratio) in enumerate(ratios):
-        axes.plot([ratio["low"], ratio["high"]], [place, place], color=_INK)
+        if ratio["low"] is not None:
+            axes.plot([ratio["low"], ratio["high"]], [place, place], color=_INK)
         axes.plot(ratio["value"], place, "o", color=_INK)
     axes.axvline(1.0, color=_SECOND, linestyle="--", linewidth=1)
     axes.set_yticks(range(len(ratios)), [name for name, _ in ratios])

@@ -147,7 +147,11 @@ def render_adapter(
     `curve` has the progress lines of its training; `evaluation` is an `Evaluation.to_json`.
     """
     verdicts = [
-        (verdict["name"], "yes" if verdict["passed"] else "no", verdict["reason"])
+        (
+            verdict["name"],
+            "yes" if verdict["passed"] else "undecided" if verdict["undecided"] else "no",
+            verdict["reason"],
+        )
         for verdict in evaluation["verdicts"]
     ]
     sections = [

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from vox_assets.store.files import exclusive
 from vox_assets.training.adapter import manifest, verify
+from vox_assets.training.evaluation.statistics import paired_ratio
 from vox_assets.training.plan.spec import write_json
 
 PROMOTED = "promoted.json"
@@ -68,18 +69,17 @@ def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
             else:
                 if other["eval_digest"] != evaluation["eval_digest"]:
                     reason += f"; {promoted['digest']} was evaluated on other rows"
-                elif other["total_nll"] <= evaluation["total_nll"]:
-                    return Decision(
-                        False,
-                        f"{digest} is not promoted: {promoted['digest']} is as good or better on "
-                        f"the same held-out rows ({other['total_nll']:.1f} nats against "
-                        f"{evaluation['total_nll']:.1f})",
-                    )
                 else:
-                    reason += (
-                        f"; better than {promoted['digest']} on the same held-out rows "
-                        f"({evaluation['total_nll']:.1f} nats against {other['total_nll']:.1f})"
+                    ratio = paired_ratio(other["rows"], evaluation["rows"])
+                    compared = (
+                        f"{promoted['digest']} on the same held-out rows (loss ratio {ratio})"
                     )
+                    if not ratio.high < 1:
+                        verb = (
+                            "is worse than" if ratio.low > 1 else "is not shown to be better than"
+                        )
+                        return Decision(False, f"{digest} is not promoted: it {verb} {compared}")
+                    reason += f"; better than {compared}"
         _write_promotion(root, digest, evaluation, "evaluation", reason)
         return Decision(True, f"{digest} is promoted: {reason}")
 
@@ -122,7 +122,8 @@ def _evaluation_of(root: Path, digest: str) -> Mapping[str, Any]:
 
 def _failed_verdicts(evaluation: Mapping[str, Any]) -> str:
     return "; ".join(
-        f"{verdict['name']} failed ({verdict['reason']})"
+        f"{verdict['name']} {'is undecided' if verdict['undecided'] else 'failed'} "
+        f"({verdict['reason']})"
         for verdict in evaluation["verdicts"]
         if not verdict["passed"]
     )

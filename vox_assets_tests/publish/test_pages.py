@@ -46,9 +46,9 @@ def test_the_report_of_an_adapter_shows_its_training_and_its_evaluation() -> Non
             {"step": 1, "loss": 2.9},
             {"step": 2, "loss": 2.5, "watched_nll": 2.6},
         ],
-        evaluation=judged(0.7, 0.8),
+        evaluation=judged(*[0.7, 0.8] * 6),
     )
-    for words in ("Training", "beats_base", "0.750 [0.700, 0.800]", "100% [34%, 100%]"):
+    for words in ("Training", "beats_base", "0.750 [0.717, 0.783]", "100% [91%, 100%]"):
         assert words in page
     assert page.count("data:image/svg+xml;base64,") == 1
 

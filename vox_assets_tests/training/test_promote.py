@@ -25,12 +25,14 @@ class Root:
         self.path = path
         self._template = template
 
-    def add(self, digest: str, **evaluation: Any) -> str:
+    def add(self, digest: str, loss: float | None = 0.7, **evaluation: Any) -> str:
+        """Add an adapter whose loss is about `loss` times that of its base; None: not evaluated."""
         folder = self.path / digest
         shutil.copytree(self._template, folder)
         manifest = manifest_module.read_manifest(folder) | {"digest": digest}
-        if evaluation:
-            manifest["evaluation"] = judged(0.7, 0.8) | evaluation
+        if loss is not None:
+            ratios = [loss * spread for spread in (0.99, 1.0, 1.01, 1.0) * 3]
+            manifest["evaluation"] = judged(*ratios) | evaluation
         manifest_module.write_manifest(folder, manifest)
         return digest
 
@@ -45,8 +47,14 @@ def root(tmp_path: Path, trained: TrainingSpec) -> Root:
     return Root(tmp_path / "adapters", trained.adapter_dir)
 
 
-def verdict(passed: bool) -> dict[str, Any]:
-    return {"name": "beats_base", "passed": passed, "reason": "ratio 1.1", "figures": {}}
+def verdict(passed: bool, undecided: bool = False) -> dict[str, Any]:
+    return {
+        "name": "beats_base",
+        "passed": passed,
+        "undecided": undecided,
+        "reason": "ratio 1.1",
+        "figures": {},
+    }
 
 
 def test_an_adapter_that_passes_is_promoted_and_its_manifest_records_it(root: Root) -> None:
@@ -67,12 +75,20 @@ def test_an_adapter_with_a_failed_verdict_is_not_promoted(root: Root) -> None:
         promote.promote(root.path, digest, LANES)
 
 
-def test_a_worse_adapter_never_replaces_a_better_one_on_the_same_rows(root: Root) -> None:
-    promote.consider(root.path, root.add("good", total_nll=100.0), LANES)
-    decision = promote.consider(root.path, root.add("worse", total_nll=100.0), LANES)
-    assert not decision.promoted and "good is as good or better" in decision.reason
-    assert promote.consider(root.path, root.add("better", total_nll=99.0), LANES).promoted
-    other = root.add("other", total_nll=500.0, eval_digest="held-out-2")
+def test_an_adapter_with_an_undecided_verdict_is_not_promoted(root: Root) -> None:
+    digest = root.add("a1", verdicts=[verdict(False, undecided=True)])
+    decision = promote.consider(root.path, digest, LANES)
+    assert not decision.promoted and "beats_base is undecided (ratio 1.1)" in decision.reason
+
+
+def test_only_an_adapter_that_is_shown_to_be_better_replaces_another(root: Root) -> None:
+    promote.consider(root.path, root.add("good", 0.7), LANES)
+    decision = promote.consider(root.path, root.add("worse", 0.75), LANES)
+    assert not decision.promoted and "it is worse than good on the same held-out" in decision.reason
+    decision = promote.consider(root.path, root.add("equal", 0.7), LANES)
+    assert not decision.promoted and "is not shown to be better than good" in decision.reason
+    assert promote.consider(root.path, root.add("better", 0.6), LANES).promoted
+    other = root.add("other", 0.8, eval_digest="held-out-2")
     decision = promote.consider(root.path, other, LANES)
     assert decision.promoted and "better was evaluated on other rows" in decision.reason
     history = promote.current(root.path)["history"]  # type: ignore[index]
@@ -80,15 +96,15 @@ def test_a_worse_adapter_never_replaces_a_better_one_on_the_same_rows(root: Root
 
 
 def test_a_damaged_promoted_adapter_is_replaced(root: Root) -> None:
-    promote.consider(root.path, root.add("good", total_nll=1.0), LANES)
+    promote.consider(root.path, root.add("good"), LANES)
     (root.path / "good" / layout.WEIGHTS).unlink()
-    decision = promote.consider(root.path, root.add("next", total_nll=2.0), LANES)
+    decision = promote.consider(root.path, root.add("next"), LANES)
     assert decision.promoted and "good is damaged" in decision.reason
 
 
 def test_a_person_can_promote_an_earlier_adapter(root: Root) -> None:
-    promote.consider(root.path, root.add("first", total_nll=100.0), LANES)
-    promote.consider(root.path, root.add("second", total_nll=90.0), LANES)
+    promote.consider(root.path, root.add("first", 0.7), LANES)
+    promote.consider(root.path, root.add("second", 0.6), LANES)
     assert promote.promote(root.path, "first", LANES).promoted
     assert root.promoted == "first"
     entry = promote.current(root.path)["history"][-1]  # type: ignore[index]
@@ -98,12 +114,12 @@ def test_a_person_can_promote_an_earlier_adapter(root: Root) -> None:
 def test_unknown_unevaluated_and_damaged_adapters_are_refused(root: Root) -> None:
     with pytest.raises(promote.PromotionError, match=r"missing is unknown: .* has none"):
         promote.promote(root.path, "missing", LANES)
-    root.add("raw")
+    root.add("raw", None)
     with pytest.raises(promote.PromotionError, match="raw is not evaluated"):
         promote.promote(root.path, "raw", LANES)
     with pytest.raises(promote.PromotionError, match=r"unknown: .* has raw"):
         promote.promote(root.path, "../raw", LANES)
-    root.add("damaged", total_nll=1.0)
+    root.add("damaged")
     (root.path / "damaged" / layout.CONFIG).write_text("{}")
     with pytest.raises(
         promote.PromotionError, match=r"adapter damaged is damaged: adapter_config\.json"
@@ -113,14 +129,14 @@ def test_unknown_unevaluated_and_damaged_adapters_are_refused(root: Root) -> Non
 
 
 def test_promoted_json_is_complete_and_no_temporary_file_is_left(root: Root) -> None:
-    promote.consider(root.path, root.add("a1", total_nll=1.0), LANES)
+    promote.consider(root.path, root.add("a1"), LANES)
     content = json.loads((root.path / promote.PROMOTED).read_text())
     assert set(content) >= {"digest", "at", "by", "reason", "eval_digest", "history"}
     assert not list(root.path.glob(".promoted*"))
 
 
 def test_an_adapter_of_other_lanes_is_never_promoted(root: Root) -> None:
-    digest = root.add("a1", total_nll=1.0)
+    digest = root.add("a1")
     decision = promote.consider(root.path, digest, ("vox_docs_qa",))
     assert not decision.promoted
     assert "trained for vox_codegen, but the profile has vox_docs_qa" in decision.reason

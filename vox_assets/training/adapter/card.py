@@ -111,7 +111,8 @@ def _evaluation_section(evaluation: Mapping[str, Any] | None) -> list[str]:
         "|---|---|---|",
     ]
     for verdict in evaluation["verdicts"]:
-        holds = "yes" if verdict["passed"] else "**no**"
+        no = "undecided" if verdict["undecided"] else "**no**"
+        holds = "yes" if verdict["passed"] else no
         lines.append(f"| {verdict['name']} | {holds} | {verdict['reason']} |")
     return [
         *lines,

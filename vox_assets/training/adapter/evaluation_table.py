@@ -42,8 +42,8 @@ def loss_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 *(f"{comparison[count]:,}" for count in ("rows", "sources", "tokens")),
                 f"{comparison['base_nll']:.3f}",
                 f"{comparison['adapter_nll']:.3f}",
-                f"{ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]",
-                f"{change['value']:+.1%} [{change['low']:+.1%}, {change['high']:+.1%}]",
+                _bounded(ratio, ".3f"),
+                _bounded(change, "+.1%"),
             )
         )
     return lines
@@ -58,6 +58,12 @@ def answer_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
+def _bounded(interval: Mapping[str, float | None], form: str) -> str:
+    value, low, high = (interval[key] for key in ("value", "low", "high"))
+    if low is None or high is None:
+        return f"{value:{form}} [unknown]"
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+
+
 def _share(written: Mapping[str, Any], name: str) -> str:
-    interval = written["intervals"][name]
-    return f"{written[name]:.0%} [{interval['low']:.0%}, {interval['high']:.0%}]"
+    return _bounded(written["intervals"][name], ".0%")

@@ -16,7 +16,7 @@ from vox_assets.contract.rows import Message, in_hash_order
 from vox_assets.mix.leakage import leaks, split_leakage
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN
 from vox_assets.profiles import Dedup, Profile
-from vox_assets.training.evaluation.statistics import Interval, RowScore, compare_scores
+from vox_assets.training.evaluation.statistics import Interval, paired_ratio
 from vox_assets.training.evaluation.verdicts import Evaluation
 from vox_assets.training.plan.ranks import RankChoice
 
@@ -151,8 +151,8 @@ def comparable(results: Sequence[Mapping[str, Any]], eval_digest: str) -> list[M
     )
 
 
-def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[str, ...]]:
-    """Format one line per arm, with paired bootstrap intervals over sources."""
+def table_lines(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Format one line per arm, with paired intervals over sources."""
     curated = next((item for item in results if item["arm"] == CURATED), None)
     lines: list[tuple[str, ...]] = []
     for item in results:
@@ -162,7 +162,7 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
             evaluation["adapter_writes"]["intervals"]["parse_rate"],
         )
         ratio_to_curated = (
-            "" if curated is None or item is curated else str(_ratio_to(curated, item, seed))
+            "" if curated is None or item is curated else str(_ratio_to(curated, item))
         )
         lines.append(
             (
@@ -180,14 +180,8 @@ def table_lines(results: Sequence[Mapping[str, Any]], seed: int) -> list[tuple[s
     return lines
 
 
-def _ratio_to(curated: Mapping[str, Any], other: Mapping[str, Any], seed: int) -> Interval:
-    """Compute the ratio of the other arm's loss to the curated arm's, paired by row."""
-    curated_rows = {row["pair_id"]: row for row in curated["evaluation"]["rows"]}
-    scores = [
-        RowScore(**row | {"base_nll": curated_rows[row["pair_id"]]["adapter_nll"]})
-        for row in other["evaluation"]["rows"]
-    ]
-    return compare_scores(scores, seed).ratio
+def _ratio_to(curated: Mapping[str, Any], other: Mapping[str, Any]) -> Interval:
+    return paired_ratio(curated["evaluation"]["rows"], other["evaluation"]["rows"])
 
 
 def _format_interval(interval: Mapping[str, float]) -> str:

@@ -47,15 +47,14 @@ def evaluate_adapter(
     policy: Policy,
     *,
     other_lanes: pl.DataFrame | None = None,
-    seed: int = 0,
     log: Log = lambda line: None,
 ) -> Evaluation:
     """Evaluate the adapter in `directory` against its base on the held-out rows of its own mix.
 
     The base is loaded once, in NF4 as in training. `disable_adapter` gives the scores of the base,
     so both score the same tokens in the same batches. Rows that early stopping reads are excluded.
-    The loss on `other_lanes` measures forgetting. The result is deterministic for a seed. Raises
-    ValueError for a damaged adapter and for a mix that it was not trained on.
+    The loss on `other_lanes` measures forgetting. Raises ValueError for a
+    damaged adapter and for a mix that it was not trained on.
     """
     import torch
 
@@ -83,7 +82,7 @@ def evaluate_adapter(
                 base, adapted, rows.select("source_path", "language").iter_rows(), strict=True
             )
         ]
-        return compare_scores(scores, seed), scores
+        return compare_scores(scores), scores
 
     held_out_rows = judged_rows(mix_rows)
     held_out, scores = compare(held_out_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -16,6 +17,7 @@ from vox_assets.training.evaluation.statistics import (
     Interval,
     RowScore,
     Trend,
+    share_difference,
     unlearned_share,
     wilson,
 )
@@ -48,7 +50,11 @@ class Written:
         Eight answers are few: the normal approximation would give 0 % and 100 % an interval of
         width zero.
         """
-        return wilson(round(getattr(self, name) * self.count), self.count)
+        return wilson(self.hits(name), self.count)
+
+    def hits(self, name: str) -> int:
+        """Return the number of answers that a share counts."""
+        return round(getattr(self, name) * self.count)
 
     def shown(self, name: str) -> str:
         """Format a share with its interval."""
@@ -97,12 +103,13 @@ class Evaluation:
             {
                 "name": name,
                 "passed": verdict.passed,
+                "undecided": verdict.undecided,
                 "reason": verdict.summary,
                 "figures": dict(verdict.figures),
             }
             for name, verdict in self.verdicts.items()
         ]
-        return content | {"passed": self.passed, "total_nll": self.total_nll}
+        return dict(_finite(content | {"passed": self.passed, "total_nll": self.total_nll}))
 
     def row_table(self) -> pl.DataFrame:
         """Return one line per held-out row: NLL under both models, and the change per token."""
@@ -120,83 +127,123 @@ def verdicts(
     trend: Trend,
     other_lanes: Comparison | None = None,
 ) -> dict[str, Verdict]:
-    """Compute the verdicts that promotion requires, each with its figures."""
-    bound = held_out.ratio.high
-    # Every resample of a single source is that source: its interval has width zero and proves
-    # nothing.
-    has_interval = held_out.sources > 1
-    unlearned = unlearned_share(held_out, trained)
-    gain = adapter_writes.parse_rate - base_writes.parse_rate
+    """Compute the verdicts that promotion requires, each with its figures.
+
+    A verdict is decided by an interval: it passes if the whole interval meets the limit, fails if
+    no part of it does, and is undecided otherwise.
+    """
     return {
-        "beats_base": Verdict(
-            has_interval and bound < 1,
-            f"held-out loss {held_out.base_nll:.3f} -> {held_out.adapter_nll:.3f}, ratio "
-            f"{held_out.ratio} over {held_out.rows} rows of {held_out.sources} sources; "
-            f"perplexity {held_out.perplexity_change.value:+.1%}",
-            {
-                "base_nll": held_out.base_nll,
-                "adapter_nll": held_out.adapter_nll,
-                "ratio": held_out.ratio.value,
-                "ratio_low": held_out.ratio.low,
-                "ratio_high": bound,
-                "perplexity_change": held_out.perplexity_change.value,
-                "rows": held_out.rows,
-                "sources": held_out.sources,
-                "tokens": held_out.tokens,
-            },
-        ),
-        "not_overfit": Verdict(
-            unlearned <= policy.max_overfit_gap,
-            f"{unlearned:.0%} of the gain on training rows does not carry over (at most "
-            f"{policy.max_overfit_gap:.0%}): training rows {trained.base_nll:.3f} -> "
-            f"{trained.adapter_nll:.3f}, {adapter_writes.shown('copy_rate')} of "
-            f"{adapter_writes.count} answers copy a training answer; {trend}",
-            {
-                "unlearned_share": unlearned,
-                "limit": policy.max_overfit_gap,
-                "train_base_nll": trained.base_nll,
-                "train_adapter_nll": trained.adapter_nll,
-                "train_rows": trained.rows,
-                "copy_rate": adapter_writes.copy_rate,
-                **({} if trend.slope is None else {"gap_slope": trend.slope}),
-            },
-        ),
-        "no_forgetting": _forgetting(other_lanes, policy.max_forgetting),
-        "lane_discipline": Verdict(
-            adapter_writes.count > 0
-            and adapter_writes.out_of_mode_rate <= policy.max_prose_share
-            and gain >= policy.min_parse_rate_gain,
-            f"{adapter_writes.shown('out_of_mode_rate')} of {adapter_writes.count} answers leave "
-            f"their mode (base {base_writes.out_of_mode_rate:.0%}, at most "
-            f"{policy.max_prose_share:.0%}); {adapter_writes.shown('parse_rate')} parse (base "
-            f"{base_writes.parse_rate:.0%}); "
-            f"{adapter_writes.shown('stop_rate')} stop by themselves",
-            {
-                "out_of_mode_rate": adapter_writes.out_of_mode_rate,
-                "limit": policy.max_prose_share,
-                "parse_rate": adapter_writes.parse_rate,
-                "base_parse_rate": base_writes.parse_rate,
-                "stop_rate": adapter_writes.stop_rate,
-                "answers": adapter_writes.count,
-            },
-        ),
+        "beats_base": _beats_base(held_out),
+        "not_overfit": _not_overfit(held_out, trained, adapter_writes, policy, trend),
+        "no_forgetting": _no_forgetting(other_lanes, policy.max_forgetting),
+        "lane_discipline": _lane_discipline(base_writes, adapter_writes, policy),
     }
 
 
-def _forgetting(other_lanes: Comparison | None, limit: float) -> Verdict:
+def _decided(*claims: bool | None) -> dict[str, bool]:
+    """Combine claims: all must hold; without a claim that fails, one open claim leaves it open."""
+    failed = any(claim is False for claim in claims)
+    return {"passed": all(claims), "undecided": not failed and not all(claims)}
+
+
+def _beats_base(held_out: Comparison) -> Verdict:
+    ratio = held_out.ratio
+    return Verdict(
+        **_decided(ratio.at_most(1.0)),
+        summary=f"held-out loss {held_out.base_nll:.3f} -> {held_out.adapter_nll:.3f}, ratio "
+        f"{ratio} over {held_out.rows} rows of {held_out.sources} sources (upper bound below 1 "
+        f"required); perplexity {held_out.perplexity_change.value:+.1%}",
+        figures={
+            "base_nll": held_out.base_nll,
+            "adapter_nll": held_out.adapter_nll,
+            **bounded("ratio", ratio),
+            "perplexity_change": held_out.perplexity_change.value,
+            "rows": held_out.rows,
+            "sources": held_out.sources,
+            "tokens": held_out.tokens,
+        },
+    )
+
+
+def _not_overfit(
+    held_out: Comparison,
+    trained: Comparison,
+    adapter_writes: Written,
+    policy: Policy,
+    trend: Trend,
+) -> Verdict:
+    unlearned = unlearned_share(held_out, trained)
+    return Verdict(
+        **_decided(unlearned.at_most(policy.max_overfit_gap)),
+        summary=f"{unlearned.value:.0%} [{unlearned.low:.0%}, {unlearned.high:.0%}] of the gain on "
+        f"training rows does not carry over (at most {policy.max_overfit_gap:.0%}): training rows "
+        f"{trained.base_nll:.3f} -> {trained.adapter_nll:.3f}, {adapter_writes.shown('copy_rate')} "
+        f"of {adapter_writes.count} answers copy a training answer; {trend}",
+        figures={
+            **bounded("unlearned_share", unlearned),
+            "limit": policy.max_overfit_gap,
+            "train_base_nll": trained.base_nll,
+            "train_adapter_nll": trained.adapter_nll,
+            "train_rows": trained.rows,
+            "copy_rate": adapter_writes.copy_rate,
+            **({} if trend.slope is None else {"gap_slope": trend.slope}),
+        },
+    )
+
+
+def _no_forgetting(other_lanes: Comparison | None, limit: float) -> Verdict:
     """Check that the loss on rows of other lanes has not risen beyond the limit."""
     if other_lanes is None:
         return Verdict(True, "not measured: no rows of other lanes", {"rows": 0})
     ratio = other_lanes.ratio
     return Verdict(
-        ratio.value - 1 <= limit,
-        f"loss on {other_lanes.rows} rows of other lanes {other_lanes.base_nll:.3f} -> "
+        **_decided(ratio.at_most(1 + limit)),
+        summary=f"loss on {other_lanes.rows} rows of other lanes {other_lanes.base_nll:.3f} -> "
         f"{other_lanes.adapter_nll:.3f}, ratio {ratio} (at most {1 + limit:.2f})",
-        {
-            "ratio": ratio.value,
-            "ratio_low": ratio.low,
-            "ratio_high": ratio.high,
-            "limit": 1 + limit,
-            "rows": other_lanes.rows,
+        figures={**bounded("ratio", ratio), "limit": 1 + limit, "rows": other_lanes.rows},
+    )
+
+
+def _lane_discipline(base_writes: Written, adapter_writes: Written, policy: Policy) -> Verdict:
+    outside = adapter_writes.interval("out_of_mode_rate")
+    gain = share_difference(
+        adapter_writes.hits("parse_rate"),
+        adapter_writes.count,
+        base_writes.hits("parse_rate"),
+        base_writes.count,
+    )
+    return Verdict(
+        **_decided(
+            outside.at_most(policy.max_prose_share), gain.at_least(policy.min_parse_rate_gain)
+        ),
+        summary=f"{adapter_writes.shown('out_of_mode_rate')} of {adapter_writes.count} answers "
+        f"leave their mode (base {base_writes.out_of_mode_rate:.0%}, at most "
+        f"{policy.max_prose_share:.0%}); {adapter_writes.shown('parse_rate')} parse (base "
+        f"{base_writes.parse_rate:.0%}, difference {gain.value:+.0%} [{gain.low:+.0%}, "
+        f"{gain.high:+.0%}], at least {policy.min_parse_rate_gain:+.0%}); "
+        f"{adapter_writes.shown('stop_rate')} stop by themselves",
+        figures={
+            **bounded("out_of_mode_rate", outside),
+            "limit": policy.max_prose_share,
+            **bounded("parse_rate_gain", gain),
+            "parse_rate": adapter_writes.parse_rate,
+            "base_parse_rate": base_writes.parse_rate,
+            "stop_rate": adapter_writes.stop_rate,
+            "answers": adapter_writes.count,
         },
     )
+
+
+def bounded(name: str, interval: Interval) -> dict[str, float]:
+    """Return the figures of an interval; infinite bounds are left out."""
+    figures = {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return {key: value for key, value in figures.items() if math.isfinite(value)}
+
+
+def _finite(content: Any) -> Any:
+    """Replace infinite numbers, which JSON does not have, by None."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

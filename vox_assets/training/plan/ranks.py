@@ -38,8 +38,8 @@ def choose_rank(
     An adapter learns like full fine-tuning as long as its number of parameters is not far below the
     number of trained tokens (LoRA Without Regret), so the tier depends on tokens as well as rows.
     `overrides` replaces `rank`, `alpha`, `learning_rate` or `epochs` for one run. If it replaces
-    the rank alone, alpha keeps the tier's ratio to the rank: the capacity changes, but the scale of
-    the update does not. Raises ValueError for an override that is not positive.
+    the rank but not alpha, alpha keeps the tier's ratio to the rank: the capacity changes, but the
+    scale of the update does not. Raises ValueError for an override that is not positive.
     """
     tier = next(
         tier

@@ -144,11 +144,11 @@ def test_a_changed_corpus_is_reported(copy: Path, trained: TrainingSpec) -> None
 
 
 def test_an_adapter_with_a_recorded_evaluation_passes_verification(copy: Path) -> None:
-    manifest_module.record(copy, "evaluation", judged(0.7, 0.8))
+    manifest_module.record(copy, "evaluation", judged(*[0.7, 0.8] * 6))
     assert verify.verify(copy) == []
     card = (copy / layout.CARD).read_text()
     assert "| beats_base | yes | held-out loss 2.000 -> 1.500" in card
-    assert "| held-out sources | 2 | 2 | 20 | 2.000 | 1.500 | 0.750 [0.700, 0.800] |" in card
+    assert "| held-out sources | 12 | 12 | 120 | 2.000 | 1.500 | 0.750 [0.717, 0.783] |" in card
     assert "| end and parse | 100% [34%, 100%] | 100% [34%, 100%] | 2 |" in card
 
 

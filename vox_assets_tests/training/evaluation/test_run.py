@@ -7,6 +7,7 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -21,7 +22,7 @@ from vox_assets.training.evaluation import verdicts as verdicts_module
 from vox_assets.training.evaluation.statistics import RowScore
 from vox_assets.training.evaluation.verdicts import Written
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.small_corpus import as_scored, make_pair
+from vox_assets_tests.small_corpus import as_scored, judged, make_pair
 
 
 def scores(*ratios: float, sources: int | None = None) -> list[RowScore]:
@@ -33,7 +34,7 @@ def scores(*ratios: float, sources: int | None = None) -> list[RowScore]:
 
 def test_losses_are_weighted_by_tokens() -> None:
     rows = [RowScore("a", "f", "vox", 90, 90.0, 45.0), RowScore("b", "g", "vox", 10, 50.0, 50.0)]
-    comparison = statistics.compare_scores(rows, seed=1)
+    comparison = statistics.compare_scores(rows)
     assert comparison.base_nll == pytest.approx(1.4) and comparison.adapter_nll == pytest.approx(
         0.95
     )
@@ -43,19 +44,19 @@ def test_losses_are_weighted_by_tokens() -> None:
 
 
 def test_the_interval_is_deterministic_and_wider_when_sources_differ() -> None:
-    even = statistics.compare_scores(scores(*[0.8] * 20), seed=1)
+    even = statistics.compare_scores(scores(*[0.8] * 20))
     assert even.ratio.low == pytest.approx(0.8) and even.ratio.high == pytest.approx(0.8)
     mixed = scores(*[0.6, 1.0] * 10)
-    assert statistics.compare_scores(mixed, 1) == statistics.compare_scores(mixed, 1)
-    wide = statistics.compare_scores(mixed, 1).ratio
+    assert statistics.compare_scores(mixed) == statistics.compare_scores(mixed)
+    wide = statistics.compare_scores(mixed).ratio
     # The same rows in fewer files give a wider interval.
-    few = statistics.compare_scores(scores(*[0.6, 1.0] * 10, sources=4), 1).ratio
+    few = statistics.compare_scores(scores(*[0.6, 1.0] * 10, sources=4)).ratio
     assert few.high - few.low > wide.high - wide.low > 0
 
 
 def test_no_rows_are_an_error() -> None:
     with pytest.raises(ValueError, match="no held-out rows"):
-        statistics.compare_scores([], 1)
+        statistics.compare_scores([])
 
 
 def verdicts(
@@ -64,47 +65,104 @@ def verdicts(
     trained: list[RowScore],
     written: Written | None = None,
     others: list[RowScore] | None = None,
-) -> dict[str, bool]:
-    base = Written(10, 0.2, 0.9, 0.3, 0.0)
+) -> dict[str, str]:
+    base = Written(40, 0.1, 0.9, 0.3, 0.0)
     by_name = verdicts_module.verdicts(
-        statistics.compare_scores(held_out, 1),
-        statistics.compare_scores(trained, 1),
+        statistics.compare_scores(held_out),
+        statistics.compare_scores(trained),
         base,
-        written or Written(10, 0.6, 0.0, 0.9, 0.0),
+        written or Written(40, 0.6, 0.0, 0.9, 0.0),
         profile.evaluation,
         statistics.overfit_trend([]),
-        None if others is None else statistics.compare_scores(others, 1),
+        None if others is None else statistics.compare_scores(others),
     )
-    return {name: verdict.passed for name, verdict in by_name.items()}
+    return {name: verdict.outcome for name, verdict in by_name.items()}
 
 
 def test_a_good_adapter_passes_all_verdicts(profile: Profile) -> None:
-    assert verdicts(profile, scores(*[0.7, 0.75] * 8), scores(*[0.65] * 8)) == {
-        "beats_base": True,
-        "not_overfit": True,
-        "no_forgetting": True,
-        "lane_discipline": True,
-    }
+    outcomes = verdicts(profile, scores(*[0.7, 0.75] * 8), scores(*[0.65] * 8))
+    assert set(outcomes.values()) == {"passed"}
 
 
 def test_beats_base_requires_an_upper_bound_below_one_and_two_sources(profile: Profile) -> None:
     # Better on average, but one source in four is much worse.
     uneven = scores(*[0.9, 0.9, 0.9, 1.25])
-    assert statistics.compare_scores(uneven, 1).ratio.value < 1
-    assert not verdicts(profile, uneven, scores(0.9))["beats_base"]
-    assert not verdicts(profile, scores(0.5, 0.5, sources=1), scores(0.5))["beats_base"]
+    assert statistics.compare_scores(uneven).ratio.value < 1
+    trained = scores(0.9, 0.9)
+    assert verdicts(profile, uneven, trained)["beats_base"] == "undecided"
+    assert verdicts(profile, scores(0.5, 0.5, sources=1), trained)["beats_base"] == "undecided"
+    assert verdicts(profile, scores(1.1, 1.2, 1.15), trained)["beats_base"] == "failed"
 
 
 def test_a_gain_that_does_not_carry_over_is_overfitting(profile: Profile) -> None:
-    assert not verdicts(profile, scores(0.95, 0.96), scores(0.4, 0.4))["not_overfit"]
-    # Without any gain there is no overfitting; such an adapter fails `beats_base`.
-    assert verdicts(profile, scores(1.0, 1.0), scores(1.0))["not_overfit"]
+    trained = scores(0.4, 0.41)
+    assert verdicts(profile, scores(0.95, 0.96, 0.95), trained)["not_overfit"] == "failed"
+    assert verdicts(profile, scores(0.5, 0.51, 0.5), trained)["not_overfit"] == "passed"
+    assert verdicts(profile, scores(0.4, 0.9, 0.6), trained)["not_overfit"] == "undecided"
+    # Without a gain there is no share of it; such an adapter does not beat its base.
+    assert verdicts(profile, scores(1.0, 1.0), scores(1.0, 1.0))["not_overfit"] == "undecided"
 
 
 def test_the_loss_on_other_lanes_may_rise_up_to_the_limit(profile: Profile) -> None:
     good = scores(*[0.7] * 8)
-    assert verdicts(profile, good, good, others=scores(1.05, 1.08))["no_forgetting"]
-    assert not verdicts(profile, good, good, others=scores(1.15, 1.12))["no_forgetting"]
+
+    def outcome(*ratios: float) -> str:
+        return verdicts(profile, good, good, others=scores(*ratios))["no_forgetting"]
+
+    assert outcome(1.05, 1.06, 1.05) == "passed"
+    assert outcome(1.15, 1.16, 1.15) == "failed"
+    assert outcome(1.05, 1.2, 0.9) == "undecided"
+
+
+@pytest.mark.parametrize("sources", [2, 4, 12, 40])
+def test_an_adapter_that_learned_nothing_rarely_beats_its_base(sources: int) -> None:
+    """By chance 2.5 % may pass; with few sources a percentile bootstrap lets 30 % pass."""
+    rng = np.random.default_rng(sources)
+    passed = 0
+    for _ in range(1000):
+        base = rng.lognormal(3, 0.5, sources)
+        adapted = base * rng.lognormal(0, 0.1, sources)
+        ratio = statistics.ratio_of_sums(adapted, base)
+        passed += bool(ratio.at_most(1.0))
+    assert passed / 1000 < 0.045
+
+
+@pytest.mark.parametrize(
+    ("written", "outcome"),
+    [
+        (Written(40, 0.6, 0.0, 0.9, 0.0), "passed"),
+        (Written(8, 0.6, 0.0, 0.9, 0.0), "undecided"),
+        (Written(0, 0.0, 0.0, 0.0, 0.0), "undecided"),
+        (Written(40, 0.6, 0.6, 0.9, 0.0), "failed"),
+        (Written(40, 0.0, 0.6, 0.9, 0.0), "failed"),
+        (Written(40, 0.12, 0.0, 0.9, 0.0), "undecided"),
+    ],
+)
+def test_lane_discipline_is_decided_by_intervals(
+    profile: Profile, written: Written, outcome: str
+) -> None:
+    found = verdicts(profile, scores(0.7, 0.7), scores(0.7, 0.7), written)
+    assert found["lane_discipline"] == outcome
+
+
+def test_an_interval_is_on_one_side_of_a_limit_or_undecided() -> None:
+    interval = statistics.Interval(0.5, 0.4, 0.6)
+    assert [interval.at_most(limit) for limit in (0.3, 0.5, 0.6)] == [False, None, True]
+    assert [interval.at_least(limit) for limit in (0.4, 0.5, 0.7)] == [True, None, False]
+
+
+def test_the_difference_of_two_shares_has_newcombes_interval() -> None:
+    # The worked example of Newcombe (1998): 56/70 less 48/80.
+    difference = statistics.share_difference(56, 70, 48, 80)
+    assert difference.value == pytest.approx(0.2)
+    assert difference.low == pytest.approx(0.0524, abs=1e-4)
+    assert difference.high == pytest.approx(0.3339, abs=1e-4)
+
+
+def test_unbounded_intervals_are_null_in_json() -> None:
+    content = judged(0.8)
+    assert content["held_out"]["ratio"] == {"value": 0.8, "low": None, "high": None}
+    assert "Infinity" not in json.dumps(content)
 
 
 @pytest.mark.parametrize(
@@ -129,22 +187,6 @@ def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -
     # Training loss falls by one nat in 30 steps while the watched loss is constant.
     assert trend.slope == pytest.approx(100 / 30, rel=1e-6)
     assert statistics.overfit_trend(curve[:12]).slope is None
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        Written(0, 0.0, 0.0, 0.0, 0.0),
-        Written(10, 0.6, 0.5, 0.9, 0.0),
-        Written(10, 0.1, 0.0, 0.9, 0.0),
-    ],
-    ids=["no answers", "prose", "parses less often than the base"],
-)
-def test_lane_discipline_fails_for_missing_or_unusable_answers(
-    profile: Profile, written: Written
-) -> None:
-    passed = verdicts(profile, scores(0.7, 0.7), scores(0.7), written)
-    assert not passed["lane_discipline"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +220,6 @@ def test_an_adapter_is_evaluated_on_rows_that_training_and_early_stopping_did_no
         mixed,
         profile.evaluation,
         other_lanes=as_scored(others),
-        seed=3,
     )
     held_out = set(mixed.filter(pl.col("split") == "eval")["pair_id"])
     assert {row.pair_id for row in evaluation.rows} == held_out - watch_ids(mixed)
