@@ -1,6 +1,6 @@
-"""The gates that a training mix must pass before training starts, by name.
+"""Defines the gates that a training mix must pass before training starts.
 
-The checks on `training_mix` report these, and `qlora_adapter` asks them again itself, because a
+The checks on `training_mix` report them, and `qlora_adapter` evaluates them again, because a
 blocking check protects only the runs that include it.
 """
 
@@ -17,46 +17,51 @@ from vox_assets.profiles import Profile
 
 
 def minimum_size(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Each lane that is trained has enough distinct rows for the profile's tier."""
-    verdict = size.size_verdict(size.rows_by_lane(rows), profile.mix.lanes, profile.size.tier)
+    """Check that each trained lane has enough distinct rows for the profile's tier."""
+    verdict = size.size_verdict(
+        size.distinct_rows_by_lane(rows), profile.mix.lanes, profile.size.tier
+    )
     return Verdict(
         verdict.passed,
         verdict.reason,
-        {"floor": verdict.floor, **{f"rows/{k}": v for k, v in verdict.rows_by_lane.items()}},
+        {
+            "floor": verdict.floor,
+            **{f"rows/{lane}": count for lane, count in verdict.rows_by_lane.items()},
+        },
     )
 
 
 def lane_policy(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Only the lanes that the profile trains, each in its own response mode."""
+    """Check that rows belong to lanes that the profile trains, each in its lane's response mode."""
     faults = policy.lane_policy_violations(rows, profile)
     return Verdict.none_of(faults, "rows outside the lane policy", rows.height)
 
 
 def no_split_leakage(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Training and evaluation share no source, parent, or equal, near or synonymous row."""
+    """Check that the two sides of the split share no source, parent, or similar row."""
     faults = leakage.split_leakage(rows, profile.dedup)
     return Verdict.none_of(faults, "leaks across the split", rows.height)
 
 
 def no_secrets(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """No row holds a key, a token, a private key or personal data."""
+    """Check that no row contains a key, a token, a private key or personal data."""
     faults = []
     for pair_id, dialogue in rows.select("pair_id", "messages").iter_rows():
         kinds = findings("\n".join(turn["content"] for turn in dialogue))
         if kinds:
-            faults.append(f"{pair_id} holds {', '.join(kinds)}")
+            faults.append(f"{pair_id} contains {', '.join(kinds)}")
     return Verdict.none_of(faults, "rows with secrets", rows.height)
 
 
 def fits_context(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Every dialogue fits the context that the adapter is trained with, uncut."""
-    faults = policy.over_context(rows, profile.mix.context)
+    """Check that every dialogue fits the context of the training without truncation."""
+    faults = policy.rows_over_context(rows, profile.mix.context)
     return Verdict.none_of(faults, f"rows over {profile.mix.context} tokens", rows.height)
 
 
 def human_share(rows: pl.DataFrame, profile: Profile) -> Verdict:
-    """Enough of what is trained was written by people."""
-    share = policy.human_share(rows)
+    """Check that people wrote enough of the training rows."""
+    share = policy.share_of_human_rows(rows)
     floor = profile.mix.human_share_floor
     return Verdict(
         share >= floor,
@@ -65,7 +70,7 @@ def human_share(rows: pl.DataFrame, profile: Profile) -> Verdict:
     )
 
 
-#: The blocking gates, by the name of the check that reports each.
+#: The blocking gates by check name.
 GATES: Mapping[str, Callable[[pl.DataFrame, Profile], Verdict]] = {
     "minimum_size": minimum_size,
     "lane_policy": lane_policy,
@@ -76,6 +81,8 @@ GATES: Mapping[str, Callable[[pl.DataFrame, Profile], Verdict]] = {
 
 
 def refusals(rows: pl.DataFrame, profile: Profile) -> list[str]:
-    """The gates that a mix does not pass, one line each, by name; empty when it may be trained."""
+    """Return one line per failed gate: its name and the reason. No line means: start training."""
     verdicts = {name: gate(rows, profile) for name, gate in GATES.items()}
-    return [f"{name}: {v.summary}" for name, v in verdicts.items() if not v.passed]
+    return [
+        f"{name}: {verdict.summary}" for name, verdict in verdicts.items() if not verdict.passed
+    ]

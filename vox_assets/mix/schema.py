@@ -1,4 +1,4 @@
-"""Columns of the training mix, its split names, and the record of dropped rows."""
+"""Defines the columns and splits of the training mix, and the log of dropped rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ STAGE = "training_mix"
 TRAIN, EVAL = "train", "eval"
 
 
-#: Columns of the mix: a corpus row, its answer's embedding (by which the split is checked for
-#: rows of one meaning), its score, its side of the split, its chat-template tokens, and its
-#: sampling weight: the odds of being drawn early, 1 on average over the training rows.
+#: Columns of the mix: a corpus row, the embedding of its answer (the leakage gate compares it), its
+#: score, its side of the split, its tokens in the chat template, and its sampling weight. A row
+#: with a larger weight is drawn earlier; the mean over the training rows is 1.
 MIX_SCHEMA: dict[str, pl.DataType] = {
     **SCHEMA,
     "embedding": pl.List(pl.Float32()),
@@ -31,11 +31,11 @@ CountTokens = Callable[[list[Message]], int]
 
 
 class DropLog:
-    """Collects drops and fills in where each row came from."""
+    """Collects drops and adds the source of each row."""
 
     def __init__(self, rows: pl.DataFrame) -> None:
         columns = rows.select("pair_id", "source_path", "source_start_line", "source_symbol")
-        self._origin = {row[0]: row[1:] for row in columns.iter_rows()}
+        self._source = {row[0]: row[1:] for row in columns.iter_rows()}
         self.drops: list[Drop] = []
 
     def drop(
@@ -45,5 +45,5 @@ class DropLog:
         lost_to: str | None = None,
         similarity: float | None = None,
     ) -> None:
-        path, line, symbol = self._origin[pair_id]
+        path, line, symbol = self._source[pair_id]
         self.drops.append(Drop(STAGE, reason, path, line, symbol, pair_id, lost_to, similarity))

@@ -1,4 +1,4 @@
-"""Selection of training rows: caps, shares of human and synthetic rows, sampling weights."""
+"""Selects training rows under the caps and the token budget, and computes sampling weights."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import polars as pl
 from vox_assets.mix.schema import DropLog
 from vox_assets.profiles import Mix as MixPolicy
 
-#: Score points by which a human row passes a synthetic one: it decides between rows judged alike
-#: and never lifts a weak row over a good one.
+#: Score points that a human row gains over a synthetic one: enough to decide between rows of
+#: similar score, too few to lift a weak row above a good one.
 HUMAN_BONUS = 0.5
 
 
-#: Rounds of raking: shares that can be met together are met to four digits by then.
+#: Rounds of raking: shares that are compatible with each other then hold to four digits.
 RAKING_ROUNDS = 50
 
 
-def by_turns(rows: pl.DataFrame) -> pl.DataFrame:
-    """Best first, one category after another, so that a cut keeps breadth before depth."""
+def alternate_categories(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sort rows best first, alternating between categories, so that a cut keeps every category."""
     bonus = pl.when(pl.col("origin") == "human").then(HUMAN_BONUS).otherwise(0.0)
     return (
         rows.with_columns((pl.col("score") + bonus).alias("_merit"))
@@ -32,9 +32,9 @@ def by_turns(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-#: What a cap may be set for. `category` is a Rust row's crate; rows have `_repository` only where
-#: the profile names some, and templates are in none.
-_CAPPED = ("language", "task_family", "category", "_author", "_repository")
+#: Columns that a cap may limit. `category` is the crate of a Rust row. `_repository` exists only if
+#: the profile names repositories, and is empty for templates.
+_CAPPABLE = ("language", "task_family", "category", "_author", "_repository")
 
 
 _PERSON, _MACHINE = "a person", "a machine"
@@ -45,17 +45,17 @@ def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(person.alias("_author"))
 
 
-def _capped(rows: pl.DataFrame) -> list[str]:
-    return [column for column in _CAPPED if column in rows.columns]
+def _capped_columns(rows: pl.DataFrame) -> list[str]:
+    return [column for column in _CAPPABLE if column in rows.columns]
 
 
 def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]:
-    """The largest share of each value at hand, by column and value; `rows` have `_author`.
+    """Return the largest allowed share of each present value, by (column, value).
 
-    A cap below an even share of the values at hand cannot be met by anyone, so an even share stands
-    in for it. The floor for human rows is a cap on all others, where there are human rows at all.
+    No selection can meet a cap below an even share of the present values, so such a cap is raised
+    to an even share. The floor for human rows is a cap on all other rows, if there are human rows.
     """
-    wanted: dict[str, Callable[[str], float]] = {
+    configured: dict[str, Callable[[str], float]] = {
         "language": lambda value: policy.language_caps.get(value, 1.0),
         "task_family": lambda value: policy.task_family_cap,
         "category": lambda value: policy.category_cap,
@@ -63,21 +63,21 @@ def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]
         "_repository": lambda value: policy.repository_cap if value else 1.0,
     }
     caps: dict[tuple[str, str], float] = {}
-    for column in _capped(rows):
+    for column in _capped_columns(rows):
         values = rows[column].unique().to_list()
-        # Where people wrote some rows their floor can be met, however high it is.
+        # With some rows by people, any floor for human rows can be met.
         even = 1 / max(1, len(values)) if column != "_author" or len(values) < 2 else 0.0
-        caps |= {(column, value): max(wanted[column](value), even) for value in values}
+        caps |= {(column, value): max(configured[column](value), even) for value in values}
     return caps
 
 
 def sampling_weights(train: pl.DataFrame, policy: MixPolicy) -> pl.Series:
-    """`weight` of every training row: with it the caps hold for the tokens that are drawn, too.
+    """Compute the `weight` of every training row, so that the caps also hold for drawn tokens.
 
-    Caps choose rows, and long rows still take more than their share of what is learned. Weights are
-    raked (iterative proportional fitting, Deming and Stephan 1940) until every capped value has at
-    most its share of the expected tokens. A weight says how early a row is drawn, never how often:
-    a run that ends within its first pass has learned the shares that the policy asks for.
+    The caps limit rows, but long rows contribute more tokens. The weights are raked (iterative
+    proportional fitting, Deming and Stephan 1940) until every capped value has at most its share of
+    the expected tokens. A weight decides how early a row is drawn, not how often, so a run that
+    ends within its first epoch has trained on the shares of the policy.
     """
     rows = _with_author(train)
     tokens = rows["tokens"].to_numpy().astype(float)
@@ -100,59 +100,62 @@ def sampling_weights(train: pl.DataFrame, policy: MixPolicy) -> pl.Series:
 
 
 def draw_order(weights: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """Positions of all rows in the order of a weighted draw without replacement.
+    """Return the positions of all rows in the order of a weighted draw without replacement.
 
-    Efraimidis and Spirakis (2006): sorted by an exponential variate over the weight, each next row
-    is drawn with odds in proportion to its weight. Every epoch draws anew and shows each row once.
+    Sorting by an exponential variate divided by the weight draws each next row with a probability
+    proportional to its weight (Efraimidis and Spirakis 2006). Every epoch draws again and contains
+    each row once.
     """
     variates = np.random.default_rng([seed, epoch]).exponential(size=len(weights))
     return np.argsort(variates / np.maximum(weights, 1e-9), kind="stable")
 
 
-def take_train(rows: pl.DataFrame, policy: MixPolicy, ledger: DropLog | None) -> pl.DataFrame:
-    """Rows under every cap and the token budget; without a ledger, a rehearsal.
+def select_training_rows(
+    rows: pl.DataFrame, policy: MixPolicy, drop_log: DropLog | None
+) -> pl.DataFrame:
+    """Select rows under every cap and the token budget; record drops if there is a drop log.
 
-    A cap is a share of the rows taken, which the caps themselves decide: the total shrinks until
-    what is taken under its caps is that total.
+    A cap is a share of the selected rows, and their number depends on the caps. The assumed total
+    therefore shrinks until a selection has as many rows as was assumed.
     """
-    ordered = _with_author(by_turns(rows))
+    ordered = _with_author(alternate_categories(rows))
     caps = _caps(ordered, policy)
-    capped = _capped(ordered)
+    capped = _capped_columns(ordered)
     records = list(ordered.select("pair_id", "tokens", *capped).iter_rows())
 
-    def take(total: int) -> tuple[list[str], dict[str, str]]:
+    def select(total: int) -> tuple[list[str], dict[str, str]]:
         counts: Counter[tuple[str, str]] = Counter()
-        taken, reasons = [], {}
-        left = policy.token_budget
-        spent = False
+        selected, reasons = [], {}
+        tokens_left = policy.token_budget
+        budget_is_spent = False
         for pair_id, tokens, *values in records:
-            full = None
-            places = list(zip(capped, values, strict=True))
-            for column, value in places:
+            cap_reason = None
+            groups = list(zip(capped, values, strict=True))
+            for column, value in groups:
                 share = caps[column, value]
                 if counts[column, value] >= max(1, int(share * total + 1e-9)):
-                    what = column.removeprefix("_")
-                    full = f"{what} {value!r} is at its cap of {share:.0%} of the rows"
+                    name = column.removeprefix("_")
+                    cap_reason = f"{name} {value!r} is at its cap of {share:.0%} of the rows"
                     if column == "_author":
-                        full = f"people are to have written {1 - share:.0%} of the rows"
+                        cap_reason = f"at least {1 - share:.0%} of the rows must be human-written"
                     break
-            spent = spent or (full is None and tokens > left)
-            if full is None and not spent:
-                taken.append(pair_id)
-                left -= tokens
-                counts.update(places)
+            budget_is_spent = budget_is_spent or (cap_reason is None and tokens > tokens_left)
+            if cap_reason is None and not budget_is_spent:
+                selected.append(pair_id)
+                tokens_left -= tokens
+                counts.update(groups)
             else:
-                reasons[pair_id] = full or (
-                    f"the token budget of {policy.token_budget} is spent on better rows"
+                reasons[pair_id] = cap_reason or (
+                    f"better rows use up the token budget of {policy.token_budget}"
                 )
-        return taken, reasons
+        return selected, reasons
 
     total = len(records)
-    taken, reasons = take(total)
-    while len(taken) < total:
-        total = len(taken)
-        taken, reasons = take(total)
-    if ledger is not None:
+    selected, reasons = select(total)
+    while len(selected) < total:
+        total = len(selected)
+        selected, reasons = select(total)
+    if drop_log is not None:
         for pair_id, reason in reasons.items():
-            ledger.drop(pair_id, reason)
-    return ordered.filter(pl.col("pair_id").is_in(taken)).drop("_author")
+            drop_log.drop(pair_id, reason)
+    return ordered.filter(pl.col("pair_id").is_in(selected)).drop("_author")

@@ -1,4 +1,4 @@
-"""Minimum size: how many distinct rows a lane needs before it may be trained."""
+"""Checks whether each lane has enough distinct rows for training."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import polars as pl
 
 from vox_assets.mix.schema import TRAIN
 
-#: Distinct rows that a lane needs, by tier: LIMA-sized sets teach a style, rules take more.
+#: Distinct rows that a lane needs, by tier: a set of LIMA's size teaches a style; rules need more.
 SIZE_FLOORS: dict[str, int] = {"style": 400, "domain": 1000}
 
 
-#: Below this any adapter memorises its rows, whatever the tier.
+#: With fewer rows, any adapter memorises them, whatever the tier.
 CERTAIN_OVERFITTING_BELOW = 120
 
 
 @dataclass(frozen=True)
 class SizeVerdict:
-    """Whether every trained lane has the rows its tier asks for; `reason` names those short."""
+    """Whether every trained lane has enough rows for the tier; `reason` names the short lanes."""
 
     passed: bool
     reason: str
@@ -28,8 +28,8 @@ class SizeVerdict:
     tier: str
 
 
-def rows_by_lane(rows: pl.DataFrame) -> dict[str, int]:
-    """Distinct rows per lane; a column `kept` or `split` narrows to the rows that train."""
+def distinct_rows_by_lane(rows: pl.DataFrame) -> dict[str, int]:
+    """Count the distinct rows of each lane: only kept or training rows if a column marks them."""
     if "kept" in rows.columns:
         rows = rows.filter(pl.col("kept"))
     if "split" in rows.columns:
@@ -39,27 +39,28 @@ def rows_by_lane(rows: pl.DataFrame) -> dict[str, int]:
 
 
 def size_verdict(counts: Mapping[str, int], lanes: Sequence[str], tier: str) -> SizeVerdict:
-    """Judge the rows per lane against the tier: 400 for `style`, 1,000 for `domain`, never < 120.
+    """Compare the rows of each lane with the floor of the tier.
 
-    A lane that is to be trained and has no row counts as zero rows.
+    A trained lane that is absent from `counts` has zero rows.
     """
     floor = SIZE_FLOORS[tier]
-    found = {lane: counts.get(lane, 0) for lane in lanes}
-    short = {lane: rows for lane, rows in found.items() if rows < floor}
+    rows_of_lane = {lane: counts.get(lane, 0) for lane in lanes}
+    short = {lane: rows for lane, rows in rows_of_lane.items() if rows < floor}
     if not short:
-        listed = ", ".join(f"{lane} has {rows} rows" for lane, rows in found.items())
-        return SizeVerdict(True, f"{listed}; tier {tier!r} asks for {floor}", found, floor, tier)
+        listed = ", ".join(f"{lane} has {rows} rows" for lane, rows in rows_of_lane.items())
+        reason = f"{listed}; tier {tier!r} needs {floor}"
+        return SizeVerdict(True, reason, rows_of_lane, floor, tier)
     parts = []
     for lane, rows in short.items():
         if rows < CERTAIN_OVERFITTING_BELOW:
-            why = f"below {CERTAIN_OVERFITTING_BELOW} rows overfitting is certain"
+            why = f"below {CERTAIN_OVERFITTING_BELOW} rows, overfitting is certain"
         elif tier == "domain" and rows >= SIZE_FLOORS["style"]:
-            why = "enough for tier 'style' alone"
+            why = "enough only for tier 'style'"
         else:
-            why = "too few even for a style"
+            why = "too few even for tier 'style'"
         parts.append(
-            f"lane {lane} has {rows} distinct rows and tier {tier!r} asks for {floor} ({why}): "
-            f"{floor - rows} more are needed, from more source files, raised synthesis counts, "
-            f"wider caps or a larger token budget"
+            f"lane {lane} has {rows} distinct rows, tier {tier!r} needs {floor} ({why}): "
+            f"{floor - rows} more are needed: use more source files, higher synthesis counts, "
+            f"higher caps or a larger token budget"
         )
-    return SizeVerdict(False, "; ".join(parts), found, floor, tier)
+    return SizeVerdict(False, "; ".join(parts), rows_of_lane, floor, tier)

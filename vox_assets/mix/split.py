@@ -1,4 +1,4 @@
-"""The split by source: which rows are held out, and which of those early stopping may read."""
+"""Splits rows by source: chooses the held-out rows, and the watch rows among them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from vox_assets.mix.schema import EVAL
 from vox_assets.profiles import Mix as MixPolicy
 from vox_assets.profiles import Profile
 
-#: Held-out rows that one source may give: rows of a file resemble one another, so a test learns
-#: more from another source than from another row, and intervals count sources.
+#: Largest number of held-out rows of one source. Rows of a file resemble each other, so a row of
+#: another source adds more information, and confidence intervals resample sources.
 EVAL_ROWS_PER_SOURCE = 5
 
 
-#: Share of a file's rows that another repository has too from which it counts as a copy of that
-#: file: one shared accessor makes no copy, and a vendored file with some changes is one.
+#: A file is a copy if at least this share of its rows was lost to one file of another repository. A
+#: single shared accessor stays below it, a vendored file with some changes reaches it.
 COPIED_SHARE = 0.5
 
 
-#: One held-out source in this many is read by early stopping; the others judge the adapter.
+#: One held-out source in this many gives the watch rows; the others judge the adapter.
 WATCH_ONE_IN = 4
 
 
 def watch_ids(mix_rows: pl.DataFrame) -> set[str]:
     """Return the held-out rows that early stopping may read; the others judge the adapter.
 
-    Whole sources are chosen, by hash. Small sets give at least one source to either side where
-    they have two.
+    Whole sources are chosen in hash order. If there are at least two sources, each side gets at
+    least one.
     """
     held_out = mix_rows.filter(pl.col("split") == EVAL)
     sources = sorted(held_out["source_path"].unique().to_list(), key=partial(hash_order, "split"))
@@ -43,26 +43,26 @@ def watch_ids(mix_rows: pl.DataFrame) -> set[str]:
 def copied_files(
     scored: pl.DataFrame, drops: pl.DataFrame, profile: Profile
 ) -> list[tuple[str, str]]:
-    """Files of one repository that are copies of a file of another, as pairs of source paths.
+    """Return pairs of source paths: a file and the file of another repository that it copies.
 
-    `drops` are what extraction and dedup lost to other rows. A file is a copy when the rows that it
-    lost to one file of another repository are at least COPIED_SHARE of all that it gave: what was
-    changed in a vendored file then stays on the side of the original.
+    `drops` are the drops of extraction and dedup. A file is a copy if at least COPIED_SHARE of its
+    rows were lost to one file of another repository. The changed rows of a vendored file then stay
+    on the side of the original.
     """
     lost = drops.drop_nulls("lost_to")
     path_of = dict(lost.drop_nulls("pair_id").select("pair_id", "source_path").iter_rows())
     path_of |= dict(scored.select("pair_id", "source_path").iter_rows())
     live = scored.filter(pl.col("source_kind") != "synthetic")
-    gave = Counter([*live["source_path"], *lost["source_path"]])
-    lost_to = Counter(
+    rows_of_file = Counter([*live["source_path"], *lost["source_path"]])
+    lost_between = Counter(
         (path, path_of[winner])
         for path, winner in lost.select("source_path", "lost_to").iter_rows()
         if winner in path_of
     )
     return sorted(
         (path, other)
-        for (path, other), count in lost_to.items()
-        if count >= COPIED_SHARE * gave[path]
+        for (path, other), count in lost_between.items()
+        if count >= COPIED_SHARE * rows_of_file[path]
         and profile.locate(path)[0] != profile.locate(other)[0]
     )
 
@@ -70,24 +70,24 @@ def copied_files(
 def components(
     rows: pl.DataFrame, scored: pl.DataFrame, copies: Sequence[tuple[str, str]]
 ) -> dict[str, list[str]]:
-    """Pair ids that may not be separated, by the name of their component.
+    """Return the connected components of rows: pair ids that stay on one side, by component name.
 
-    Rows are joined by source file, copies of it, duplicate cluster and parents. A parent outside
-    the mix (another lane, dropped) still joins its children, and its file where the corpus knows
-    it. The name is the component's first source path: edits of a file leave it, and so the split,
-    as they were.
+    Rows are connected by source file, by copies of it, by duplicate cluster and by parents. A
+    parent outside the mix (in another lane, or dropped) still connects its children, and so does
+    its file if the corpus contains it. The name is the component's first source path, so that an
+    edit of a file changes neither the name nor the split.
     """
-    joined: dict[Hashable, Hashable] = {}
+    parent_of: dict[Hashable, Hashable] = {}
 
     def root(node: Hashable) -> Hashable:
-        joined.setdefault(node, node)
-        while joined[node] != node:
-            joined[node] = joined[joined[node]]
-            node = joined[node]
+        parent_of.setdefault(node, node)
+        while parent_of[node] != node:
+            parent_of[node] = parent_of[parent_of[node]]
+            node = parent_of[node]
         return node
 
     for path, other in copies:
-        joined[root(("file", path))] = root(("file", other))
+        parent_of[root(("file", path))] = root(("file", other))
     path_of = dict(scored.select("pair_id", "source_path").iter_rows())
     columns = ["pair_id", "source_path", "parents"]
     clusters: Iterable[Any] = [None] * len(rows)
@@ -101,7 +101,7 @@ def components(
         nodes += [("file", path_of[parent]) for parent in parents or () if parent in path_of]
         nodes += [("cluster", cluster)] if cluster is not None else []
         for node in nodes:
-            joined[root(node)] = root(("row", pair_id))
+            parent_of[root(node)] = root(("row", pair_id))
 
     members: dict[Hashable, list[tuple[str, str]]] = defaultdict(list)
     for pair_id, path in rows.select("pair_id", "source_path").iter_rows():
@@ -116,19 +116,21 @@ def hold_out(
     planned: Mapping[str, int],
     policy: MixPolicy,
 ) -> set[str]:
-    """Pair ids of the components to hold out: hash order, languages as in `planned`.
+    """Return the pair ids of the components to hold out, chosen in hash order.
 
-    A component that is large beside what its language needs stays in training: one template file
-    or one chain of parents must not become the whole test, nor leave training without it.
+    `planned` are the training rows per language; each language gets held-out rows in this
+    proportion. A component that is large compared with the quota of its language stays in training:
+    one template file or one chain of parents must not be the whole test, nor be missing in
+    training.
     """
     language = dict(rows.select("pair_id", "language").iter_rows())
     source = dict(rows.select("pair_id", "source_path").iter_rows())
-    home = {pair_id: name for name, ids in components.items() for pair_id in ids}
-    # A row with a near-duplicate in another component is likely to be dropped from the test.
-    shadowed = {
+    component_of = {pair_id: name for name, ids in components.items() for pair_id in ids}
+    # If the other component is trained, a row with a near-duplicate in it is dropped from the test.
+    at_risk = {
         pair_id
         for left, right, _ in pairs
-        if home[left] != home[right]
+        if component_of[left] != component_of[right]
         for pair_id in (left, right)
     }
     strata: dict[str, list[str]] = defaultdict(list)
@@ -144,23 +146,23 @@ def hold_out(
         missing = quotas[value]
         for name in sorted(names, key=partial(hash_order, "split")):
             ids = components[name]
-            per_source = Counter(source[pair_id] for pair_id in ids if pair_id not in shadowed)
-            clean = sum(min(count, EVAL_ROWS_PER_SOURCE) for count in per_source.values())
+            per_source = Counter(source[pair_id] for pair_id in ids if pair_id not in at_risk)
+            usable = sum(min(count, EVAL_ROWS_PER_SOURCE) for count in per_source.values())
             small = len(ids) <= max(2 * missing, 1) and 2 * len(ids) <= max(sizes[value], 2)
-            if missing > 0 and clean and small and len(names) > 1:
+            if missing > 0 and usable and small and len(names) > 1:
                 chosen.update(ids)
-                missing -= clean
+                missing -= usable
     return chosen
 
 
 def _apportion(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """`total` seats in proportion to `sizes`, by largest remainders; ties go by name."""
+    """Divide `total` in proportion to `sizes` by largest remainders; names decide ties."""
     whole = sum(sizes.values())
     if not whole:
         return dict.fromkeys(sizes, 0)
     exact = {name: total * size / whole for name, size in sizes.items()}
-    seats = {name: int(value) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: (seats[name] - exact[name], name))
-    for name in by_remainder[: total - sum(seats.values())]:
-        seats[name] += 1
-    return seats
+    quotas = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: (quotas[name] - exact[name], name))
+    for name in by_remainder[: total - sum(quotas.values())]:
+        quotas[name] += 1
+    return quotas

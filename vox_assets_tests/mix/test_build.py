@@ -1,4 +1,4 @@
-"""The mix loses no row, splits by source, keeps its caps and refuses what is too small."""
+"""The mix accounts for every row, splits by source, keeps its caps and needs a minimum size."""
 
 from __future__ import annotations
 
@@ -25,33 +25,35 @@ def build(scored: pl.DataFrame, profile: Profile) -> build_module.Mix:
     ("rows", "tier", "passed", "words"),
     [
         (119, "style", False, "overfitting is certain"),
-        (120, "style", False, "too few even for a style"),
+        (120, "style", False, "too few even for tier 'style'"),
         (399, "style", False, "1 more"),
         (400, "style", True, "400 rows"),
-        (999, "domain", False, "enough for tier 'style' alone"),
+        (999, "domain", False, "enough only for tier 'style'"),
         (1000, "domain", True, "1000 rows"),
     ],
 )
-def test_size_floors(rows: int, tier: str, passed: bool, words: str) -> None:
+def test_each_tier_has_a_floor(rows: int, tier: str, passed: bool, words: str) -> None:
     verdict = size.size_verdict({"vox_codegen": rows}, ["vox_codegen"], tier)
     assert verdict.passed is passed
     assert words in verdict.reason
     assert "vox_codegen" in verdict.reason and f"{tier!r}" in verdict.reason
 
 
-def test_a_refusal_names_every_short_lane_and_counts_an_absent_one_as_none() -> None:
+def test_the_verdict_names_every_short_lane_and_counts_an_absent_lane_as_zero_rows() -> None:
     verdict = size.size_verdict({"vox_codegen": 500}, ["vox_codegen", "vox_speech"], "style")
     assert verdict.reason.startswith("lane vox_speech has 0 distinct rows")
     assert "vox_codegen" not in verdict.reason
 
 
-def test_rows_by_lane_counts_what_trains(mixed: pl.DataFrame, scored: pl.DataFrame) -> None:
+def test_only_training_rows_and_kept_rows_are_counted_by_lane(
+    mixed: pl.DataFrame, scored: pl.DataFrame
+) -> None:
     trained = mixed.filter(pl.col("split") == "train")
-    assert size.rows_by_lane(mixed) == {"vox_codegen": len(trained)}
-    assert size.rows_by_lane(scored) == {"vox_codegen": 60}
+    assert size.distinct_rows_by_lane(mixed) == {"vox_codegen": len(trained)}
+    assert size.distinct_rows_by_lane(scored) == {"vox_codegen": 60}
 
 
-def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Profile) -> None:
+def test_the_mix_is_deterministic_and_has_no_leak(scored: pl.DataFrame, profile: Profile) -> None:
     built = build(scored, profile)
     assert built.rows.schema == pl.Schema(schema.MIX_SCHEMA)
     assert len(rows_of(built, "eval")) >= 4
@@ -61,7 +63,9 @@ def test_the_mix_is_leak_free_and_repeatable(scored: pl.DataFrame, profile: Prof
     assert shuffled.rows.equals(built.rows)
 
 
-def test_new_files_leave_the_split_of_old_ones(scored: pl.DataFrame, profile: Profile) -> None:
+def test_new_files_do_not_change_the_split_of_existing_files(
+    scored: pl.DataFrame, profile: Profile
+) -> None:
     grown = shaped(profile, mix={"eval_rows": 12, "eval_share": 0.2})
     before = rows_of(build(scored, grown), "eval")["source_path"].unique()
     more = as_scored([make_pair(index, 30 + index % 3) for index in range(60, 66)])
@@ -69,7 +73,7 @@ def test_new_files_leave_the_split_of_old_ones(scored: pl.DataFrame, profile: Pr
     assert len(set(before) & set(after)) >= len(set(before)) - 1
 
 
-def test_an_edited_row_leaves_the_split_as_it_was(profile: Profile) -> None:
+def test_an_edited_row_does_not_change_the_split(profile: Profile) -> None:
     pairs = [make_pair(index, index % 30) for index in range(60)]
     before = rows_of(build(as_scored(pairs), profile), "eval")["source_path"].unique().sort()
     edited = [
@@ -99,47 +103,47 @@ def test_parents_in_other_files_and_lanes_stay_on_one_side(profile: Profile) -> 
     assert "eval" in side.values()
 
 
-def test_held_out_rows_that_training_shows_are_dropped(profile: Profile) -> None:
+def test_held_out_rows_that_training_contains_in_another_form_are_dropped(profile: Profile) -> None:
     pairs = [make_pair(index, index % 20) for index in range(60)]
-    # Answers of other files again: word for word, and with other names.
+    # Repeat answers of other files: with the same text, and with other names.
     for index in range(60, 80):
         original = pairs[index - 59].response
         changed = original.replace(f"x{index - 59}", f"y{index}") if index % 2 else original
-        asked = turns(f"Once more {index}.", changed)
-        pairs.append(make_pair(index, index % 20, messages=asked))
+        messages = turns(f"Once more {index}.", changed)
+        pairs.append(make_pair(index, index % 20, messages=messages))
     built = build(as_scored(pairs), profile)
     assert leakage.split_leakage(built.rows, profile.dedup) == []
     lost = [drop for drop in built.drops if drop.lost_to is not None]
     assert lost and all("a training row" in drop.reason for drop in lost)
 
 
-def test_split_leakage_finds_what_it_looks_for(mixed: pl.DataFrame, profile: Profile) -> None:
+def test_split_leakage_reports_each_kind_of_leak(mixed: pl.DataFrame, profile: Profile) -> None:
     train, held_out = (mixed.filter(pl.col("split") == side) for side in ("train", "eval"))
-    victim = train.head(1).with_columns(pl.lit("eval").alias("split"))
-    found = leakage.split_leakage(pl.concat([train, held_out, victim]), profile.dedup)
-    text = "\n".join(found)
-    for reason in ("is a training row", "is trained", "word for word"):
+    copy = train.head(1).with_columns(pl.lit("eval").alias("split"))
+    leaks = leakage.split_leakage(pl.concat([train, held_out, copy]), profile.dedup)
+    text = "\n".join(leaks)
+    for reason in ("is a training row", "has training rows", "has the same text"):
         assert reason in text
     child = held_out.head(1).with_columns(
         pl.lit([train["pair_id"][0]], dtype=pl.List(pl.String)).alias("parents")
     )
-    found = leakage.split_leakage(pl.concat([train, child]), profile.dedup)
-    assert "shares a parent" in found[0]
+    leaks = leakage.split_leakage(pl.concat([train, child]), profile.dedup)
+    assert "shares a parent" in leaks[0]
 
 
-def test_a_held_out_row_of_one_meaning_with_a_training_row_is_a_leak(
+def test_a_held_out_row_with_the_meaning_of_a_training_row_is_a_leak(
     mixed: pl.DataFrame, profile: Profile
 ) -> None:
-    """Prose by its embedding alone; code only where its tokens agree too."""
-    alike = mixed.with_columns(
+    """Prose is compared by embedding alone; code must have similar tokens too."""
+    same_meaning = mixed.with_columns(
         pl.Series("embedding", [[1.0, 0.0]] * len(mixed), dtype=pl.List(pl.Float32))
     )
-    assert leakage.split_leakage(alike, profile.dedup) == []
-    prose = alike.with_columns(response_mode=pl.lit("prose_only"))
-    assert "means the same (1.00)" in leakage.split_leakage(prose, profile.dedup)[0]
+    assert leakage.split_leakage(same_meaning, profile.dedup) == []
+    prose = same_meaning.with_columns(response_mode=pl.lit("prose_only"))
+    assert "has the same meaning (1.00)" in leakage.split_leakage(prose, profile.dedup)[0]
 
 
-def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
+def test_caps_hold_for_the_selected_rows(profile: Profile) -> None:
     capped = shaped(
         profile,
         mix={"language_caps": {"rust": 0.5}, "category_cap": 0.3, "task_family_cap": 0.4},
@@ -151,7 +155,7 @@ def test_caps_hold_for_the_rows_taken(profile: Profile) -> None:
     assert Counter(train["language"].to_list())["rust"] <= 0.5 * len(train)
 
 
-def test_a_cap_that_nothing_can_meet_becomes_an_even_share(profile: Profile) -> None:
+def test_a_cap_that_no_selection_can_meet_becomes_an_even_share(profile: Profile) -> None:
     pairs = [make_pair(index, index % 12, category="one") for index in range(40)]
     built = build(as_scored(pairs), shaped(profile, mix={"category_cap": 0.3}))
     assert len(built.rows) == 40
@@ -167,7 +171,7 @@ def test_the_token_budget_keeps_the_best_of_every_category(
     assert any("token budget" in drop.reason for drop in built.drops)
 
 
-def test_lanes_and_length_are_refused_by_reason(profile: Profile) -> None:
+def test_rows_of_other_lanes_and_long_rows_are_dropped_with_the_reason(profile: Profile) -> None:
     pairs = [make_pair(index, index % 12) for index in range(40)]
     pairs += [
         make_pair(50, 3, lane="vox_docs_qa", response_mode="prose_only", language="markdown"),
@@ -177,11 +181,13 @@ def test_lanes_and_length_are_refused_by_reason(profile: Profile) -> None:
     reasons = {drop.pair_id: drop.reason for drop in built.drops}
     assert "lane vox_docs_qa is not trained" in reasons[pairs[40].pair_id]
     assert "longer than the context of 256" in reasons[pairs[41].pair_id]
-    both = build(as_scored(pairs), profile.with_lanes(["vox_codegen", "vox_docs_qa"]))
-    assert pairs[40].pair_id not in {d.pair_id for d in both.drops if "lane" in d.reason}
+    both_lanes = build(as_scored(pairs), profile.with_lanes(["vox_codegen", "vox_docs_qa"]))
+    assert pairs[40].pair_id not in {d.pair_id for d in both_lanes.drops if "lane" in d.reason}
 
 
-def test_lane_policy_names_prose_and_fences(mixed: pl.DataFrame, profile: Profile) -> None:
+def test_the_lane_policy_reports_prose_fences_and_other_lanes(
+    mixed: pl.DataFrame, profile: Profile
+) -> None:
     first = pl.int_range(pl.len()) == 0
     dialogues = mixed["messages"].to_list()
     dialogues[0] = turns("Write f.", "Here:\n~~~vox\nx\n~~~")
@@ -189,13 +195,13 @@ def test_lane_policy_names_prose_and_fences(mixed: pl.DataFrame, profile: Profil
     prose = mixed.with_columns(
         pl.when(first).then(pl.lit("prose_only")).otherwise("response_mode").alias("response_mode")
     )
-    stranger = mixed.with_columns(
+    other_lane = mixed.with_columns(
         pl.when(first).then(pl.lit("vox_speech")).otherwise("lane").alias("lane")
     )
     for rows, words in (
         (fenced, "holds a fence"),
         (prose, "is prose in lane"),
-        (stranger, "not trained"),
+        (other_lane, "not trained"),
     ):
         (fault,) = policy.lane_policy_violations(rows, profile)
         assert words in fault and fault.startswith(mixed["pair_id"][0])
@@ -205,7 +211,7 @@ def test_lane_policy_names_prose_and_fences(mixed: pl.DataFrame, profile: Profil
     assert policy.lane_policy_violations(documented, profile) == []
 
 
-def test_semantic_duplicates_leave_the_held_out_side(profile: Profile) -> None:
+def test_held_out_rows_with_the_meaning_of_a_training_row_are_dropped(profile: Profile) -> None:
     pairs = [
         make_pair(index, index, response_mode="prose_only", lane="vox_docs_qa")
         for index in range(40)
@@ -215,7 +221,7 @@ def test_semantic_duplicates_leave_the_held_out_side(profile: Profile) -> None:
     )
     built = build(scored, profile.with_lanes(["vox_docs_qa"]))
     assert len(rows_of(built, "eval")) == 0
-    assert any("means the same" in drop.reason for drop in built.drops)
+    assert any("has the same meaning" in drop.reason for drop in built.drops)
 
 
 def test_watched_rows_are_whole_sources(mixed: pl.DataFrame) -> None:
@@ -227,28 +233,30 @@ def test_watched_rows_are_whole_sources(mixed: pl.DataFrame) -> None:
     assert not set(inside["source_path"]) & set(outside["source_path"])
 
 
-def test_over_context_and_human_share(mixed: pl.DataFrame) -> None:
+def test_rows_over_the_context_and_human_rows_are_counted(mixed: pl.DataFrame) -> None:
     longest = int(mixed["tokens"].max())  # type: ignore[arg-type]
-    assert policy.over_context(mixed, longest) == []
-    assert len(policy.over_context(mixed, longest - 1)) >= 1
+    assert policy.rows_over_context(mixed, longest) == []
+    assert len(policy.rows_over_context(mixed, longest - 1)) >= 1
     train = mixed.filter(pl.col("split") == "train")
-    assert policy.human_share(mixed) == (train["origin"] == "human").sum() / len(train)
-    assert policy.human_share(mixed.clear()) == 0.0
+    assert policy.share_of_human_rows(mixed) == (train["origin"] == "human").sum() / len(train)
+    assert policy.share_of_human_rows(mixed.clear()) == 0.0
 
 
-def test_no_rows_make_an_empty_mix(scored: pl.DataFrame, profile: Profile) -> None:
+def test_a_corpus_without_kept_rows_gives_an_empty_mix(
+    scored: pl.DataFrame, profile: Profile
+) -> None:
     built = build(scored.with_columns(pl.lit(False).alias("kept")), profile)
     assert built.rows.is_empty() and built.drops == []
 
 
-def test_a_pair_id_twice_is_an_error(scored: pl.DataFrame, profile: Profile) -> None:
+def test_a_repeated_pair_id_is_an_error(scored: pl.DataFrame, profile: Profile) -> None:
     with pytest.raises(ValueError, match="twice"):
         build(pl.concat([scored, scored.head(1)]), profile)
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    places=st.lists(
+    sources=st.lists(
         st.tuples(st.integers(0, 9), st.sampled_from(["vox_codegen", "vox_docs_qa"])),
         min_size=1,
         max_size=40,
@@ -259,7 +267,7 @@ def test_a_pair_id_twice_is_an_error(scored: pl.DataFrame, profile: Profile) -> 
     share=st.floats(0.05, 0.45),
 )
 def test_every_kept_row_is_in_the_mix_or_dropped(
-    places: list[tuple[int, str]],
+    sources: list[tuple[int, str]],
     links: list[tuple[int, int]],
     budget: int,
     cap: float,
@@ -269,16 +277,16 @@ def test_every_kept_row_is_in_the_mix_or_dropped(
         load("sample"),
         mix={"token_budget": budget, "category_cap": cap, "eval_share": share, "context": 256},
     )
-    pairs = [make_pair(index, file, lane=lane) for index, (file, lane) in enumerate(places)]
+    pairs = [make_pair(index, file, lane=lane) for index, (file, lane) in enumerate(sources)]
     for child, parent in links:
         if child < len(pairs) and parent < len(pairs) and child != parent:
-            file, lane = places[child]
+            file, lane = sources[child]
             pairs[child] = make_pair(child, file, lane=lane, parents=(pairs[parent].pair_id,))
     scored = as_scored(pairs)
     built = build(scored, profile)
-    out = built.rows["pair_id"].to_list()
+    in_mix = built.rows["pair_id"].to_list()
     dropped = [drop.pair_id for drop in built.drops]
-    assert sorted(out + dropped) == sorted(scored["pair_id"].to_list())
+    assert sorted(in_mix + dropped) == sorted(scored["pair_id"].to_list())
     assert {drop.stage for drop in built.drops} <= {"training_mix"}
     assert all(drop.reason and drop.source_path for drop in built.drops)
     assert leakage.split_leakage(built.rows, profile.dedup) == []
@@ -286,12 +294,12 @@ def test_every_kept_row_is_in_the_mix_or_dropped(
 
 
 def token_shares(rows: pl.DataFrame, column: str) -> dict[str, float]:
-    """Expected share of the drawn tokens, by value."""
+    """Return the expected share of the drawn tokens by value of a column."""
     mass = rows.group_by(column).agg((pl.col("weight") * pl.col("tokens")).sum().alias("mass"))
     return {value: share / mass["mass"].sum() for value, share in mass.iter_rows()}
 
 
-def test_weights_bring_long_rows_under_their_cap(profile: Profile) -> None:
+def test_weights_bring_the_tokens_of_long_rows_under_their_cap(profile: Profile) -> None:
     capped = shaped(profile, mix={"language_caps": {"rust": 0.5}})
     pairs = [
         make_pair(
@@ -302,24 +310,26 @@ def test_weights_bring_long_rows_under_their_cap(profile: Profile) -> None:
         for index in range(60)
     ]
     train = rows_of(build(as_scored(pairs), capped), "train")
-    plain = train.with_columns(pl.lit(1.0).alias("weight"))
-    assert token_shares(plain, "language")["rust"] > 0.6
+    unweighted = train.with_columns(pl.lit(1.0).alias("weight"))
+    assert token_shares(unweighted, "language")["rust"] > 0.6
     assert token_shares(train, "language")["rust"] == pytest.approx(0.5, abs=1e-3)
     assert train["weight"].mean() == pytest.approx(1.0, abs=1e-3)
     assert train["pair_id"].n_unique() == len(train)
 
 
-def test_people_have_written_at_least_their_floor(profile: Profile) -> None:
+def test_the_share_of_human_rows_reaches_its_floor(profile: Profile) -> None:
     floored = shaped(profile, mix={"human_share_floor": 0.4})
     pairs = [
         make_pair(index, index % 30, origin="human" if index < 24 else "synthetic")
         for index in range(90)
     ]
     built = build(as_scored(pairs), floored)
-    assert policy.human_share(built.rows) >= 0.4
+    assert policy.share_of_human_rows(built.rows) >= 0.4
     assert token_shares(_with_author(rows_of(built, "train")), "author")["human"] >= 0.4 - 1e-3
-    assert any("people are to have written 40%" in drop.reason for drop in built.drops)
-    # Without any such row the floor cannot be met by leaving others out: the check tells.
+    assert any(
+        "at least 40% of the rows must be human-written" in drop.reason for drop in built.drops
+    )
+    # Without human rows, dropping rows cannot reach the floor; the check human_share reports it.
     machines = [make_pair(index, index % 30, origin="synthetic") for index in range(60)]
     assert len(rows_of(build(as_scored(machines), floored), "train")) > 40
 
@@ -329,11 +339,11 @@ def _with_author(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(human.alias("author"))
 
 
-def test_a_draw_shows_every_row_once_and_heavy_rows_early() -> None:
+def test_a_draw_contains_every_row_once_and_heavy_rows_early() -> None:
     weights = np.array([4.0] * 50 + [1.0] * 150)
     order = shares.draw_order(weights, seed=1, epoch=0)
     assert sorted(order) == list(range(200))
-    # Of the first quarter, as many are heavy as odds of four to one give: 4*50 / (4*50 + 150).
+    # The expected share of heavy rows among the first is 4*50 / (4*50 + 150).
     heavy = [sum(shares.draw_order(weights, 1, epoch)[:50] < 50) for epoch in range(40)]
     assert 22 < sum(heavy) / len(heavy) < 30
     assert list(shares.draw_order(weights, 1, 0)) == list(order)

@@ -1,4 +1,4 @@
-"""Two repositories from their files to the ledger: copies on one side, and neither over its cap."""
+"""Two repositories, from their files to the ledger: copies share a side, and the cap holds."""
 
 from __future__ import annotations
 
@@ -51,14 +51,16 @@ def _policy(**mix: object) -> Profile:
 
 @dataclass
 class Corpus:
-    """What two workspaces give, before the mix."""
+    """The rows and drops of two workspaces before the mix."""
 
-    found: Extraction
+    extraction: Extraction
     dedup_drops: pl.DataFrame
     scored: pl.DataFrame
 
     def copies(self, policy: Profile) -> list[tuple[str, str]]:
-        return copied_files(self.scored, pl.concat([self.found.drops, self.dedup_drops]), policy)
+        return copied_files(
+            self.scored, pl.concat([self.extraction.drops, self.dedup_drops]), policy
+        )
 
     def mix(self, policy: Profile, copies: list[tuple[str, str]]) -> Mix:
         return build_mix(self.scored, policy, count_words, copies=copies)
@@ -66,7 +68,7 @@ class Corpus:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """`other` vendors some crates of `main` under other names, and changes a function of each."""
+    """Build a corpus where `other` vendors crates of `main`, with one changed function each."""
     folder = tmp_path_factory.mktemp("repositories")
     for number in range(FILES):
         functions = [_function(f"main {number} {index}") for index in range(FUNCTIONS)]
@@ -75,8 +77,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
             changed = [*functions[1:], _function(f"vendored {number}")]
             _write(folder / "other", f"vendored-{number}", changed)
     policy = _policy()
-    found = extract_rust_of(source_roots(policy, folder / "main"), policy, lambda line: None)
-    code = found.rows.filter(pl.col("response_mode") == "code_only")
+    extraction = extract_rust_of(source_roots(policy, folder / "main"), policy, lambda line: None)
+    code = extraction.rows.filter(pl.col("response_mode") == "code_only")
     result = deduplicate(code, np.eye(len(code), dtype=np.float32), policy.dedup)
     scored = result.survivors.with_columns(
         pl.lit(8.0).alias("score"),
@@ -86,24 +88,24 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
             for name in ("drop_kind", "drop_detail", "drop_reason")
         ),
     )
-    return Corpus(Extraction(code, found.files, found.drops), result.drops, scored)
+    return Corpus(Extraction(code, extraction.files, extraction.drops), result.drops, scored)
 
 
-def test_a_file_with_most_of_its_rows_from_another_repository_is_a_copy(corpus: Corpus) -> None:
-    one_each = {tuple(sorted(pair)) for pair in corpus.copies(_policy())}
-    assert one_each == {
+def test_a_file_that_shares_most_rows_with_another_repository_is_a_copy(corpus: Corpus) -> None:
+    copies = {tuple(sorted(pair)) for pair in corpus.copies(_policy())}
+    assert copies == {
         (f"main/crates/m{number}/src/lib.rs", f"other/crates/vendored-{number}/src/lib.rs")
         for number in range(VENDORED)
     }
 
 
-def test_a_shared_accessor_makes_no_copy(corpus: Corpus) -> None:
+def test_one_shared_row_does_not_make_a_file_a_copy(corpus: Corpus) -> None:
     one_row_each = corpus.dedup_drops.unique("source_path", keep="first")
-    assert copied_files(corpus.found.rows, one_row_each, _policy()) == []
+    assert copied_files(corpus.extraction.rows, one_row_each, _policy()) == []
 
 
 def _separated(mix: Mix, copies: list[tuple[str, str]]) -> int:
-    """Count the pairs of files with rows on both sides; a leak was on the held-out side."""
+    """Count the pairs of files with rows on both sides; dropped leaks count as held out."""
     sides = defaultdict(set)
     for path, split in mix.rows.select("source_path", "split").iter_rows():
         sides[path].add(split)
@@ -116,22 +118,22 @@ def _separated(mix: Mix, copies: list[tuple[str, str]]) -> int:
 def test_a_changed_copy_stays_on_the_side_of_its_original(corpus: Corpus) -> None:
     policy = _policy()
     copies = corpus.copies(policy)
-    assert _separated(corpus.mix(policy, []), copies) > 0, "chance alone separates some"
+    assert _separated(corpus.mix(policy, []), copies) > 0, "without `copies`, some are separated"
     mix = corpus.mix(policy, copies)
     assert _separated(mix, copies) == 0
     assert not rows_of(mix, "eval").is_empty()
 
 
-def test_no_repository_passes_its_cap_in_rows_or_in_what_is_drawn(corpus: Corpus) -> None:
-    free, capped = _policy(), _policy(repository_cap=0.6)
-    copies = corpus.copies(free)
+def test_a_repository_stays_under_its_cap_in_rows_and_in_drawn_tokens(corpus: Corpus) -> None:
+    uncapped, capped = _policy(), _policy(repository_cap=0.6)
+    copies = corpus.copies(uncapped)
 
     def share(mix: Mix, column: str) -> float:
         train = rows_of(mix, "train")
         of_main = train.filter(pl.col("source_path").str.starts_with("main/"))
         return float(of_main[column].sum() / train[column].sum())
 
-    whole, cut = corpus.mix(free, copies), corpus.mix(capped, copies)
+    whole, cut = corpus.mix(uncapped, copies), corpus.mix(capped, copies)
     ones = pl.lit(1).alias("rows")
     assert share(Mix(whole.rows.with_columns(ones), []), "rows") > 0.7
     drawn = (pl.col("tokens") * pl.col("weight")).alias("drawn")
@@ -141,27 +143,29 @@ def test_no_repository_passes_its_cap_in_rows_or_in_what_is_drawn(corpus: Corpus
     assert any("repository 'main' is at its cap of 60%" in drop.reason for drop in cut.drops)
 
 
-def test_the_ledger_tells_what_became_of_each_repository(corpus: Corpus) -> None:
+def test_the_ledger_counts_the_fates_of_each_repository(corpus: Corpus) -> None:
     policy = _policy()
     mix = corpus.mix(policy, corpus.copies(policy))
-    sources = {"raw_rust_fns": corpus.found.rows}
+    sources = {"raw_rust_fns": corpus.extraction.rows}
     dropped = drops_to_frame(mix.drops)
     ledger = build_ledger(sources, corpus.dedup_drops, corpus.scored, dropped, mix.rows)
     assert ledger_balances(ledger).passed
     fates = fates_by_repository(ledger, sources, policy)
-    assert fates["rows"].sum() == corpus.found.rows.height
+    assert fates["rows"].sum() == corpus.extraction.rows.height
     by_name = dict(fates.group_by("repository").agg(pl.col("rows").sum()).iter_rows())
     assert by_name == {"main": FILES * FUNCTIONS, "other": VENDORED * FUNCTIONS}
     lost = dict(fates.filter(fate="dropped").select("repository", "rows").iter_rows())
     assert sum(lost.values()) >= VENDORED * (FUNCTIONS - 1)
 
 
-def test_a_row_that_two_repositories_give_tells_both_places(tmp_path: Path) -> None:
+def test_the_story_of_a_row_names_its_source_in_both_repositories(tmp_path: Path) -> None:
     for name in ("main", "other"):
         _write(tmp_path / name, "same", [_function("same")])
     policy = _policy()
-    found = extract_rust_of(source_roots(policy, tmp_path / "main"), policy, lambda line: None)
-    code = found.rows.filter(pl.col("response_mode") == "code_only")
-    told = story(code["pair_id"].item(), {"raw_rust_fns": code}, {"raw_rust_fns": found.drops})
-    assert "at main/crates/same/src/lib.rs:" in told[0]
-    assert "at other/crates/same/src/lib.rs:1 lost to it, an earlier repository has" in told[1]
+    extraction = extract_rust_of(source_roots(policy, tmp_path / "main"), policy, lambda line: None)
+    code = extraction.rows.filter(pl.col("response_mode") == "code_only")
+    lines = story(
+        code["pair_id"].item(), {"raw_rust_fns": code}, {"raw_rust_fns": extraction.drops}
+    )
+    assert "at main/crates/same/src/lib.rs:" in lines[0]
+    assert "at other/crates/same/src/lib.rs:1 lost to it, an earlier repository has" in lines[1]

@@ -1,4 +1,4 @@
-"""A mix that breaks a gate is refused by the gate's name, and never by showing what is secret."""
+"""A failed gate refuses the mix by its name, and its message contains no secret."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vox_assets.profiles import Profile, load
 from vox_assets_tests.conftest import make_pair
 
 PROFILE: Profile = load("sample")
-#: Statements of ten shapes: sixteen of them, with names of the row, make a body of its own.
+#: Statements of ten shapes: sixteen random ones, with names of the row, make a unique body.
 SHAPES = (
     "let angle = basin(cedar, delta) + 1;",
     "if ember > fjord { return grove; }",
@@ -32,7 +32,7 @@ SHAPES = (
 
 
 def mix(count: int = 450, **changes: object) -> pl.DataFrame:
-    """A mix that passes every gate, the first row changed as asked."""
+    """Build a mix that passes every gate, apart from `changes` to its first row."""
     pairs = []
     for n in range(count):
         drawn = "\n    ".join(random.Random(n).choices(SHAPES, k=16))
@@ -50,7 +50,7 @@ def mix(count: int = 450, **changes: object) -> pl.DataFrame:
     )
 
 
-def test_a_sound_mix_passes_every_gate() -> None:
+def test_a_correct_mix_passes_every_gate() -> None:
     assert gates.refusals(mix(), PROFILE) == []
 
 
@@ -65,20 +65,20 @@ def test_a_sound_mix_passes_every_gate() -> None:
         ("no_split_leakage", mix().with_columns(source_path=pl.lit("crates/a/src/lib.rs"))),
     ],
 )
-def test_a_broken_gate_refuses_by_its_name(gate: str, rows: pl.DataFrame) -> None:
+def test_a_failed_gate_is_named(gate: str, rows: pl.DataFrame) -> None:
     refused = gates.refusals(rows, PROFILE)
     assert [line.split(":")[0] for line in refused] == [gate]
     assert "ghp_" not in refused[0]
 
 
-def test_the_human_share_is_that_of_the_training_side() -> None:
+def test_the_human_share_counts_training_rows() -> None:
     assert gates.human_share(mix(), PROFILE).figures["share"] == 1.0
-    made = mix().with_columns(origin=pl.lit("synthetic"))
-    assert not gates.human_share(made, PROFILE).passed
+    synthetic = mix().with_columns(origin=pl.lit("synthetic"))
+    assert not gates.human_share(synthetic, PROFILE).passed
 
 
 @pytest.mark.parametrize("mark", ["```", "~~~", "`````", "   ~~~~"])
-def test_a_fence_of_any_form_is_refused_in_code(mark: str) -> None:
+def test_any_form_of_fence_is_refused_in_code(mark: str) -> None:
     rows = mix(response=f"{mark}rust\nfn f() {{}}\n{mark}")
     (refused,) = gates.refusals(rows, PROFILE)
     assert refused.startswith("lane_policy: 1 rows outside the lane policy")
@@ -86,21 +86,21 @@ def test_a_fence_of_any_form_is_refused_in_code(mark: str) -> None:
 
 
 @pytest.mark.parametrize("lane", sorted(CODE_LANES))
-def test_prose_is_refused_in_every_lane_of_code(lane: str) -> None:
+def test_prose_is_refused_in_every_code_lane(lane: str) -> None:
     rows = mix(lane=lane, response_mode="prose_only", response="A table keeps rows.")
     verdict = gates.lane_policy(rows, PROFILE.with_lanes(sorted({"vox_codegen", lane})))
     assert not verdict.passed
     assert f"is prose in lane {lane}" in verdict.summary
 
 
-def test_code_is_refused_in_the_lane_of_prose() -> None:
+def test_code_is_refused_in_a_prose_lane() -> None:
     rows = mix(lane="vox_docs_qa")
     verdict = gates.lane_policy(rows, PROFILE.with_lanes(["vox_codegen", "vox_docs_qa"]))
     assert not verdict.passed
     assert "is code in lane vox_docs_qa" in verdict.summary
 
 
-def test_an_earlier_answer_of_a_dialogue_is_held_to_the_policy_too() -> None:
+def test_the_policy_applies_to_earlier_answers_of_a_dialogue_too() -> None:
     dialogue = turns("Write f.", "~~~\nfn f() {}\n~~~", "And g.", "fn g() {}")
     rows = mix()
     messages = [dialogue, *rows["messages"].to_list()[1:]]
@@ -108,6 +108,6 @@ def test_an_earlier_answer_of_a_dialogue_is_held_to_the_policy_too() -> None:
     assert not gates.lane_policy(rows, PROFILE).passed
 
 
-def test_a_refusal_names_its_gate_once() -> None:
+def test_a_failed_gate_is_named_once() -> None:
     (refused,) = gates.refusals(mix(300), PROFILE)
     assert refused.startswith("minimum_size: lane vox_codegen has 270 distinct rows")
