@@ -1,1 +1,1 @@
-"""Datasets, training files, reports and plots for people and trainers."""
+"""Writes datasets and training files for other trainers, and reports and plots for people."""

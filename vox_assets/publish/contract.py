@@ -1,4 +1,4 @@
-"""The Vox training contract: `train.jsonl`."""
+"""Writes `train.jsonl`, the training file of the Vox contract."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import polars as pl
 SCHEMA_VERSION = "vox_dogfood_v1"
 
 
-#: Highest rating of the Vox contract, whose `rating` is a whole number from 1.
+#: Highest `rating` of the Vox contract; ratings are whole numbers from 1.
 RATINGS = 5
 
 
 def write_contract(mix_rows: pl.DataFrame, path: Path, split: str) -> int:
-    """Rows of one split as the JSONL that Vox trains from: no blank line; returns the rows."""
-    lines = [json.dumps(row, ensure_ascii=False) for row in _contract(mix_rows, split)]
+    """Write the rows of one split as JSONL without blank lines; return the number of rows."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in _contract_rows(mix_rows, split)]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return len(lines)
 
 
-def _contract(mix_rows: pl.DataFrame, split: str) -> Iterator[dict[str, Any]]:
+def _contract_rows(mix_rows: pl.DataFrame, split: str) -> Iterator[dict[str, Any]]:
     rows = mix_rows.filter(pl.col("split") == split)
     for row in rows.iter_rows(named=True):
         yield {

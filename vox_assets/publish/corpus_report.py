@@ -1,4 +1,4 @@
-"""The corpus report of a build: the tables and accounts of the build as one HTML page."""
+"""Renders the corpus report of a build from its tables and account tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def corpus_report(
     """Render the corpus report as HTML.
 
     `sources` has `pair_id` and `source_path` of each source table by name. `separation` is the
-    account of scored mutants. `scored` needs neither texts nor embeddings.
+    account table of scored mutants. `scored` needs neither texts nor embeddings.
     """
     return render_report(
         title=f"{profile.name} corpus",

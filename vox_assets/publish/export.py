@@ -1,4 +1,4 @@
-"""Exports a corpus: the dataset, the Vox contract and the trainer configurations."""
+"""Exports a corpus: the dataset, the file of the Vox contract and trainer configurations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def export(
     choice: TrainingChoice,
     source_commit: str | None = None,
 ) -> None:
-    """Write `hf/`, `train.jsonl` and `configs/` into `target`, which is replaced as a whole.
+    """Replace `target` with a folder that contains `hf/`, `train.jsonl` and `configs/`.
 
     `scored` is the scored corpus, `mix_rows` the training mix.
     """

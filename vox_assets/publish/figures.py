@@ -1,4 +1,4 @@
-"""Plots of the corpus, of the evaluator and of training, as data URLs."""
+"""Draws plots of the corpus, the evaluator and the training as data URLs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ _MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture as a data URI and what it shows."""
+    """A plot: its caption and the image as a data URL."""
 
     caption: str
     source: str
 
 
 def stacked(caption: str, counts: pl.DataFrame) -> Figure:
-    """Bars of the first column, stacked by the second, as long as `rows`; both in given order."""
-    by, part = counts.columns[:2]
-    names = counts[by].unique(maintain_order=True).to_list()
+    """Draw one bar per value of the first column, stacked by the second, with lengths `rows`.
+
+    Values keep the order of `counts`.
+    """
+    group, part = counts.columns[:2]
+    names = counts[group].unique(maintain_order=True).to_list()
     figure, axes = _axes(height=0.4 * len(names) + 1.1)
     lefts = [0] * len(names)
     for index, value in enumerate(counts[part].unique(maintain_order=True)):
-        rows = dict(counts.filter(pl.col(part) == value).select(by, "rows").iter_rows())
+        rows = dict(counts.filter(pl.col(part) == value).select(group, "rows").iter_rows())
         widths = [rows.get(name, 0) for name in names]
         color = _PALETTE[index % len(_PALETTE)]
         bars = axes.barh(names, widths, left=lefts, label=value, color=color)
@@ -50,31 +53,32 @@ def stacked(caption: str, counts: pl.DataFrame) -> Figure:
 def evaluator_figures(
     separation: Mapping[str, float], weights: Mapping[str, Mapping[str, float]]
 ) -> list[Figure]:
-    """The AUC of each kind of mutant, and the weight of each feature by language."""
+    """Draw the AUC of each kind of mutant, and the weight of each feature by language."""
     figure, areas = _axes(height=0.35 * len(separation) + 0.8)
     bars = areas.barh(list(separation), list(separation.values()), color=_INK)
     areas.bar_label(bars, fmt="{:.3f}", padding=3)
     areas.set_xlim(0.5, 1.05)
     areas.invert_yaxis()
-    auc = _picture(figure, "Area under the ROC curve for each way of spoiling a row")
+    auc = _picture(figure, "Area under the ROC curve for each kind of mutant")
 
     names = list(dict.fromkeys(name for form in weights.values() for name in form))
     figure, axes = _axes(height=0.3 * len(names) + 1.0)
     height = 0.8 / max(1, len(weights))
     for number, (language, form) in enumerate(weights.items()):
-        places = [position + number * height for position in range(len(names))]
+        positions = [position + number * height for position in range(len(names))]
         color = _PALETTE[number % len(_PALETTE)]
         values = [form.get(name, 0.0) for name in names]
-        axes.barh(places, values, height=height, color=color, label=language)
+        axes.barh(positions, values, height=height, color=color, label=language)
     axes.set_yticks([position + 0.4 - height / 2 for position in range(len(names))], names)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("log-odds of a real row per standard deviation")
     axes.invert_yaxis()
     axes.legend(frameon=False)
-    return [auc, _picture(figure, "What the score goes by")]
+    return [auc, _picture(figure, "Weights of the features in the score")]
 
 
 def histogram(caption: str, rows: pl.DataFrame, column: str) -> Figure:
+    """Draw the distribution of a column."""
     figure, axes = _axes(height=2.6)
     axes.hist(rows[column].drop_nulls().to_numpy(), bins=40, color=_INK)
     axes.set_xlabel(column)
@@ -82,46 +86,48 @@ def histogram(caption: str, rows: pl.DataFrame, column: str) -> Figure:
     return _picture(figure, caption)
 
 
-def separation_histograms(separation: pl.DataFrame) -> Figure:
-    """ROC curve of the score for each kind of mutant (`mutant` is null for real rows)."""
+def roc_curves(separation: pl.DataFrame) -> Figure:
+    """Draw the ROC curve of the score for each kind of mutant (`mutant` is null for real rows)."""
     figure, axes = _axes(height=3.6)
     real = separation.filter(pl.col("mutant").is_null())["score"].sort()
     kinds = separation["mutant"].drop_nulls().unique().sort().to_list()
     for index, kind in enumerate(kinds):
-        spoilt = separation.filter(pl.col("mutant") == kind)["score"].sort()
-        bounds = pl.concat([real, spoilt]).unique().sort()
-        # Rows that score at most a bound are refused: mutants caught, real rows lost with them.
-        caught = [0.0, *(spoilt.search_sorted(bounds, "right") / len(spoilt))]
-        lost = [0.0, *(real.search_sorted(bounds, "right") / max(1, len(real)))]
-        axes.plot(lost, caught, label=kind, color=_PALETTE[index % len(_PALETTE)])
-    axes.set_xlabel("share of real rows refused")
-    axes.set_ylabel("share of mutants refused")
+        mutants = separation.filter(pl.col("mutant") == kind)["score"].sort()
+        thresholds = pl.concat([real, mutants]).unique().sort()
+        # At a threshold, rows with at most this score are rejected: mutants and real rows.
+        rejected_mutants = [0.0, *(mutants.search_sorted(thresholds, "right") / len(mutants))]
+        rejected_real = [0.0, *(real.search_sorted(thresholds, "right") / max(1, len(real)))]
+        axes.plot(
+            rejected_real, rejected_mutants, label=kind, color=_PALETTE[index % len(_PALETTE)]
+        )
+    axes.set_xlabel("share of real rows rejected")
+    axes.set_ylabel("share of mutants rejected")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return _picture(figure, "What refusing below each score would catch and cost")
+    return _picture(figure, "Rejected mutants and real rows at each threshold of the score")
 
 
 def forest(
     ratios: Sequence[tuple[str, Mapping[str, float | None]]], form: Literal["svg", "png"] = "png"
 ) -> Figure:
-    """Adapter over base loss per arm, with intervals; left of 1 is better than the base."""
+    """Draw the ratio of adapter loss to base loss per arm, with intervals; below 1 is better."""
     figure, axes = _axes(height=0.5 * len(ratios) + 1.1)
-    for place, (_, ratio) in enumerate(ratios):
+    for position, (_, ratio) in enumerate(ratios):
         if ratio["low"] is not None:
-            axes.plot([ratio["low"], ratio["high"]], [place, place], color=_INK)
-        axes.plot(ratio["value"], place, "o", color=_INK)
+            axes.plot([ratio["low"], ratio["high"]], [position, position], color=_INK)
+        axes.plot(ratio["value"], position, "o", color=_INK)
     axes.axvline(1.0, color=_SECOND, linestyle="--", linewidth=1)
     axes.set_yticks(range(len(ratios)), [name for name, _ in ratios])
     axes.invert_yaxis()
-    axes.set_xlabel("held-out loss, adapter over base, with 95 % interval")
-    return _picture(figure, "Held-out loss of every arm against the base", form)
+    axes.set_xlabel("held-out loss: ratio of adapter to base, with 95 % interval")
+    return _picture(figure, "Held-out loss of every arm relative to the base", form)
 
 
 def loss_curve(curve: Sequence[Mapping[str, Any]], form: Literal["svg", "png"] = "png") -> Figure:
-    """Training and watched loss over the steps of a run's progress lines."""
+    """Draw the training loss and the loss on watch rows over the steps of a run."""
     figure, axes = _axes(height=3.2)
     for key, label, color, marker in (
         ("loss", "training", _INK, ""),
-        ("watched_nll", "held out, watched", _SECOND, "o"),
+        ("watched_nll", "watch rows", _SECOND, "o"),
     ):
         points = [(line["step"], line[key]) for line in curve if key in line]
         if points:
@@ -134,7 +140,7 @@ def loss_curve(curve: Sequence[Mapping[str, Any]], form: Literal["svg", "png"] =
 
 
 def _axes(height: float) -> tuple[Any, Any]:
-    # The figure's own canvas: pyplot would keep global state and pick a window system.
+    # pyplot would keep global state and choose a window system.
     from matplotlib.figure import Figure as Canvas
 
     figure = Canvas(figsize=(7.5, height), layout="constrained")
@@ -147,7 +153,7 @@ def _picture(figure: Any, caption: str, form: Literal["svg", "png"] = "svg") -> 
     import matplotlib
 
     buffer = io.BytesIO()
-    # Neither date nor random ids, so that an unchanged corpus gives an unchanged report.
+    # No date and no random ids, so that an unchanged corpus gives an unchanged report.
     with matplotlib.rc_context({"svg.hashsalt": "vox-assets"}):
         figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else None)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,4 +1,4 @@
-"""The Hugging Face dataset: Parquet files by lane and split, and the dataset card."""
+"""Writes the Hugging Face dataset: Parquet files by lane and split, and the dataset card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vox_assets.mix.schema import EVAL, TRAIN
 SPLITS = (TRAIN, EVAL)
 
 
-#: Columns of the Hugging Face export: the corpus row, its score, and whether the mix holds it.
+#: Columns of the dataset: the corpus row, its score, and whether the row is in the mix.
 HF_SCHEMA: dict[str, pl.DataType] = {
     **SCHEMA,
     "score": pl.Float64(),
@@ -23,7 +23,7 @@ HF_SCHEMA: dict[str, pl.DataType] = {
 }
 
 
-#: Of the sources that the mix does not know, one in this many is held out.
+#: One in this many of the sources that are not in the mix is held out.
 HELD_OUT_ONE_IN = 10
 
 
@@ -35,24 +35,25 @@ def write_dataset(
     license_id: str,
     source_commit: str | None = None,
 ) -> None:
-    """Parquet per lane and split with a card; `load_dataset(target, lane)` reads it.
+    """Write one Parquet file per lane and split, and a card, for `load_dataset(target, lane)`.
 
-    There is no default configuration, so that nobody mixes lanes without asking for it.
+    There is no default configuration, so that nobody mixes lanes by accident.
     """
-    placed = scored.select("pair_id", "lane", "source_path", "kept").collect()
-    places = split_corpus(placed, mix_rows)
+    splits = split_corpus(
+        scored.select("pair_id", "lane", "source_path", "kept").collect(), mix_rows
+    )
     columns = [pl.col(column).cast(dtype) for column, dtype in HF_SCHEMA.items()]
     counts = []
-    for lane in sorted(places["lane"].unique().to_list()):
+    for lane in sorted(splits["lane"].unique().to_list()):
         folder = target / lane
         folder.mkdir(parents=True)
         for split in SPLITS:
-            chosen = places.filter((pl.col("lane") == lane) & (pl.col("split") == split))
-            # `load_dataset` refuses a split without rows, so such a split is left out.
+            chosen = splits.filter((pl.col("lane") == lane) & (pl.col("split") == split))
+            # `load_dataset` fails on a split without rows.
             if chosen.is_empty():
                 continue
             path = folder / f"{split}.parquet"
-            # Texts of one part at a time are in memory.
+            # Only the texts of one lane and split are in memory.
             part = (
                 scored.filter(pl.col("lane") == lane)
                 .join(chosen.lazy().select("pair_id", "in_mix"), on="pair_id")
@@ -69,31 +70,34 @@ def write_dataset(
 
 
 def split_corpus(scored: pl.DataFrame, mix_rows: pl.DataFrame) -> pl.DataFrame:
-    """`pair_id`, `lane`, `source_path`, `split` and `in_mix` of every kept row.
+    """Return `pair_id`, `lane`, `source_path`, `split` and `in_mix` of every kept row.
 
-    A row of the mix keeps its side. Any other row follows its source: held out when the mix holds
-    out its file, trained when the mix trains on it. Of the sources that the mix does not know, one
-    in HELD_OUT_ONE_IN of each lane is held out, in the order of their hashes.
+    A row of the mix keeps its split. Any other row gets the split that its file has in the mix. Of
+    the files that are not in the mix, one in HELD_OUT_ONE_IN of each lane is held out, in hash
+    order.
     """
     kept = scored.filter(pl.col("kept"))
-    side = dict(mix_rows.select("pair_id", "split").iter_rows())
-    side_of = dict(mix_rows.sort("split", descending=True).select("source_path", "split").rows())
-    unknown = kept.filter(~pl.col("source_path").is_in(list(side_of)))
+    split_of_row = dict(mix_rows.select("pair_id", "split").iter_rows())
+    by_split = mix_rows.sort("split", descending=True)
+    split_of_file = dict(by_split.select("source_path", "split").rows())
+    unknown = kept.filter(~pl.col("source_path").is_in(list(split_of_file)))
     for _, lane in sorted(unknown.group_by("lane")):
         sources = sorted(lane["source_path"].unique().to_list(), key=partial(hash_order, "export"))
         share = max(1, len(sources) // HELD_OUT_ONE_IN) if len(sources) > 1 else 0
-        # A page that serves two lanes is on one side in both.
-        side_of |= {path: EVAL for path in sources[:share] if path not in side_of}
-        side_of |= {path: TRAIN for path in sources[share:] if path not in side_of}
+        # A file with rows in two lanes has the same split in both.
+        split_of_file |= {path: EVAL for path in sources[:share] if path not in split_of_file}
+        split_of_file |= {path: TRAIN for path in sources[share:] if path not in split_of_file}
 
     columns = kept.select("pair_id", "source_path")
-    splits = [side.get(pair_id, side_of[path]) for pair_id, path in columns.iter_rows()]
+    splits = [
+        split_of_row.get(pair_id, split_of_file[path]) for pair_id, path in columns.iter_rows()
+    ]
     return kept.select(
         "pair_id",
         "lane",
         "source_path",
         pl.Series("split", splits, dtype=pl.String),
-        pl.col("pair_id").is_in(list(side)).alias("in_mix"),
+        pl.col("pair_id").is_in(list(split_of_row)).alias("in_mix"),
     )
 
 
@@ -101,7 +105,7 @@ _FEATURE_NAMES = {pl.String(): "string", pl.Int64(): "int64", pl.Float64(): "flo
 
 
 def _features() -> list[dict[str, Any]]:
-    """`dataset_info.features` of a card, in the notation of `datasets`."""
+    """Return `dataset_info.features` of the card in the notation of `datasets`."""
     features: list[dict[str, Any]] = []
     for name, dtype in HF_SCHEMA.items():
         if name == "messages":
@@ -117,7 +121,7 @@ def _features() -> list[dict[str, Any]]:
 def render_card(
     name: str, license_id: str, counts: list[dict[str, Any]], source_commit: str | None
 ) -> str:
-    """The dataset card: YAML that `load_dataset` follows, then what a reader has to know."""
+    """Render the dataset card: YAML for `load_dataset`, then a description for readers."""
     lanes = sorted({count["lane"] for count in counts})
     total = sum(count["rows"] for count in counts)
     header = {
@@ -169,8 +173,8 @@ def render_card(
             "verified synthetic rows, deduplicated and scored 1-10. Built by vox-assets from "
             f"source commit {source_commit or '(not under git)'}.",
             "",
-            "Each lane is a configuration of its own and there is no default, because prose and "
-            "code must not be trained together by accident:",
+            "Each lane is a separate configuration and there is no default, so that nobody trains "
+            "prose and code together by accident:",
             "",
             "```python",
             "from datasets import load_dataset",
@@ -182,11 +186,12 @@ def render_card(
             "|---|---|---|",
             *table,
             "",
-            "Splits follow source files. `in_mix` tells the rows that the project's own adapter is "
-            "trained and judged on; the others passed curation too. `origin` is `human`, "
-            "`synthetic` (templates, checked by the language's front end) or `model`. Every row "
-            "names its source file (below the name of its repository, where several are read), "
-            "lines, symbol and commit, and `parents` the rows it was made from.",
+            "All rows of a source file have the same split. `in_mix` marks the rows that the "
+            "project's own adapter is trained and evaluated on; the other rows passed curation "
+            "too. `origin` is `human`, `synthetic` (templates, checked by the language's front "
+            "end) or `model`. Every row names its source file (with the name of its repository "
+            "if there are several), lines, symbol and commit; `parents` names the rows that it "
+            "was made from.",
             "",
         ]
     )

@@ -1,6 +1,6 @@
-"""The corpus report: one HTML file that needs no network, made from frames and plain values.
+"""Renders reports as HTML pages that need no network.
 
-Only presentation lives here: every figure was computed before.
+This module contains presentation only; the values are computed elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vox_assets.publish.figures import (
     forest,
     histogram,
     loss_curve,
-    separation_histograms,
+    roc_curves,
     stacked,
 )
 from vox_assets.training.adapter.evaluation_table import (
@@ -33,13 +33,13 @@ from vox_assets.training.evaluation.arms import TABLE_HEADER as ABLATION_HEADER
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-#: Rows shown of each lane: the best, the median and the last that were kept, and one more.
+#: Rows shown of each lane, from the best to the worst kept row at even distances.
 SAMPLES_PER_LANE = 4
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `numbers` are the positions of right-aligned columns."""
+    """A table; `numbers` are the indices of right-aligned columns."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -48,7 +48,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One heading of the report and its content."""
+    """A heading of a report and its content."""
 
     title: str
     text: str = ""
@@ -71,35 +71,33 @@ def render_report(
 ) -> str:
     """Render the report of a corpus as HTML.
 
-    `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix; `reasons` has
-    `stage`, `reason`, `rows`; `areas` is the AUC of each kind of mutant, `weights` the evaluator's
-    by language and feature, `separation` the score of every real row and mutant behind them;
-    `repositories` has `repository`, `fate`, `rows`, where the profile names repositories.
-    All text is escaped: rows hold arbitrary source code.
+    `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix. `reasons` has
+    `stage`, `reason`, `rows`. `areas` is the AUC of each kind of mutant, and `separation` the score
+    of every real row and mutant. `weights` are the evaluator's weights by language and feature.
+    `repositories` has `repository`, `fate`, `rows` if the profile names repositories. All text is
+    escaped, because rows contain arbitrary source code.
     """
     kept = scored.filter(pl.col("kept"))
     sections = [
         Section(
             "From sources to the mix",
             table=_pivot(funnel),
-            figures=[stacked("Rows after each step, by their source", funnel)],
+            figures=[stacked("Rows after each step, by source table", funnel)],
         ),
         Section(
             "Why rows were dropped",
-            "`vox-assets explain PAIR_ID` tells the story of one of them.",
+            "`vox-assets explain PAIR_ID` explains what happened to a row.",
             table=_table(reasons.columns, list(reasons.iter_rows())),
         ),
         Section(
             "Lanes",
             table=_count(kept, "lane", "response_mode", "origin"),
-            figures=[
-                stacked("Rows that were kept, by lane and origin", _counts(kept, "lane", "origin"))
-            ],
+            figures=[stacked("Kept rows by lane and origin", _counts(kept, "lane", "origin"))],
         ),
         Section(
             "Languages",
             table=_count(kept, "lane", "language", "source_kind"),
-            figures=[stacked("The same, by language and lane", _counts(kept, "language", "lane"))],
+            figures=[stacked("Kept rows by language and lane", _counts(kept, "language", "lane"))],
         ),
         Section(
             "Lengths",
@@ -107,25 +105,27 @@ def render_report(
         ),
         Section(
             "Scores",
-            "Rows below the threshold are discarded; so are the hardest by perplexity.",
+            "Rows below the threshold and the rows with the highest perplexity are dropped.",
             table=_survival(scored),
-            figures=[histogram("Score of every deduplicated row", scored, "score")],
+            figures=[histogram("Score of each deduplicated row", scored, "score")],
         ),
         Section("The mix", table=_count(mix_rows, "split", "language", "task_family")),
     ]
     if repositories is not None:
         listed = _table(repositories.columns, list(repositories.iter_rows()))
-        sections.insert(1, Section("What became of each repository's rows", table=listed))
+        sections.insert(1, Section("Fates of the rows of each repository", table=listed))
     if areas and weights:
         sections.append(
             Section(
                 "Evaluators",
-                "How well the score tells real rows from rows spoilt on purpose (area under the "
-                "ROC curve; 0.5 is chance), on rows kept out of its fit, and what it goes by.",
-                table=_table(["spoilt", "AUC"], [(k, round(v, 3)) for k, v in areas.items()]),
+                "AUC: how well the score separates real rows from mutants, on rows that were not "
+                "used to fit it (0.5 is chance). The second plot shows the weights of the score.",
+                table=_table(
+                    ["mutant", "AUC"], [(kind, round(auc, 3)) for kind, auc in areas.items()]
+                ),
                 figures=[
                     *evaluator_figures(areas, weights),
-                    *([] if separation is None else [separation_histograms(separation)]),
+                    *([] if separation is None else [roc_curves(separation)]),
                 ],
             )
         )
@@ -144,7 +144,7 @@ def render_adapter(
 ) -> str:
     """Render the report of an adapter as HTML.
 
-    `curve` has the progress lines of its training; `evaluation` is an `Evaluation.to_json`.
+    `curve` has the progress lines of its training, `evaluation` the result of `Evaluation.to_json`.
     """
     verdicts = [
         (
@@ -156,10 +156,10 @@ def render_adapter(
     ]
     sections = [
         Section("Training", figures=[loss_curve(curve, "svg")]),
-        Section("Evaluation", table=_table(["verdict", "holds", "figures"], verdicts)),
+        Section("Evaluation", table=_table(["verdict", "passed", "reason"], verdicts)),
         Section(
-            "Loss on held-out rows and elsewhere",
-            "Nats per answer token, weighted by tokens; intervals are bootstrapped over sources.",
+            "Loss on held-out and other rows",
+            "Nats per answer token, weighted by tokens. Intervals are bootstrapped over sources.",
             table=_table(LOSS_HEADER, loss_lines(evaluation)),
         ),
         Section(
@@ -174,18 +174,19 @@ def render_adapter(
 def render_ablation(
     title: str, results: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[str]]
 ) -> str:
-    """The ablation as HTML: one table and one plot; `results` and `lines` are `ablation`'s."""
+    """Render the report of an ablation as HTML, from the results and table lines of `arms`."""
     ratios = [(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results]
     reasons = [(item["arm"], item["why"]) for item in results]
     sections = [
         Section(
             "Arms",
-            "Every arm saw as many tokens from the same seed and is judged on the same held-out "
-            "rows. Intervals are paired and bootstrapped over sources.",
+            "All arms are trained with the same number of tokens and the same seed, and are "
+            "evaluated on the same held-out rows. Intervals are paired and bootstrapped over "
+            "sources.",
             table=_table(ABLATION_HEADER, lines),
             figures=[forest(ratios, "svg")],
         ),
-        Section("What each arm is", table=_table(["arm", "what"], reasons)),
+        Section("Meaning of each arm", table=_table(["arm", "meaning"], reasons)),
     ]
     return _page(title, {"held-out rows": results[0]["evaluation"]["held_out"]["rows"]}, sections)
 
@@ -228,7 +229,7 @@ def _count(rows: pl.DataFrame, *columns: str) -> Table:
 
 
 def _samples(kept: pl.DataFrame, lane: str) -> list[dict[str, Any]]:
-    """Rows spread evenly over the scores of a lane, best first."""
+    """Select rows at even distances in the order of scores of a lane, best first."""
     rows = kept.filter(pl.col("lane") == lane).sort(["score", "pair_id"], descending=[True, False])
     count = min(SAMPLES_PER_LANE, len(rows))
     positions = [round(step * (len(rows) - 1) / max(1, count - 1)) for step in range(count)]

@@ -1,4 +1,4 @@
-"""Configuration files for other trainers: TRL, Axolotl and LLaMA-Factory."""
+"""Writes configuration files for other trainers: TRL, Axolotl and LLaMA-Factory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vox_assets.training.plan.ranks import RankChoice
 
 @dataclass(frozen=True)
 class TrainingChoice:
-    """Values for the configurations of other trainers: base model, context and rank."""
+    """Values of the configurations: base model, context and rank."""
 
     base_name: str
     context: int
@@ -24,10 +24,11 @@ class TrainingChoice:
 
 
 def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) -> None:
-    """Ready-made configurations of TRL, axolotl and LLaMA-Factory, and the dialogues they read.
+    """Write configurations of TRL, Axolotl and LLaMA-Factory, and the dialogues that they read.
 
-    axolotl and LLaMA-Factory learn every assistant turn of `messages`. TRL cannot mask turns with a
-    template that does not mark them, so it reads `prompt` and `completion`: the last turn alone.
+    Axolotl and LLaMA-Factory train on every assistant turn of `messages`. TRL can mask turns only
+    if the chat template marks them, so it reads `prompt` and `completion` and trains on the last
+    turn alone.
     """
     target.mkdir(parents=True)
     for split in SPLITS:
@@ -72,7 +73,7 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         "sequence_len": context,
         "sample_packing": True,
         "eval_sample_packing": False,
-        # Packed rows must not see one another, and this needs no package of its own.
+        # Packed rows must not attend to each other; flex_attention needs no extra package.
         "attn_implementation": "flex_attention",
         "micro_batch_size": 1,
         "gradient_accumulation_steps": 4,
@@ -94,7 +95,8 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         "dataset_dir": ".",
         "dataset": "vox_train",
         "eval_dataset": "vox_eval",
-        # No `template`: the tokenizer's own is taken, system turn included; `chatml` has none.
+        # Without `template`, the tokenizer's own template with its system turn is used; `chatml`
+        # has no system turn.
         "cutoff_len": context,
         "packing": True,
         "neat_packing": True,
@@ -102,13 +104,13 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         "num_train_epochs": epochs,
         "output_dir": "adapter",
     }
-    for file, content in (
+    for name, content in (
         ("trl_sft.yaml", trl),
         ("axolotl.yaml", axolotl),
         ("llama_factory.yaml", llama_factory),
     ):
         text = yaml.safe_dump(content, sort_keys=False)
-        (target / file).write_text(text, encoding="utf-8")
+        (target / name).write_text(text, encoding="utf-8")
     info = {f"vox_{split}": _llama_factory_data(f"{split}.jsonl") for split in SPLITS}
     (target / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Fences are found as Markdown defines them, and answers are held to their mode and lane."""
+"""Fences follow the rules of Markdown, and answers must match their mode and lane."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_fenced_block_gives_its_code(block: str) -> None:
         "let text = `x`;",
     ],
 )
-def test_marks_within_a_line_are_no_fence(text: str) -> None:
+def test_marks_inside_a_line_are_not_a_fence(text: str) -> None:
     assert not FENCE.search(text)
     assert fenced_code(text) == []
 
@@ -59,7 +59,7 @@ def test_backticks_after_the_opening_backticks_make_a_code_span() -> None:
     assert fenced_code("```a``` b\n```\ncode\n```") == ["code\n"]
 
 
-def test_prose_keeps_its_lines_without_fenced_blocks() -> None:
+def test_fenced_blocks_are_removed_from_prose() -> None:
     assert without_fenced_blocks("Before.\n~~~\nx\n~~~\nAfter.") == "Before.\n\nAfter."
 
 
@@ -71,7 +71,7 @@ def test_a_fence_is_a_fault_in_either_mode_even_when_it_never_closes(mark: str, 
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_a_lane_takes_answers_of_one_mode(lane: str) -> None:
+def test_a_lane_allows_answers_of_one_mode(lane: str) -> None:
     code = mode_fault("fn f() {}", "code_only", lane)
     prose = mode_fault("A table keeps rows.", "prose_only", lane)
     if lane in CODE_LANES:
@@ -80,13 +80,32 @@ def test_a_lane_takes_answers_of_one_mode(lane: str) -> None:
         assert (code, prose) == (f"is code in lane {lane}", None)
 
 
-def test_prose_holds_no_heading_and_code_may_hold_a_line_that_resembles_one() -> None:
+def test_a_heading_is_a_fault_in_prose_and_not_in_code() -> None:
     assert mode_fault("# Tables\n\nA table keeps rows.", "prose_only") == "holds a heading"
     assert mode_fault("# comment\nfn f() {}", "code_only") is None
 
 
-def test_every_answer_of_a_dialogue_is_held_to_the_mode_and_no_question() -> None:
-    asked = turns("Fix:\n```vox\nx\n```", "fn f() {}", "And g?", "fn g() {}")
-    assert dialogue_fault(asked, "code_only", "vox_codegen") is None
-    fenced = turns("Write f.", "~~~\nfn f() {}\n~~~", "And g?", "fn g() {}")
-    assert dialogue_fault(fenced, "code_only", "vox_codegen") == "holds a fence"
+def test_the_mode_applies_to_every_answer_of_a_dialogue_and_to_no_question() -> None:
+    fence_in_question = turns("Fix:\n```vox\nx\n```", "fn f() {}", "And g?", "fn g() {}")
+    assert dialogue_fault(fence_in_question, "code_only", "vox_codegen") is None
+    fence_in_answer = turns("Write f.", "~~~\nfn f() {}\n~~~", "And g?", "fn g() {}")
+    assert dialogue_fault(fence_in_answer, "code_only", "vox_codegen") == "holds a fence"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "outside"),
+    [
+        ("fn f() to int {\n    return 1\n}", "code_only", False),
+        ("// This adds two numbers together.\nfn f() {}", "code_only", False),
+        ("/// Returns the sum of all items.\npub fn f() -> u32 { 1 }", "code_only", False),
+        ("```vox\nfn f() {}\n```", "code_only", True),
+        ("Here is the function you asked for:\nfn f() {}", "code_only", True),
+        ("This function adds two numbers and returns the result.", "code_only", True),
+        ("A route maps a path to a component.", "prose_only", False),
+        ("Like this:\n```vox\nroutes {}\n```", "prose_only", True),
+    ],
+)
+def test_out_of_mode_detects_prose_and_fences(
+    text: str, mode: str, outside: bool
+) -> None:
+    assert out_of_mode(text, mode) is outside

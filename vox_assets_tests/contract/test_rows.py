@@ -1,4 +1,4 @@
-"""A row is named by what it teaches, and tables hold what rows say."""
+"""The id of a row depends on its content, and tables contain the fields of rows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from vox_assets.contract.rows import (
 from vox_assets_tests.conftest import make_pair
 
 
-def test_an_id_depends_on_lane_and_messages_alone() -> None:
-    here = make_pair("Write f.", "fn f() {}", source_path="crates/a/src/lib.rs")
+def test_an_id_depends_only_on_lane_and_messages() -> None:
+    original = make_pair("Write f.", "fn f() {}", source_path="crates/a/src/lib.rs")
     moved = make_pair("Write f.", "fn f() {}", source_path="crates/b/src/lib.rs", difficulty=9)
-    assert here.pair_id == moved.pair_id
-    assert here.pair_id != make_pair("Write f.", "fn f() {}", lane="vox_tooling").pair_id
-    assert here.pair_id != make_pair("Write g.", "fn f() {}").pair_id
+    assert original.pair_id == moved.pair_id
+    assert original.pair_id != make_pair("Write f.", "fn f() {}", lane="vox_tooling").pair_id
+    assert original.pair_id != make_pair("Write g.", "fn f() {}").pair_id
 
 
 @given(st.lists(st.text(), min_size=2, max_size=2), st.lists(st.text(), min_size=2, max_size=2))
@@ -46,7 +46,7 @@ def test_a_dialogue_ends_with_an_answer() -> None:
         turns("a question", "an answer", "another question")
 
 
-def test_a_table_has_the_contract_columns_and_the_last_turns() -> None:
+def test_a_table_has_the_schema_columns_and_the_last_turns() -> None:
     pair = make_pair("", "", messages=turns("type", "type A", "fn", "fn f"), parents=("p",))
     table = to_frame([pair])
     assert table.schema == pl.Schema(SCHEMA)
@@ -61,7 +61,7 @@ def test_an_empty_table_still_has_its_columns() -> None:
     assert drops_to_frame([]).height == 0
 
 
-def test_a_repeated_row_becomes_a_drop_that_names_the_first() -> None:
+def test_a_repeated_row_is_dropped_and_the_drop_names_the_first_row() -> None:
     first, second = make_pair("a", "b"), make_pair("a", "b", source_path="elsewhere.rs")
     kept, drops = keep_first([first, second], "raw_rust_fns")
     assert kept == [first]
@@ -78,7 +78,7 @@ def test_a_repeated_row_becomes_a_drop_that_names_the_first() -> None:
     ]
 
 
-def test_drops_of_one_kind_share_it_and_keep_their_details_apart() -> None:
+def test_drops_of_the_same_kind_keep_their_details() -> None:
     drops = drops_to_frame(
         [
             Drop("doc_qa_pairs", Reason("include", "'x': no such file")),
@@ -100,7 +100,7 @@ def test_the_text_of_a_reason_is_the_same_for_columns_and_for_drops() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "fault"),
+    ("damage", "fault"),
     [
         (
             lambda rows: rows.drop("lane"),
@@ -114,23 +114,23 @@ def test_the_text_of_a_reason_is_the_same_for_columns_and_for_drops() -> None:
         (lambda rows: rows.select(pl.all().reverse().reverse(), x=1).select("x", *SCHEMA), "is x"),
     ],
 )
-def test_a_table_that_breaks_its_schema_is_refused_by_its_first_fault(
-    spoil: Callable[[pl.DataFrame], pl.DataFrame], fault: str
+def test_a_table_with_another_schema_is_refused_with_its_first_fault(
+    damage: Callable[[pl.DataFrame], pl.DataFrame], fault: str
 ) -> None:
     rows = to_frame([make_pair("a", "b")])
     check_schema(rows.with_columns(score=pl.lit(1.0)), SCHEMA, "raw_rust_fns")
     with pytest.raises(SchemaError, match=r"^raw_rust_fns: column ") as refused:
-        check_schema(spoil(rows), SCHEMA, "raw_rust_fns")
+        check_schema(damage(rows), SCHEMA, "raw_rust_fns")
     assert fault in str(refused.value)
 
 
-def test_hash_order_is_the_same_in_every_run_and_another_for_every_salt() -> None:
+def test_hash_order_is_the_same_in_every_run_and_differs_between_salts() -> None:
     names = ["a", "b", "c", "d"]
     assert sorted(names, key=lambda name: hash_order("split", name)) == ["c", "a", "d", "b"]
     assert sorted(names, key=lambda name: hash_order(8, name)) == ["a", "c", "d", "b"]
 
 
-def test_rows_are_put_in_hash_order_whatever_their_order_was() -> None:
+def test_hash_order_does_not_depend_on_the_order_of_rows() -> None:
     rows = pl.DataFrame({"pair_id": ["d", "b", "a", "c"], "score": [4, 2, 1, 3]})
     ordered = in_hash_order(rows, 8)
     assert ordered["pair_id"].to_list() == ["a", "c", "d", "b"]

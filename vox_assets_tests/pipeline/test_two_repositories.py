@@ -104,5 +104,5 @@ def test_ledger_report_and_split_tell_and_use_the_repositories(
         lake.read("row_ledger"),
         mutants,
     )
-    assert "What became of each repository" in page
+    assert "Fates of the rows of each repository" in page
     assert "<td>other</td>" in page

@@ -1,4 +1,4 @@
-"""Exports load where they are meant to, one lane at a time, and keep the split."""
+"""Other programs load the exports, one lane at a time, and the exports keep the split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vox_assets.training.plan.ranks import RankChoice
 from vox_assets_tests.small_corpus import as_scored, make_pair
 
 CHOICE = trainers.TrainingChoice("tests/tiny", 512, RankChoice(24, 48, 1e-4, 2.0, "a test"))
-CONTRACT = {
+CONTRACT_KEYS = {
     "prompt",
     "response",
     "messages",
@@ -61,7 +61,7 @@ def exported(
     return target
 
 
-def test_every_lane_loads_on_its_own(exported: Path, corpus: pl.DataFrame) -> None:
+def test_each_lane_loads_alone(exported: Path, corpus: pl.DataFrame) -> None:
     from datasets import load_dataset
 
     total = 0
@@ -75,7 +75,7 @@ def test_every_lane_loads_on_its_own(exported: Path, corpus: pl.DataFrame) -> No
     assert total == len(corpus)
 
 
-def test_no_lane_is_the_default(exported: Path) -> None:
+def test_there_is_no_default_lane(exported: Path) -> None:
     from datasets import load_dataset
 
     with pytest.raises(ValueError, match="Config name is missing"):
@@ -93,31 +93,33 @@ def test_a_lane_without_held_out_rows_loads(
     assert set(load_dataset(str(tmp_path / "hf"), "vox_codegen")) == {"train"}
 
 
-def test_rows_keep_the_side_of_the_mix_and_sources_stay_together(
+def test_rows_keep_the_split_of_the_mix_and_files_are_not_divided(
     corpus: pl.DataFrame, mixed: pl.DataFrame
 ) -> None:
-    split = huggingface.split_corpus(corpus, mixed)
-    side = dict(split.select("pair_id", "split").iter_rows())
-    assert all(side[pair_id] == part for pair_id, part in mixed.select("pair_id", "split").rows())
-    assert split.group_by("source_path").agg(pl.col("split").n_unique())["split"].max() == 1
-    assert split["in_mix"].sum() == len(mixed)
+    rows = huggingface.split_corpus(corpus, mixed)
+    exported = dict(rows.select("pair_id", "split").iter_rows())
+    assert all(exported[key] == split for key, split in mixed.select("pair_id", "split").rows())
+    assert rows.group_by("source_path").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert rows["in_mix"].sum() == len(mixed)
 
 
-def test_the_contract_has_its_keys_and_no_blank_line(exported: Path, mixed: pl.DataFrame) -> None:
+def test_each_line_of_the_contract_file_has_the_contract_keys(
+    exported: Path, mixed: pl.DataFrame
+) -> None:
     text = (exported / "train.jsonl").read_text()
     lines = text.splitlines()
     assert all(lines) and text.endswith("\n")
     rows = [json.loads(line) for line in lines]
     assert len(rows) == len(mixed.filter(pl.col("split") == "train"))
     for row in rows:
-        assert set(row) == CONTRACT
+        assert set(row) == CONTRACT_KEYS
         assert row["schema_version"] == "vox_dogfood_v1"
         assert row["instruction"] == row["prompt"] and row["output"] == row["response"]
         assert isinstance(row["rating"], int) and 1 <= row["rating"] <= 5
         assert row["lane"] == "vox_codegen"
 
 
-def test_other_trainers_find_what_they_need(exported: Path) -> None:
+def test_configurations_name_the_model_and_existing_data_files(exported: Path) -> None:
     from datasets import load_dataset
 
     configs = exported / "configs"
@@ -129,12 +131,12 @@ def test_other_trainers_find_what_they_need(exported: Path) -> None:
     axolotl = yaml.safe_load((configs / "axolotl.yaml").read_text())
     assert axolotl["datasets"][0]["type"] == "chat_template"
     info = json.loads((configs / "dataset_info.json").read_text())
-    factory = yaml.safe_load((configs / "llama_factory.yaml").read_text())
-    assert factory["dataset"] in info and factory["eval_dataset"] in info
+    llama_factory = yaml.safe_load((configs / "llama_factory.yaml").read_text())
+    assert llama_factory["dataset"] in info and llama_factory["eval_dataset"] in info
     assert all((configs / entry["file_name"]).exists() for entry in info.values())
 
 
-def test_the_trl_configuration_is_one_that_trl_reads(exported: Path) -> None:
+def test_trl_parses_its_configuration(exported: Path) -> None:
     from trl import DatasetMixtureConfig, ModelConfig, ScriptArguments, SFTConfig, TrlParser
 
     parser = TrlParser((ScriptArguments, SFTConfig, ModelConfig, DatasetMixtureConfig))
@@ -144,7 +146,7 @@ def test_the_trl_configuration_is_one_that_trl_reads(exported: Path) -> None:
     assert mixture.datasets[0].data_files == "train.jsonl"
 
 
-def test_the_old_export_stays_when_a_new_one_fails(
+def test_a_failed_export_leaves_the_old_one(
     exported: Path, corpus: pl.DataFrame, mixed: pl.DataFrame
 ) -> None:
     before = sorted(path.name for path in exported.parent.iterdir())

@@ -1,4 +1,4 @@
-"""The report is one file that needs no network and trusts no row."""
+"""A report is one file that needs no network, and the text of rows is escaped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
     )
 
 
-def test_the_report_of_an_adapter_shows_its_training_and_its_evaluation() -> None:
+def test_the_adapter_report_shows_training_and_evaluation() -> None:
     page = render_adapter(
         "sample adapter",
         {"adapter": "a1"},
@@ -53,7 +53,7 @@ def test_the_report_of_an_adapter_shows_its_training_and_its_evaluation() -> Non
     assert page.count("data:image/svg+xml;base64,") == 1
 
 
-def test_every_part_is_there(report: str) -> None:
+def test_the_corpus_report_has_every_section(report: str) -> None:
     for words in (
         "From sources to the mix",
         "score below 7",
@@ -70,14 +70,14 @@ def test_every_part_is_there(report: str) -> None:
     assert report.count("data:image/svg+xml;base64,") == 8
 
 
-def test_nothing_is_fetched(report: str) -> None:
+def test_a_report_loads_nothing_from_the_network(report: str) -> None:
     assert not re.search(r"(?:src|href)=\"(?!data:)", report)
     assert "<script" not in report and "@import" not in report
 
 
 def test_rows_cannot_inject_markup(mixed: pl.DataFrame) -> None:
-    evil = as_scored([make_pair(1, 1, messages=turns("<b>?", "<script>alert(1)</script>"))])
-    report = render(evil, mixed)
+    hostile = as_scored([make_pair(1, 1, messages=turns("<b>?", "<script>alert(1)</script>"))])
+    report = render(hostile, mixed)
     assert "<script>" not in report and "&lt;script&gt;" in report
 
 

@@ -1,4 +1,4 @@
-"""The cache returns computed results, and computes damaged ones again."""
+"""The cache returns stored results, and computes damaged results again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from vox_assets.store.cache import BlobCache, VectorCache, content_key
 
 
-class Counter:
-    """Squares positions, and records the batches that it was given."""
+class Recorder:
+    """Squares positions, and records the batches that it receives."""
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
+        self.batches: list[list[int]] = []
 
     def __call__(self, batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
         for index, positions in enumerate(batches):
-            self.asked.append(positions)
+            self.batches.append(positions)
             yield index, np.array([[p, p * p] for p in positions], dtype=np.float32)
 
 
@@ -35,33 +35,33 @@ def cache(tmp_path: Path) -> VectorCache:
 
 
 def test_a_second_pass_computes_nothing(cache: VectorCache) -> None:
-    first, second = Counter(), Counter()
+    first, second = Recorder(), Recorder()
     keys = ["a", "b", "c"]
     once = cache.compute(keys, [1, 2, 3], 100, first, lambda n: None)
     again = cache.compute(keys, [1, 2, 3], 100, second, lambda n: None)
     assert (once == again).all()
-    assert second.asked == []
+    assert second.batches == []
 
 
 def test_equal_content_is_computed_once_and_counted_for_each_row(cache: VectorCache) -> None:
     done: list[int] = []
-    count = Counter()
-    result = cache.compute(["a", "b", "a"], [1, 1, 1], 100, count, done.append)
-    assert sum(map(len, count.asked)) == 2
+    recorder = Recorder()
+    result = cache.compute(["a", "b", "a"], [1, 1, 1], 100, recorder, done.append)
+    assert sum(map(len, recorder.batches)) == 2
     assert sum(done) == 3
     assert (result[0] == result[2]).all()
 
 
-def test_batches_stay_within_their_cost_and_begin_with_the_longest(cache: VectorCache) -> None:
-    count = Counter()
+def test_batches_stay_within_their_cost_and_start_with_the_longest_row(cache: VectorCache) -> None:
+    recorder = Recorder()
     costs = [10, 40, 20, 30]
-    cache.compute(list("abcd"), costs, 60, count, lambda n: None)
-    assert [max(costs[p] for p in batch) * len(batch) <= 60 for batch in count.asked]
-    assert count.asked[0] == [1]
+    cache.compute(list("abcd"), costs, 60, recorder, lambda n: None)
+    assert [max(costs[p] for p in batch) * len(batch) <= 60 for batch in recorder.batches]
+    assert recorder.batches[0] == [1]
 
 
 def test_a_row_longer_than_a_batch_is_still_computed(cache: VectorCache) -> None:
-    assert cache.compute(["a"], [1000], 10, Counter(), lambda n: None).shape == (1, 2)
+    assert cache.compute(["a"], [1000], 10, Recorder(), lambda n: None).shape == (1, 2)
 
 
 def test_a_damaged_entry_is_computed_again(cache: VectorCache, tmp_path: Path) -> None:
@@ -69,28 +69,28 @@ def test_a_damaged_entry_is_computed_again(cache: VectorCache, tmp_path: Path) -
     with sqlite3.connect(tmp_path / "cache" / "vectors.sqlite") as connection:
         connection.execute("UPDATE blobs SET value = zeroblob(8)")
     assert cache.get(["a"]) == {}
-    count = Counter()
-    cache.compute(["a"], [1], 10, count, lambda n: None)
-    assert count.asked == [[0]]
+    recorder = Recorder()
+    cache.compute(["a"], [1], 10, recorder, lambda n: None)
+    assert recorder.batches == [[0]]
 
 
 def test_results_before_a_failure_are_kept(cache: VectorCache) -> None:
-    def fails_on_the_short(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
+    def fail_on_short(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
         assert batches == [[1], [0]]
         yield 0, np.ones((1, 2), dtype=np.float32)
         raise RuntimeError("cancelled")
 
     with pytest.raises(RuntimeError):
-        cache.compute(["short", "long"], [1, 50], 50, fails_on_the_short, lambda n: None)
+        cache.compute(["short", "long"], [1, 50], 50, fail_on_short, lambda n: None)
     assert set(cache.get(["short", "long"])) == {"long"}
 
 
-def test_batches_may_come_back_in_any_order(cache: VectorCache) -> None:
-    def backwards(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
-        yield from reversed(list(Counter()(batches)))
+def test_batches_may_be_returned_in_any_order(cache: VectorCache) -> None:
+    def reverse(batches: list[list[int]]) -> Iterator[tuple[int, np.ndarray]]:
+        yield from reversed(list(Recorder()(batches)))
 
     keys, costs = list("abcd"), [10, 40, 20, 30]
-    result = cache.compute(keys, costs, 60, backwards, lambda n: None)
+    result = cache.compute(keys, costs, 60, reverse, lambda n: None)
     assert result[:, 0].tolist() == [0, 1, 2, 3]
     assert {key: vector[0] for key, vector in cache.get(keys).items()} == dict(
         zip(keys, range(4), strict=True)
@@ -107,44 +107,44 @@ def test_keys_differ_when_parts_differ(left: list[str], right: list[str]) -> Non
 PAGE = 4096
 
 
-def truncated(content: bytearray) -> bytearray:
+def truncate(content: bytearray) -> bytearray:
     return content[: len(content) * 2 // 3 + 17]
 
 
-def headless(content: bytearray) -> bytearray:
+def overwrite_header(content: bytearray) -> bytearray:
     content[:100] = random.Random(1).randbytes(100)
     return content
 
 
-def page_of_noise(content: bytearray) -> bytearray:
+def overwrite_page(content: bytearray) -> bytearray:
     content[20 * PAGE : 21 * PAGE] = random.Random(2).randbytes(PAGE)
     return content
 
 
-def flipped_bits(content: bytearray) -> bytearray:
+def flip_bits(content: bytearray) -> bytearray:
     rng = random.Random(3)
     for _ in range(40):
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     return content
 
 
-@pytest.mark.parametrize("harm", [truncated, headless, page_of_noise, flipped_bits])
-def test_a_damaged_file_costs_time_and_never_a_wrong_value(
-    harm: Callable[[bytearray], bytearray], tmp_path: Path
+@pytest.mark.parametrize("damage", [truncate, overwrite_header, overwrite_page, flip_bits])
+def test_a_damaged_file_never_gives_a_wrong_value(
+    damage: Callable[[bytearray], bytearray], tmp_path: Path
 ) -> None:
     path = tmp_path / "vectors.sqlite"
-    truth = np.random.default_rng(0).standard_normal((300, 384)).astype(np.float32)
-    keys = [content_key(str(number)) for number in range(len(truth))]
+    expected = np.random.default_rng(0).standard_normal((300, 384)).astype(np.float32)
+    keys = [content_key(str(number)) for number in range(len(expected))]
     cache = VectorCache(path)
-    cache.put(dict(zip(keys, truth, strict=True)))
-    path.write_bytes(harm(bytearray(path.read_bytes())))
+    cache.put(dict(zip(keys, expected, strict=True)))
+    path.write_bytes(damage(bytearray(path.read_bytes())))
 
     for key, vector in cache.get(keys).items():
-        assert (vector == truth[keys.index(key)]).all()
+        assert (vector == expected[keys.index(key)]).all()
     result = cache.compute(
-        keys, [1] * 300, 50, lambda batches: enumerate(truth[b] for b in batches), lambda n: None
+        keys, [1] * 300, 50, lambda batches: enumerate(expected[b] for b in batches), lambda n: None
     )
-    assert (result == truth).all()
+    assert (result == expected).all()
 
 
 def test_a_damaged_file_is_set_aside_and_its_readable_entries_are_kept(
@@ -153,18 +153,18 @@ def test_a_damaged_file_is_set_aside_and_its_readable_entries_are_kept(
     path = tmp_path / "answers.sqlite"
     entries = {content_key(str(number)): b"an answer " * 150 for number in range(300)}
     BlobCache(path).put(entries)
-    damaged = page_of_noise(bytearray(path.read_bytes()))
+    damaged = overwrite_page(bytearray(path.read_bytes()))
     path.write_bytes(damaged)
     with caplog.at_level(logging.WARNING):
         kept = BlobCache(path).get(entries)
-    # A page of 4 KiB holds two entries of 1.5 kB, and the key index is made anew.
+    # A page of 4 KiB contains two entries of 1.5 kB, and the key index is rebuilt.
     assert 290 <= len(kept) < 300
     assert f"{path} is damaged" in caplog.text
     assert "set aside as answers.sqlite.damaged" in caplog.text
     assert (tmp_path / "answers.sqlite.damaged").read_bytes() == damaged
 
 
-def test_a_file_that_is_no_cache_at_all_is_replaced(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     path.write_text("not a database\n" * 400)
     cache = BlobCache(path)
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_cache_at_all_is_replaced(tmp_path: Path) -> None:
     assert BlobCache(path).get(["a"]) == {"a": b"1"}
 
 
-def test_an_error_that_is_not_damage_is_raised_and_moves_nothing(tmp_path: Path) -> None:
+def test_an_error_other_than_damage_is_raised_and_moves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     path.mkdir()
     with pytest.raises(sqlite3.OperationalError):

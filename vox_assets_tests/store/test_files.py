@@ -18,17 +18,17 @@ from vox_assets.store.files import (
 )
 
 
-def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_content_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     write_text(target, "old")
 
-    def interrupted() -> None:
+    def write_and_interrupt() -> None:
         with atomic_file(target) as work:
             work.write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
+        write_and_interrupt()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -42,16 +42,16 @@ def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_directory_that_fails_half_way_never_appears(tmp_path: Path) -> None:
+def test_a_partly_written_directory_never_appears(tmp_path: Path) -> None:
     target = tmp_path / "export"
 
-    def fails() -> None:
+    def write_and_fail() -> None:
         with atomic_directory(target) as work:
             (work / "part.txt").write_text("x")
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        fails()
+        write_and_fail()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,11 +77,11 @@ def test_a_second_holder_waits_or_is_refused_and_a_killed_holder_leaves_no_lock(
         pass
     lines: list[str] = []
 
-    def waiting(line: str) -> None:
+    def kill_holder(line: str) -> None:
         lines.append(line)
         holder.kill()
 
-    with exclusive(lock, waiting):
+    with exclusive(lock, kill_holder):
         assert len(lines) == 1
     assert not is_held(lock)
     holder.wait()

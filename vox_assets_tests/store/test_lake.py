@@ -17,7 +17,7 @@ from vox_assets.contract.rows import SchemaError, to_frame
 from vox_assets.store.lake import Lake, TableMissingError, forget
 from vox_assets_tests.conftest import make_pair
 
-# Enough for a write to take some milliseconds.
+# With so many rows, a write takes some milliseconds.
 ROWS = 200_000
 
 
@@ -28,7 +28,7 @@ def test_an_account_is_replaced_even_when_its_columns_change(tmp_path: Path) -> 
     assert lake.read_account("raw_rust_fns", "files").to_dict(as_series=False) == {"b": ["x"]}
 
 
-def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_table_names_it(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
         lake.read("scored_corpus")
@@ -38,7 +38,7 @@ def test_a_table_that_no_build_wrote_is_named(tmp_path: Path) -> None:
         lake.scan("scored_corpus")
 
 
-def test_a_scan_reads_the_newest_version_column_by_column(tmp_path: Path) -> None:
+def test_a_scan_reads_selected_columns_of_the_newest_version(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for value in (1, 2):
         lake.write("adapter_eval", pl.DataFrame({"v": [value], "text": ["x"]}))
@@ -73,14 +73,14 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_a_complete_version(tmp_pat
         f"    Lake({str(tmp_path)!r}).write('rows', pl.DataFrame({{'v': [version] * {ROWS}}}))\n"
         "    print(version, flush=True)"
     )
-    moments = random.Random(7)
+    rng = random.Random(7)
     for _ in range(20):
         writer = subprocess.Popen(
             [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
         )
         assert writer.stdout is not None
         writer.stdout.readline()
-        time.sleep(moments.uniform(0.0, 0.1))
+        time.sleep(rng.uniform(0.0, 0.1))
         writer.kill()
         writer.communicate()
         rows = Lake(str(tmp_path)).read("rows")
@@ -88,7 +88,7 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_a_complete_version(tmp_pat
         assert rows["v"].n_unique() == 1
 
 
-def test_a_table_that_breaks_its_schema_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_write_with_another_schema_is_refused_and_keeps_the_old_table(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     rows = to_frame([make_pair("a", "b")])
     lake.write("doc_qa_pairs", rows)

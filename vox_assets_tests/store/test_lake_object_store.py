@@ -1,4 +1,4 @@
-"""The lake works on an object store: a server of the S3 protocol on loopback."""
+"""The lake works on an object store: an S3 server on loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vox_assets_tests.postgres import free_port
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Yield the URL in an empty bucket; its address and keys are only in the environment."""
+    """Yield a URL in an empty bucket; the server's address and keys are only in the environment."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -52,7 +52,7 @@ def test_tables_and_accounts_are_written_replaced_and_read_back(store: str) -> N
     assert DeltaTable(lake.uri("training_mix"), version=0).to_pyarrow_table().num_rows == 2
 
 
-def test_a_table_that_is_not_there_is_named(store: str) -> None:
+def test_the_error_for_a_missing_table_names_it(store: str) -> None:
     lake = Lake(store)
     with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
         lake.read("scored_corpus")
@@ -60,7 +60,7 @@ def test_a_table_that_is_not_there_is_named(store: str) -> None:
         lake.version("scored_corpus")
 
 
-def test_assets_hand_tables_over_through_the_store(
+def test_assets_exchange_tables_through_the_store(
     store: str, tmp_path: pytest.TempPathFactory
 ) -> None:
     settings = load_settings({"VOX_LAKE_URL": store, "VOX_DATA_DIR": str(tmp_path)})

@@ -1,4 +1,4 @@
-"""Tests of the evaluation: figures, intervals, verdicts and response modes."""
+"""Tests of the evaluation: figures, intervals and verdicts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 
 from vox_assets.compute.models import LocalModel
-from vox_assets.contract import answers
 from vox_assets.contract.rows import turns
 from vox_assets.mix.split import watch_ids
 from vox_assets.profiles import Profile
@@ -187,23 +186,6 @@ def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -
     # Training loss falls by one nat in 30 steps while the watched loss is constant.
     assert trend.slope == pytest.approx(100 / 30, rel=1e-6)
     assert statistics.overfit_trend(curve[:12]).slope is None
-
-
-@pytest.mark.parametrize(
-    ("text", "mode", "outside"),
-    [
-        ("fn f() to int {\n    return 1\n}", "code_only", False),
-        ("// This adds two numbers together.\nfn f() {}", "code_only", False),
-        ("/// Returns the sum of all items.\npub fn f() -> u32 { 1 }", "code_only", False),
-        ("```vox\nfn f() {}\n```", "code_only", True),
-        ("Here is the function you asked for:\nfn f() {}", "code_only", True),
-        ("This function adds two numbers and returns the result.", "code_only", True),
-        ("A route maps a path to a component.", "prose_only", False),
-        ("Like this:\n```vox\nroutes {}\n```", "prose_only", True),
-    ],
-)
-def test_out_of_mode_detects_prose_and_fences(text: str, mode: str, outside: bool) -> None:
-    assert answers.out_of_mode(text, mode) is outside
 
 
 def test_an_adapter_is_evaluated_on_rows_that_training_and_early_stopping_did_not_read(
