@@ -1,4 +1,4 @@
-"""What several packages' tests share: rows to curate, and the real models, resolved once."""
+"""Fixtures that the tests of several packages share: source trees, rows and the real models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest_plugins = ["vox_assets_tests.small_corpus"]
 
 @pytest.fixture(scope="session")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the packaged GGUF is dequantised, once for all tests."""
+    """Return the folder where the packaged GGUF is dequantised, once for all tests."""
     return tmp_path_factory.mktemp("models")
 
 
@@ -34,7 +34,7 @@ def embedding_model() -> LocalModel:
 
 @pytest.fixture(scope="session")
 def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two crates, one part of the documentation, and the programs that it includes."""
+    """Build a tree of two crates, one part of the documentation, and the programs it includes."""
     root = tmp_path_factory.mktemp("tree")
     for crate in ("vox-units", "vox-mcp-tools"):
         shutil.copytree(SAMPLE / "crates" / crate, root / "crates" / crate)
@@ -44,7 +44,7 @@ def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_pair(prompt: str, response: str, **changes: object) -> Pair:
-    """A row with plausible provenance; `changes` are fields of `Pair`."""
+    """Make a row with plausible provenance; `changes` are fields of `Pair`."""
     fields: dict = {
         "messages": turns(prompt, response),
         "lane": "vox_codegen",

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for one test, where the machine has the binaries."""
+"""Starts a real PostgreSQL server for a test, if the machine has the binaries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-#: Where Debian puts what is not meant for the path.
+#: The folder where Debian installs the programs of each version, outside PATH.
 DEBIAN = Path("/usr/lib/postgresql")
 
 
 def binaries() -> Path | None:
-    """The folder that holds `initdb` and `pg_ctl`; null where no server is installed."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
+    """Return the folder of `initdb` and `pg_ctl`, or None if no server is installed."""
+    initdb = shutil.which("initdb")
+    folders = [Path(initdb).resolve().parent] if initdb else []
     folders += sorted(DEBIAN.glob("*/bin"), reverse=True)
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
@@ -34,11 +34,11 @@ def free_port() -> int:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of an empty database on a server of its own; skips where there is no server."""
+    """Yield the URL of an empty database on a new server; skip the test without PostgreSQL."""
     folder = binaries()
     if folder is None:
         pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
-    # The server refuses to run as root; Debian's package makes this user.
+    # The server refuses to run as root; Debian's package creates this user.
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     port = free_port()
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""A real Ray cluster of several nodes on this machine, which can lose one."""
+"""Starts a real Ray cluster of several nodes on this machine, and can kill nodes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 NODES = 3
-#: Less than one node's default by far: what does not fit spills, as it would on a full cluster.
+#: Far less than Ray's default, so that objects spill to disk as on a full cluster.
 STORE_BYTES = 80 * 2**20
 
 
 class Nodes:
-    """A head, which the driver is on, and workers of one processor each."""
+    """A head node, which runs the driver, and worker nodes, each with one processor."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
@@ -21,17 +21,17 @@ class Nodes:
         head = {"object_store_memory": STORE_BYTES, "num_cpus": 1, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._workers: list[Any] = []
-        self.mend()
+        self.restore()
 
     @property
     def address(self) -> str:
         return self._cluster.address
 
     def kill_one(self) -> None:
-        """Take a node away with every process on it, without a warning."""
+        """Kill a worker node and all its processes, without a graceful shutdown."""
         self._cluster.remove_node(self._workers.pop(), allow_graceful=False)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Bring the cluster back to its full size."""
         while len(self._workers) < NODES - 1:
             node = self._cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
@@ -47,7 +47,7 @@ class Nodes:
 
 @contextmanager
 def cluster() -> Iterator[Nodes]:
-    """A cluster for the block, which tells nobody that it is there."""
+    """Run a cluster until the block ends, without Ray's usage statistics."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     nodes = Nodes()
     try:

@@ -1,4 +1,4 @@
-"""A real HTTP receiver on loopback, for alerts."""
+"""Runs a real HTTP receiver for alerts on loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 @dataclass
 class Receiver:
-    """What came in, and whether the next message is taken."""
+    """The messages received, and whether the receiver accepts the next message."""
 
     port: int
     mails: list[dict] = field(default_factory=list)
@@ -20,7 +20,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """The receiver as an Apprise URL."""
+        """Return the Apprise URL of the receiver."""
         return f"json://127.0.0.1:{self.port}/alerts"
 
     def bodies(self) -> str:
@@ -29,7 +29,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Listen on a free port of loopback for the block."""
+    """Listen on a free loopback port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

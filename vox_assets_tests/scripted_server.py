@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on loopback that answers, or misbehaves, as a test tells it to."""
+"""An OpenAI-compatible server on loopback whose responses, or faults, a test scripts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-#: What a well-behaved reply says it cost.
+#: Tokens that a correct reply reports.
 TOKENS = 100
 
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that the server does: an HTTP status, a body, headers, and a delay in seconds."""
+    """A response of the server: an HTTP status, a body, headers, and a delay in seconds."""
 
     status: int = 200
     body: str = ""
@@ -26,7 +26,7 @@ class Act:
 
 
 def says(content: str | None, finish_reason: str = "stop", delay: float = 0.0) -> Act:
-    """A chat completion."""
+    """Respond with a chat completion."""
     message = {"role": "assistant", "content": content}
     completion = {
         "id": "1",
@@ -40,14 +40,14 @@ def says(content: str | None, finish_reason: str = "stop", delay: float = 0.0) -
 
 
 def errs(status: int, text: str = "scripted", **headers: str) -> Act:
-    """An HTTP error in OpenAI's form; `retry_after` becomes the header `retry-after`."""
-    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Act(status, json.dumps({"error": {"message": text}}), named)
+    """Respond with an HTTP error in OpenAI's form; `retry_after` sets the header `retry-after`."""
+    renamed = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Act(status, json.dumps({"error": {"message": text}}), renamed)
 
 
 @dataclass
 class Server:
-    """The script, and what the server saw. `script` maps the number of a request to an act."""
+    """The script and the requests received; `script` maps a request's number and body to an act."""
 
     script: Callable[[int, dict[str, Any]], Act]
     url: str = ""
@@ -63,7 +63,7 @@ class Server:
         return len(self.bodies)
 
     def asked(self, number: int) -> str:
-        """Everything that a request's messages say."""
+        """Return the text of all messages of a request."""
         return "\n".join(turn["content"] for turn in self.bodies[number]["messages"])
 
     def arrive(self, body: dict[str, Any], headers: dict[str, str]) -> int:
@@ -83,19 +83,19 @@ class Server:
 @contextmanager
 def serve(script: Callable[[int, dict[str, Any]], Act]) -> Iterator[Server]:
     """Run the script behind a real socket until the block ends."""
-    seen = Server(script)
+    state = Server(script)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            number = seen.arrive(body, {k.lower(): v for k, v in self.headers.items()})
+            number = state.arrive(body, {k.lower(): v for k, v in self.headers.items()})
             try:
-                act = seen.script(number, body)
+                act = state.script(number, body)
                 time.sleep(act.delay)
             finally:
-                seen.leave()
+                state.leave()
             content = act.body.encode()
             try:
                 self.send_response(act.status)
@@ -105,7 +105,7 @@ def serve(script: Callable[[int, dict[str, Any]], Act]) -> Iterator[Server]:
                 self.end_headers()
                 self.wfile.write(content)
             except OSError:
-                # The client has given up waiting.
+                # The client stopped waiting.
                 self.close_connection = True
 
         def log_message(self, *_: object) -> None:
@@ -113,11 +113,11 @@ def serve(script: Callable[[int, dict[str, Any]], Act]) -> Iterator[Server]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    seen.url = f"http://127.0.0.1:{server.server_port}/v1"
+    state.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield seen
+        yield state
     finally:
         server.shutdown()
         thread.join()

@@ -1,4 +1,4 @@
-"""Models are used only if their digest is the expected one."""
+"""Models are loaded only if their digest is the expected digest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vox_assets.compute import models
 from vox_assets.compute.models import LocalModel, ModelError, resolve_base_model
 
 
-def test_the_packaged_model_answers_a_plain_question(base_model: LocalModel) -> None:
+def test_the_packaged_model_answers_a_simple_question(base_model: LocalModel) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_model.path)
@@ -25,8 +25,7 @@ def test_the_packaged_model_answers_a_plain_question(base_model: LocalModel) -> 
 
 def test_the_packaged_model_is_dequantised_once(base_model: LocalModel, model_dir: Path) -> None:
     before = (base_model.path / "model.safetensors").stat().st_mtime_ns
-    again = resolve_base_model(None, model_dir)
-    assert again == base_model
+    assert resolve_base_model(None, model_dir) == base_model
     assert (base_model.path / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -38,12 +37,12 @@ def test_weights_with_another_digest_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "complaint"),
+    ("reference", "fault"),
     [("/nonexistent/model", "is not a directory"), (".", "holds no config.json")],
 )
-def test_a_directory_that_is_no_model_is_refused_by_the_setting(
-    reference: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_directory_without_a_model_is_refused_with_the_name_of_the_setting(
+    reference: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=f"VOX_BASE_MODEL.*{complaint}"):
+    with pytest.raises(ModelError, match=f"VOX_BASE_MODEL.*{fault}"):
         resolve_base_model(reference, tmp_path)

@@ -1,4 +1,4 @@
-"""The kernel gives the model's own loss and gradient, for packed and for padded rows."""
+"""The kernel computes the loss and gradient of the model itself, for packed and padded rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def token_rows(tiny_base: LocalModel) -> list[TokenRow]:
     ]
 
 
-def own_loss(model: Any, row: TokenRow) -> float:
+def reference_loss(model: Any, row: TokenRow) -> float:
+    """Compute the summed loss of a row from the logits of the model."""
     import torch
 
     ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
@@ -47,21 +48,23 @@ def own_loss(model: Any, row: TokenRow) -> float:
     )
 
 
-def test_scores_equal_the_models_own_loss(model: Any, token_rows: list[TokenRow]) -> None:
+def test_scores_equal_the_loss_of_the_model(model: Any, token_rows: list[TokenRow]) -> None:
     from vox_assets.compute.nll import score_rows, token_weighted
 
     scores = score_rows(model, token_rows)
     assert [score.pair_id for score in scores] == [row.pair_id for row in token_rows]
     for score, row in zip(scores, token_rows, strict=True):
-        assert score.nll == pytest.approx(own_loss(model, row), rel=1e-4)
+        assert score.nll == pytest.approx(reference_loss(model, row), rel=1e-4)
         assert score.tokens == row.answer_tokens
-    total = sum(own_loss(model, row) for row in token_rows)
+    total = sum(reference_loss(model, row) for row in token_rows)
     assert token_weighted(scores) == pytest.approx(
         total / sum(row.answer_tokens for row in token_rows), rel=1e-4
     )
 
 
-def test_packed_blocks_lose_no_row_and_mix_no_rows(model: Any, token_rows: list[TokenRow]) -> None:
+def test_packed_blocks_have_the_loss_of_the_separate_rows(
+    model: Any, token_rows: list[TokenRow]
+) -> None:
     import torch
 
     from vox_assets.training.program.trainer import collate_blocks
@@ -77,7 +80,7 @@ def test_packed_blocks_lose_no_row_and_mix_no_rows(model: Any, token_rows: list[
     assert batch.pop("block_tokens").sum() == sum(len(row.input_ids) for row in token_rows)
     with torch.no_grad():
         packed = float(model(**batch, answer_nll=True).sum())
-    assert packed == pytest.approx(sum(own_loss(model, row) for row in token_rows), rel=1e-4)
+    assert packed == pytest.approx(sum(reference_loss(model, row) for row in token_rows), rel=1e-4)
 
 
 def test_the_gradient_equals_that_of_cross_entropy(model: Any, token_rows: list[TokenRow]) -> None:
@@ -89,16 +92,16 @@ def test_the_gradient_equals_that_of_cross_entropy(model: Any, token_rows: list[
     weight = model.model.layers[0].mlp.up_proj.weight
     head = model.lm_head.weight.requires_grad_(False)
     model(input_ids=ids, attention_mask=mask, labels=labels, answer_nll=True).sum().backward()
-    ours, weight.grad = weight.grad.clone(), None
+    gradient, weight.grad = weight.grad.clone(), None
     logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].reshape(-1, head.shape[0])
     targets = labels[:, 1:].reshape(-1)
     torch.nn.functional.cross_entropy(
         logits, targets, ignore_index=MASKED, reduction="sum"
     ).backward()
-    assert torch.allclose(ours, weight.grad, rtol=1e-3, atol=1e-5)
+    assert torch.allclose(gradient, weight.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_four_bit_layers_never_leave_training_mode(tiny_base: LocalModel) -> None:
+def test_four_bit_layers_stay_in_training_mode(tiny_base: LocalModel) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -117,7 +120,7 @@ def test_four_bit_layers_never_leave_training_mode(tiny_base: LocalModel) -> Non
 
 
 def _tiny(family: str) -> Any:
-    """Build a random model of two layers, with a head large enough to show a missing transform."""
+    """Build a random model of two layers; large head weights expose a missing logit transform."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -177,7 +180,7 @@ PLAIN_HEADS = (
     "olmo2",
     "mamba",
 )
-# The logits of each are scaled, capped, cut, biased, computed by a second layer, or the model's
+# Families whose logits are scaled, capped, cut, biased or computed by a second layer, or whose
 # base_model attribute is the model itself (llama4_text).
 OTHER_HEADS = (
     "gemma2",
@@ -194,18 +197,18 @@ FAMILIES = PLAIN_HEADS + OTHER_HEADS
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_only_a_plain_head_is_projected_in_chunks(family: str) -> None:
+def test_exactly_the_plain_heads_are_recognised(family: str) -> None:
     from vox_assets.compute.nll import has_plain_head
 
     model = _tiny(family)
     assert has_plain_head(model) == (family in PLAIN_HEADS)
-    # The comparison does not change the mode of a module.
+    # The comparison does not change the mode of any module.
     model.train()
     has_plain_head(model)
     assert all(module.training for module in model.modules())
 
 
-def test_a_bfloat16_head_over_float32_states_takes_the_models_own_logits() -> None:
+def test_a_bfloat16_head_on_float32_states_uses_the_logits_of_the_model() -> None:
     import torch
 
     from vox_assets.compute.nll import add_answer_nll
@@ -213,14 +216,14 @@ def test_a_bfloat16_head_over_float32_states_takes_the_models_own_logits() -> No
     model = _tiny("mamba").bfloat16()
     ids = torch.arange(3, 15)[None]
     with torch.no_grad():
-        own = float(model(input_ids=ids, labels=ids).loss)
+        expected = float(model(input_ids=ids, labels=ids).loss)
         add_answer_nll(model)
         nll = model(input_ids=ids, labels=ids, answer_nll=True)
-    assert float(nll.mean()) == pytest.approx(own, rel=1e-4)
+    assert float(nll.mean()) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_kernel_gives_the_loss_of_the_model_itself(family: str) -> None:
+def test_the_kernel_computes_the_loss_of_the_model(family: str) -> None:
     import torch
 
     from vox_assets.compute.nll import add_answer_nll
@@ -230,16 +233,16 @@ def test_the_kernel_gives_the_loss_of_the_model_itself(family: str) -> None:
     labels = ids.clone()
     labels[:, :5] = MASKED
     with torch.no_grad():
-        own = float(model(input_ids=ids, labels=labels).loss)
+        expected = float(model(input_ids=ids, labels=labels).loss)
     add_answer_nll(model)
     with torch.inference_mode():
         nll = model(input_ids=ids, labels=labels, answer_nll=True)
     assert len(nll) == 14
-    assert float(nll.mean()) == pytest.approx(own, rel=1e-4)
+    assert float(nll.mean()) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_perplexity_of_an_answer_is_that_of_the_models_own_loss(
+def test_the_perplexity_of_an_answer_follows_from_the_loss_of_the_model(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import numpy as np
@@ -252,10 +255,10 @@ def test_perplexity_of_an_answer_is_that_of_the_models_own_loss(
     ids = [5, 9, 33, 71, 8, 40, 12]
     labels = torch.tensor([[MASKED] * 3 + ids[3:]])
     with torch.no_grad():
-        own = float(model(input_ids=torch.tensor([ids]), labels=labels).loss)
+        expected = float(model(input_ids=torch.tensor([ids]), labels=labels).loss)
     add_answer_nll(model)
     monkeypatch.setattr(perplexity, "_network", lambda _model, _dtype: model)
     short = (np.array(ids[:4], np.int32), 2)
     result = perplexity._batch_nll([(np.array(ids, np.int32), 3), short], None, "float32")  # type: ignore[arg-type]
-    assert result[0, 0] / result[0, 1] == pytest.approx(own, rel=1e-4)
+    assert result[0, 0] / result[0, 1] == pytest.approx(expected, rel=1e-4)
     assert result[:, 1].tolist() == [4.0, 2.0]

@@ -1,4 +1,4 @@
-"""The endpoint's client pays once, keeps its budget, and survives a misbehaving server."""
+"""The client asks each question once, keeps its budget, and survives a misbehaving server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from vox_assets_tests.scripted_server import TOKENS, Act, Server, errs, says, se
 
 KEY = "vk-4f9a81c2e7d64b0f93aa"
 AMPLE = Budget(requests=1000, tokens=10_000_000, concurrency=4)
-#: The waits of a test are short; the conditions for waiting stay the same.
+#: Short waits for the tests; the conditions for waiting are unchanged.
 HASTY = Patience(timeout=20.0, tries=3, first_wait=0.01, longest_wait=2.0)
 
 
@@ -57,7 +57,7 @@ TOTALS = list(range(1, 9))
 
 
 class Asker:
-    """Asks a server the same questions, with one store, and records the log lines."""
+    """Asks a server questions, always with the same store, and records the log lines."""
 
     def __init__(self, store: Path) -> None:
         self.store = store
@@ -88,22 +88,22 @@ def ask(tmp_path: Path) -> Asker:
     return Asker(tmp_path / "endpoint.sqlite")
 
 
-def totals(asked: Replies[Sum]) -> list[int | None]:
-    return [reply.answer.total if reply.answer else None for reply in asked.replies]
+def totals(replies: Replies[Sum]) -> list[int | None]:
+    return [reply.answer.total if reply.answer else None for reply in replies.replies]
 
 
-def reasons(asked: Replies[Sum]) -> list[str]:
-    return [reply.reason for reply in asked.replies]
+def reasons(replies: Replies[Sum]) -> list[str]:
+    return [reply.reason for reply in replies.replies]
 
 
-def test_replies_come_in_the_order_of_the_questions(ask: Asker) -> None:
+def test_replies_have_the_order_of_the_questions(ask: Asker) -> None:
     def slow_at_first(number: int, body: dict[str, Any]) -> Act:
         return says(answer_of(body), delay=0.1 if number == 0 else 0.0)
 
     with serve(slow_at_first) as server:
-        asked = ask(server)
-    assert totals(asked) == TOTALS
-    assert (asked.usage.requests, asked.usage.tokens) == (8, 8 * TOKENS)
+        replies = ask(server)
+    assert totals(replies) == TOTALS
+    assert (replies.usage.requests, replies.usage.tokens) == (8, 8 * TOKENS)
 
 
 def test_a_question_carries_key_model_schema_and_limit(ask: Asker) -> None:
@@ -118,47 +118,47 @@ def test_a_question_carries_key_model_schema_and_limit(ask: Asker) -> None:
     assert json.dumps(shape["schema"], sort_keys=True) in body["messages"][0]["content"]
 
 
-def test_keys_and_accounts_of_another_server_stay_at_home(
+def test_keys_and_accounts_of_openai_are_not_sent(
     ask: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        monkeypatch.setenv(name, "not-for-you")
+        monkeypatch.setenv(name, "openai-secret")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     with serve(well_behaved) as server:
         assert totals(ask(server, key=None)) == TOTALS
-    assert not any("not-for-you" in value for value in server.headers[0].values())
+    assert not any("openai-secret" in value for value in server.headers[0].values())
 
 
-@pytest.mark.parametrize("bound", [1, 3])
-def test_no_more_questions_are_under_way_than_the_budget_allows(ask: Asker, bound: int) -> None:
+@pytest.mark.parametrize("limit", [1, 3])
+def test_the_budget_limits_the_number_of_concurrent_questions(ask: Asker, limit: int) -> None:
     def slow(_number: int, body: dict[str, Any]) -> Act:
         return says(answer_of(body), delay=0.05)
 
-    budget = AMPLE.model_copy(update={"concurrency": bound})
+    budget = AMPLE.model_copy(update={"concurrency": limit})
     with serve(slow) as server:
         assert totals(ask(server, budget=budget)) == TOTALS
-    assert server.most_at_once == bound
+    assert server.most_at_once == limit
 
 
-def test_a_resumed_run_asks_only_what_is_missing(ask: Asker) -> None:
+def test_a_second_run_asks_only_the_unanswered_questions(ask: Asker) -> None:
     with serve(well_behaved) as server:
         ask(server, QUESTIONS[:5])
-        asked = ask(server)
+        replies = ask(server)
         assert server.requests == 8
         again = ask(server)
     assert server.requests == 8
-    assert totals(asked) == totals(again) == TOTALS
+    assert totals(replies) == totals(again) == TOTALS
     assert (again.usage.from_store, again.usage.requests, again.usage.tokens) == (8, 0, 0)
 
 
 def test_equal_questions_are_asked_once(ask: Asker) -> None:
     with serve(well_behaved) as server:
-        asked = ask(server, [QUESTIONS[3]] * 4)
-    assert totals(asked) == [4, 4, 4, 4]
+        replies = ask(server, [QUESTIONS[3]] * 4)
+    assert totals(replies) == [4, 4, 4, 4]
     assert server.requests == 1
 
 
-def test_a_damaged_answer_is_asked_for_again_and_only_that(ask: Asker) -> None:
+def test_only_a_damaged_answer_is_asked_for_again(ask: Asker) -> None:
     with serve(well_behaved) as server:
         ask(server)
         with sqlite3.connect(ask.store) as connection:
@@ -169,14 +169,14 @@ def test_a_damaged_answer_is_asked_for_again_and_only_that(ask: Asker) -> None:
     assert server.requests == 9
 
 
-def test_a_useless_answer_is_not_paid_for_twice(ask: Asker) -> None:
+def test_a_question_with_an_invalid_answer_is_not_asked_again(ask: Asker) -> None:
     with serve(lambda *_: says("I would rather not.")) as server:
         first, second = ask(server), ask(server)
     assert reasons(first) == reasons(second) == ["the answer is not JSON"] * 8
     assert server.requests == 8
 
 
-def test_another_model_is_asked_anew(ask: Asker) -> None:
+def test_another_model_is_asked_every_question_again(ask: Asker) -> None:
     with serve(well_behaved) as server:
         ask(server)
         other = Endpoint(RemoteModel(server.url, "other"), BlobCache(ask.store), HASTY)
@@ -184,7 +184,7 @@ def test_another_model_is_asked_anew(ask: Asker) -> None:
     assert server.requests == 16
 
 
-def test_the_budget_of_requests_ends_the_run_and_a_second_run_goes_on(ask: Asker) -> None:
+def test_the_budget_of_requests_ends_a_run_and_the_next_run_continues(ask: Asker) -> None:
     budget = AMPLE.model_copy(update={"requests": 5})
     with serve(well_behaved) as server:
         first = ask(server, budget=budget)
@@ -200,105 +200,106 @@ def test_the_budget_of_requests_ends_the_run_and_a_second_run_goes_on(ask: Asker
 def test_the_budget_of_tokens_is_never_exceeded(ask: Asker) -> None:
     budget = AMPLE.model_copy(update={"tokens": 9 * TOKENS})
     with serve(well_behaved) as server:
-        asked = ask(server, budget=budget)
-    # A question is sent if its bound, about five hundred bytes, fits; then its real cost counts.
-    assert 3 * TOKENS <= asked.usage.tokens <= budget.tokens
+        replies = ask(server, budget=budget)
+    # A question is sent if the budget covers its upper bound, about five hundred tokens; after the
+    # reply, its real cost is charged.
+    assert 3 * TOKENS <= replies.usage.tokens <= budget.tokens
     assert server.requests < 8
-    assert totals(asked) == [*TOTALS[: server.requests], *[None] * (8 - server.requests)]
+    assert totals(replies) == [*TOTALS[: server.requests], *[None] * (8 - server.requests)]
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"total_tokens": 0}, {"total_tokens": -(10**9)}])
-def test_tokens_that_a_server_does_not_report_are_charged_at_their_bound(
+def test_unreported_tokens_are_charged_at_their_upper_bound(
     ask: Asker, usage: dict[str, int] | None
 ) -> None:
-    def vague(_number: int, body: dict[str, Any]) -> Act:
+    def without_usage(_number: int, body: dict[str, Any]) -> Act:
         completion = json.loads(says(answer_of(body)).body)
         return Act(body=json.dumps({**completion, "usage": usage}))
 
-    with serve(vague) as server:
-        asked = ask(server, QUESTIONS[:1])
-    assert asked.usage.tokens > len(server.asked(0))
+    with serve(without_usage) as server:
+        replies = ask(server, QUESTIONS[:1])
+    assert replies.usage.tokens > len(server.asked(0))
 
 
-def test_a_budget_of_nothing_asks_nothing(ask: Asker) -> None:
+def test_with_a_budget_of_zero_no_question_is_asked(ask: Asker) -> None:
     with serve(well_behaved) as server:
-        asked = ask(server, budget=AMPLE.model_copy(update={"requests": 0}))
+        replies = ask(server, budget=AMPLE.model_copy(update={"requests": 0}))
     assert server.requests == 0
-    assert totals(asked) == [None] * 8
+    assert totals(replies) == [None] * 8
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_passing_error_is_asked_again_and_counts_as_a_request(ask: Asker, status: int) -> None:
-    def once_bad(number: int, body: dict[str, Any]) -> Act:
+def test_a_temporary_error_is_retried_and_counts_as_a_request(ask: Asker, status: int) -> None:
+    def fail_once(number: int, body: dict[str, Any]) -> Act:
         return errs(status) if number == 0 else says(answer_of(body))
 
-    with serve(once_bad) as server:
-        asked = ask(server)
-    assert totals(asked) == TOTALS
-    assert asked.usage.requests == server.requests == 9
+    with serve(fail_once) as server:
+        replies = ask(server)
+    assert totals(replies) == TOTALS
+    assert replies.usage.requests == server.requests == 9
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_all_questions_wait_as_long_as_the_server_asks(ask: Asker, as_date: bool) -> None:
-    def limited(number: int, body: dict[str, Any]) -> Act:
+def test_all_questions_wait_as_long_as_the_server_requests(ask: Asker, as_date: bool) -> None:
+    def rate_limit_once(number: int, body: dict[str, Any]) -> Act:
         if number:
             return says(answer_of(body))
-        # A date has whole seconds: two are at least one.
+        # A date is rounded to seconds: two seconds give a wait of at least one.
         value = formatdate(time.time() + 2, usegmt=True) if as_date else "1"
         return errs(429, retry_after=value)
 
-    with serve(limited) as server:
-        asked = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
-    assert totals(asked) == TOTALS
+    with serve(rate_limit_once) as server:
+        replies = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
+    assert totals(replies) == TOTALS
     assert server.times[1] - server.times[0] >= 0.9
 
 
-def test_a_server_that_asks_for_a_day_is_not_waited_for(ask: Asker) -> None:
+def test_a_run_ends_when_the_server_requests_a_wait_of_a_day(ask: Asker) -> None:
     with serve(lambda *_: errs(429, retry_after="86400")) as server:
-        asked = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
+        replies = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
     assert server.requests == 1
-    assert reasons(asked)[0].startswith("no answer: HTTP 429")
-    assert reasons(asked)[1] == "not asked: the server asks to wait 86,400 s"
+    assert reasons(replies)[0].startswith("no answer: HTTP 429")
+    assert reasons(replies)[1] == "not asked: the server asks to wait 86,400 s"
 
 
-def test_a_question_that_times_out_is_asked_again_and_charged(ask: Asker) -> None:
-    def late_once(number: int, body: dict[str, Any]) -> Act:
+def test_a_question_that_times_out_is_retried_and_charged(ask: Asker) -> None:
+    def delay_once(number: int, body: dict[str, Any]) -> Act:
         return says(answer_of(body), delay=2.0 if number == 0 else 0.0)
 
     ask.patience = replace(HASTY, timeout=1.0)
-    with serve(late_once) as server:
-        asked = ask(server, QUESTIONS[:1])
-    assert totals(asked) == [1]
+    with serve(delay_once) as server:
+        replies = ask(server, QUESTIONS[:1])
+    assert totals(replies) == [1]
     assert server.requests == 2
-    assert asked.usage.tokens > TOKENS
+    assert replies.usage.tokens > TOKENS
 
 
-def test_a_server_that_never_answers_is_given_up_and_what_came_is_kept(ask: Asker) -> None:
-    def dies(number: int, body: dict[str, Any]) -> Act:
+def test_a_run_ends_when_the_server_stops_answering_and_keeps_its_answers(ask: Asker) -> None:
+    def fail_after_four(number: int, body: dict[str, Any]) -> Act:
         return says(answer_of(body)) if number < 4 else errs(500, "out of memory")
 
-    with serve(dies) as server:
-        asked = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
-    assert totals(asked)[:4] == TOTALS[:4]
+    with serve(fail_after_four) as server:
+        replies = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
+    assert totals(replies)[:4] == TOTALS[:4]
     assert server.requests == 4 + SILENT_QUESTIONS * HASTY.tries
-    assert reasons(asked)[4] == "no answer: HTTP 500 (out of memory), 3 times"
-    assert reasons(asked)[-1].startswith("not asked: the server does not answer")
+    assert reasons(replies)[4] == "no answer: HTTP 500 (out of memory), 3 times"
+    assert reasons(replies)[-1].startswith("not asked: the server does not answer")
 
 
-def test_a_port_without_a_server_is_a_reason_and_no_exception(ask: Asker) -> None:
+def test_a_port_without_a_server_gives_a_reason_and_no_exception(ask: Asker) -> None:
     with serve(well_behaved) as server:
         pass
-    asked = ask(server)
-    assert totals(asked) == [None] * 8
-    assert reasons(asked)[0].startswith("no answer: no connection")
+    replies = ask(server)
+    assert totals(replies) == [None] * 8
+    assert reasons(replies)[0].startswith("no answer: no connection")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refused_key_or_model_is_an_error_and_loses_nothing(ask: Asker, status: int) -> None:
-    def closes(number: int, body: dict[str, Any]) -> Act:
+def test_a_rejected_key_or_model_is_an_error_and_loses_no_answer(ask: Asker, status: int) -> None:
+    def reject_after_three(number: int, body: dict[str, Any]) -> Act:
         return says(answer_of(body)) if number < 3 else errs(status, f"bad key {KEY}")
 
-    with serve(closes) as server:
+    with serve(reject_after_three) as server:
         with pytest.raises(EndpointError, match=f"HTTP {status}") as caught:
             ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
         assert server.requests == 4
@@ -309,8 +310,8 @@ def test_a_refused_key_or_model_is_an_error_and_loses_nothing(ask: Asker, status
     assert KEY not in str(caught.value)
 
 
-def refuses(*names: str) -> Any:
-    """Script a server that refuses these parameters, one per request."""
+def rejects(*names: str) -> Any:
+    """Script a server that rejects these parameters, one per request."""
 
     def script(_number: int, body: dict[str, Any]) -> Act:
         for name in names:
@@ -324,15 +325,17 @@ def refuses(*names: str) -> Any:
 @pytest.mark.parametrize(
     "names", [("response_format",), ("max_tokens",), ("temperature", "response_format")]
 )
-def test_a_server_that_knows_less_is_asked_for_less(ask: Asker, names: tuple[str, ...]) -> None:
-    with serve(refuses(*names)) as server:
-        asked = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
-    assert totals(asked) == TOTALS
+def test_parameters_that_the_server_rejects_are_left_out(
+    ask: Asker, names: tuple[str, ...]
+) -> None:
+    with serve(rejects(*names)) as server:
+        replies = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
+    assert totals(replies) == TOTALS
     assert server.requests == 8 + len(names)
     assert ("max_completion_tokens" in server.bodies[-1]) == ("max_tokens" in names)
 
 
-def test_a_refusal_without_a_reason_counts_as_one_of_the_schema(ask: Asker) -> None:
+def test_after_a_rejection_without_a_reason_the_schema_is_left_out(ask: Asker) -> None:
     def script(_number: int, body: dict[str, Any]) -> Act:
         return Act(422, "?") if "response_format" in body else says(answer_of(body))
 
@@ -340,16 +343,16 @@ def test_a_refusal_without_a_reason_counts_as_one_of_the_schema(ask: Asker) -> N
         assert totals(ask(server)) == TOTALS
 
 
-def test_a_question_that_is_refused_in_any_form_does_not_change_the_others(ask: Asker) -> None:
+def test_a_question_that_is_always_rejected_does_not_change_the_others(ask: Asker) -> None:
     def too_long(_number: int, body: dict[str, Any]) -> Act:
         if body["messages"][-1]["content"] == "0+1":
             return errs(400, "maximum context length is 4 tokens")
         return says(answer_of(body))
 
     with serve(too_long) as server:
-        asked = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
-    assert totals(asked) == [None, *TOTALS[1:]]
-    assert "maximum context length" in reasons(asked)[0]
+        replies = ask(server, budget=AMPLE.model_copy(update={"concurrency": 1}))
+    assert totals(replies) == [None, *TOTALS[1:]]
+    assert "maximum context length" in reasons(replies)[0]
     assert all("response_format" in body for body in server.bodies[2:])
 
 
@@ -367,15 +370,15 @@ def test_a_question_that_is_refused_in_any_form_does_not_change_the_others(ask: 
         (says('{"total": 1}', "length"), "the answer was cut off at its limit of tokens"),
     ],
 )
-def test_a_useless_answer_is_a_reason_and_never_a_value(ask: Asker, act: Act, reason: str) -> None:
+def test_an_invalid_answer_gives_a_reason_and_no_value(ask: Asker, act: Act, reason: str) -> None:
     with serve(lambda *_: act) as server:
-        asked = ask(server, QUESTIONS[:1])
-    assert totals(asked) == [None]
-    assert reasons(asked)[0].startswith(reason)
+        replies = ask(server, QUESTIONS[:1])
+    assert totals(replies) == [None]
+    assert reasons(replies)[0].startswith(reason)
 
 
 @pytest.mark.parametrize("text", ['```json\n{"total": 4}\n```', '```\n{"total": 4}```'])
-def test_an_answer_in_one_fence_is_read(ask: Asker, text: str) -> None:
+def test_an_answer_in_a_code_fence_is_parsed(ask: Asker, text: str) -> None:
     with serve(lambda *_: says(text)) as server:
         assert totals(ask(server, QUESTIONS[:1])) == [4]
 
@@ -383,27 +386,29 @@ def test_an_answer_in_one_fence_is_read(ask: Asker, text: str) -> None:
 @pytest.mark.parametrize(
     "body", ["", "<html>busy</html>", "[]", '{"choices": []}', '{"choices": [{}]}', '"x"', "{}"]
 )
-def test_a_reply_that_is_no_completion_is_asked_for_again(ask: Asker, body: str) -> None:
-    def garbled(number: int, request: dict[str, Any]) -> Act:
+def test_a_reply_that_is_not_a_completion_is_retried(ask: Asker, body: str) -> None:
+    def garble_once(number: int, request: dict[str, Any]) -> Act:
         return Act(body=body) if number == 0 else says(answer_of(request))
 
-    with serve(garbled) as server:
+    with serve(garble_once) as server:
         assert totals(ask(server, QUESTIONS[:1])) == [1]
     assert server.requests == 2
 
 
-def test_the_key_is_in_no_log_and_in_no_store(ask: Asker, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_key_is_in_no_log_and_not_in_the_store(
+    ask: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
 
-    def telltale(number: int, body: dict[str, Any]) -> Act:
-        """Repeats the key in an error, in a useless answer, and in a good one."""
+    def repeat_the_key(number: int, body: dict[str, Any]) -> Act:
+        """Repeat the key in an error, in an invalid answer, and in a valid answer."""
         if number == 0:
             return errs(500, f"your key {KEY} made me stumble")
         return says(f"{KEY}!" if number == 1 else answer_of(body).replace("{", f'{{"{KEY}":0,', 1))
 
-    with serve(telltale) as server:
-        asked = ask(server)
-    output = "\n".join([*ask.lines, *map(str, reasons(asked)), caplog.text])
+    with serve(repeat_the_key) as server:
+        replies = ask(server)
+    output = "\n".join([*ask.lines, *map(str, reasons(replies)), caplog.text])
     assert "sums: " in output
     assert KEY not in output
     stored = b"".join(path.read_bytes() for path in ask.store.parent.iterdir())
@@ -421,6 +426,6 @@ def test_the_log_reports_requests_and_tokens(ask: Asker) -> None:
 
 
 @given(st.text() | st.from_regex(r"\{[\[\]{}\",:0-9a-z ]*\}"))
-def test_whatever_a_model_says_is_an_answer_or_a_reason(text: str) -> None:
+def test_any_text_of_a_model_gives_either_an_answer_or_a_reason(text: str) -> None:
     reply = read_answer(_Choice(message=_Said(content=text)), Sum)
     assert (reply.answer is None) == bool(reply.reason)
