@@ -1,1 +1,1 @@
-"""Tests of vox_assets, laid out as the package is."""
+"""Tests of vox_assets, in the same folders as the package."""

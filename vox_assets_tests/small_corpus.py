@@ -1,4 +1,4 @@
-"""A real model in miniature and a small scored corpus, for tests that train in seconds."""
+"""Provides a tiny model and a small scored corpus, for tests that train in seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHATML = (
     "message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-#: Verbs and nouns of the made-up functions: enough for answers that differ in more than a name.
+#: Verbs and nouns for generated functions: enough that answers differ in more than a name.
 VERBS = (
     "add",
     "drop",
@@ -38,7 +38,7 @@ VERBS = (
     "zip",
 )
 NOUNS = ("carts", "dates", "edges", "files", "graphs", "items", "jobs", "keys", "lines", "nodes")
-#: What a body is made of: drawn at random, so that no two functions have one shape.
+#: Statements of a generated body, drawn at random so that no two functions have the same shape.
 STATEMENTS = (
     "let {a}_{n} = {v}({b}, {n})",
     "if {a} > {n} {{ return {b} }}",
@@ -52,17 +52,17 @@ STATEMENTS = (
 
 
 def count_words(messages: list[rows.Message]) -> int:
-    """A token counter that needs no model."""
+    """Count tokens without a model: words, and four tokens per turn."""
     return sum(len(turn["content"].split()) + 4 for turn in messages)
 
 
 def rows_of(built: mix.Mix, split: str) -> pl.DataFrame:
-    """Rows of a mix on one side of the split."""
+    """Return the rows of one split of a mix."""
     return built.rows.filter(split=split)
 
 
 def make_pair(index: int, file: int, **changes: object) -> rows.Pair:
-    """A small function of its own; `file` places it."""
+    """Make a row with a distinct small function in the source file number `file`."""
     verb, noun = VERBS[index % len(VERBS)], NOUNS[(index // len(VERBS)) % len(NOUNS)]
     rng = random.Random(index)
     body = "\n".join(
@@ -92,7 +92,7 @@ def make_pair(index: int, file: int, **changes: object) -> rows.Pair:
 
 
 def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
-    """Pairs as the columns of `scored_corpus` that the mix and the ledger read, all kept."""
+    """Return a `scored_corpus` table with the columns that mix and ledger read; all rows kept."""
     frame = rows.to_frame(pairs)
     scores = [7.0 + (index * 37 % 30) / 10 for index in range(len(frame))]
     return frame.with_columns(
@@ -109,7 +109,7 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
 
 
 def judged(*ratios: float) -> dict[str, Any]:
-    """An evaluation as a manifest holds it: one row of its own source per adapter-to-base ratio."""
+    """Return an evaluation as JSON, with one row and source per ratio of adapter to base loss."""
     from vox_assets.training.evaluation import statistics, verdicts
 
     scores = [
@@ -120,7 +120,7 @@ def judged(*ratios: float) -> dict[str, Any]:
     base_writes = verdicts.Written(40, 0.1, 0.9, 0.3, 0.0)
     written = verdicts.Written(40, 1.0, 0.0, 1.0, 0.0)
     trend = statistics.overfit_trend([])
-    told = verdicts.Evaluation(
+    evaluation = verdicts.Evaluation(
         digest="a1",
         eval_digest="held-out-1",
         held_out=compared,
@@ -134,11 +134,11 @@ def judged(*ratios: float) -> dict[str, Any]:
         ),
         rows=scores,
     )
-    return told.to_json()
+    return evaluation.to_json()
 
 
 def shaped(profile: Profile, **sections: dict[str, object]) -> Profile:
-    """A profile with single values of its sections replaced."""
+    """Return a profile with some values of its sections replaced."""
     changes = {
         name: getattr(profile, name).model_copy(update=values) for name, values in sections.items()
     }
@@ -147,7 +147,7 @@ def shaped(profile: Profile, **sections: dict[str, object]) -> Profile:
 
 @pytest.fixture(scope="session")
 def profile() -> Profile:
-    """The sample profile, cut to a few steps and without caps."""
+    """Return the sample profile with a few training steps and without caps."""
     return shaped(
         load("sample"),
         mix={
@@ -172,13 +172,13 @@ def profile() -> Profile:
 
 @pytest.fixture(scope="session")
 def scored() -> pl.DataFrame:
-    """Sixty rows of thirty files."""
+    """Return sixty rows of thirty files."""
     return as_scored([make_pair(index, index % 30) for index in range(60)])
 
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory, scored: pl.DataFrame) -> LocalModel:
-    """A Llama of two layers with random weights and a tokenizer trained on the corpus."""
+    """Write a Llama of two layers with random weights, and a tokenizer trained on the corpus."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -223,7 +223,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory, scored: pl.DataFrame) ->
 
 @pytest.fixture(scope="session")
 def mixed(scored: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """The mix of the sixty rows."""
+    """Return the mix of the sixty rows."""
     return mix.build_mix(scored, profile, count_words).rows
 
 
@@ -231,7 +231,7 @@ def mixed(scored: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 def spec(
     tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
 ) -> TrainingSpec:
-    """A training of a few steps, written to a folder of its own."""
+    """Write the spec of a training of a few steps to a new folder."""
     return written_spec(tmp_path, tiny_base, mixed, profile)
 
 
@@ -240,7 +240,7 @@ def written_spec(
 ) -> TrainingSpec:
     mixed.write_parquet(folder / "mix.parquet")
     choice = ranks.choose_rank(len(mixed), 1000, profile.ranks, {"rank": 8})
-    made = make_spec(
+    spec = make_spec(
         profile,
         mixed,
         folder / "mix.parquet",
@@ -249,8 +249,8 @@ def written_spec(
         folder / "adapters",
         provenance={"source_commit": "abc123", "table_versions": {"training_mix": 4}},
     )
-    made.write(folder / "spec.json")
-    return made
+    spec.write(folder / "spec.json")
+    return spec
 
 
 @pytest.fixture(scope="session")
@@ -260,10 +260,10 @@ def trained(
     mixed: pl.DataFrame,
     profile: Profile,
 ) -> Iterator[TrainingSpec]:
-    """One finished training, for everything that only reads an adapter."""
+    """Train once, for all tests that only read an adapter."""
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt
 
-    made = written_spec(tmp_path_factory.mktemp("trained"), tiny_base, mixed, profile)
-    run(made, Interrupt(), lambda line: None)
-    yield made
+    spec = written_spec(tmp_path_factory.mktemp("trained"), tiny_base, mixed, profile)
+    run(spec, Interrupt(), lambda line: None)
+    yield spec

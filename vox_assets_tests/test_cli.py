@@ -1,4 +1,4 @@
-"""The commands work on real files, and refuse bad input in one line."""
+"""The commands work on real files, and report bad input in one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GOOD = "fn add(a: int, b: int) to int {\n    return a + b\n}\n"
 
 
 @pytest.fixture(autouse=True)
-def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
@@ -44,7 +44,7 @@ def test_extract_writes_rows_of_the_schema(tmp_path: Path, kind: str, ending: st
     assert rows.height > 100
 
 
-def test_check_vox_prints_file_line_and_column_and_fails(
+def test_check_vox_prints_file_line_and_column_of_a_fault_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = tmp_path / "good.vox", tmp_path / "bad.vox"
@@ -55,7 +55,7 @@ def test_check_vox_prints_file_line_and_column_and_fails(
     assert f"{bad}:2:12" in capsys.readouterr().out
 
 
-def test_check_vox_asks_the_compiler_where_one_is_named(
+def test_check_vox_uses_the_configured_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VOX_FRONTEND", str(install(tmp_path)))
@@ -71,7 +71,7 @@ def test_check_vox_asks_the_compiler_where_one_is_named(
     )
 
 
-def test_check_vox_refuses_a_compiler_that_is_not_there(
+def test_check_vox_reports_a_missing_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VOX_FRONTEND", str(tmp_path / "vox"))
@@ -79,7 +79,7 @@ def test_check_vox_refuses_a_compiler_that_is_not_there(
     assert capsys.readouterr().err.startswith("vox-assets: VOX_FRONTEND: ")
 
 
-def test_check_vox_names_a_file_that_it_cannot_read(
+def test_check_vox_reports_unreadable_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     latin = tmp_path / "latin.vox"
@@ -89,16 +89,16 @@ def test_check_vox_names_a_file_that_it_cannot_read(
     assert [line.split(":")[0] for line in lines] == [str(latin), str(tmp_path / "absent.vox")]
 
 
-def test_dedup_takes_any_table_with_prompt_and_response(tmp_path: Path) -> None:
+def test_dedup_accepts_any_table_with_prompt_and_response(tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
     answer = "A table keeps rows of one type, and an index finds them by a field."
     rows = [{"prompt": f"q{i}", "response": answer, "note": i} for i in range(3)]
     rows.append({"prompt": "q9", "response": "Something else entirely, about actors.", "note": 9})
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    lost = tmp_path / "lost.jsonl"
-    assert main(["dedup", str(source), str(out), "--dropped", str(lost)]) == 0
+    dropped = tmp_path / "dropped.jsonl"
+    assert main(["dedup", str(source), str(out), "--dropped", str(dropped)]) == 0
     kept = pl.read_parquet(out)
-    evidence = [json.loads(line) for line in lost.read_text().splitlines()]
+    evidence = [json.loads(line) for line in dropped.read_text().splitlines()]
     assert [row["reason"] for row in evidence] == ["exact duplicate"] * 2
     assert {row["lost_to"] for row in evidence} < set(kept["pair_id"])
     assert all(row["winner_response"] == row["response"] == answer for row in evidence)
@@ -109,14 +109,14 @@ def test_dedup_takes_any_table_with_prompt_and_response(tmp_path: Path) -> None:
 def test_score_writes_score_features_and_reason(
     tmp_path: Path, base_model: LocalModel, model_dir: Path
 ) -> None:
-    # The model that the session has already dequantised.
+    # Copy the model that the session has already dequantised.
     shutil.copytree(model_dir, tmp_path / "data" / "cache")
     source, out = tmp_path / "in.parquet", tmp_path / "out.jsonl"
-    good = "Write a Vox function `add(a: int, b: int) to int` that returns the sum of a and b."
+    prompt = "Write a Vox function `add(a: int, b: int) to int` that returns the sum of a and b."
     write_table(
         pl.DataFrame(
             {
-                "prompt": [good, "Do something like the previous example."],
+                "prompt": [prompt, "Do something like the previous example."],
                 "response": [GOOD, "fn f() {"],
                 "lane": ["vox_codegen"] * 2,
                 "language": ["vox"] * 2,
@@ -133,7 +133,7 @@ def test_score_writes_score_features_and_reason(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "fault"),
     [
         (["extract", "rust", "SOURCE", "rows.csv"], "ends in .jsonl or .parquet"),
         (["extract", "rust", "nowhere", "rows.jsonl"], "crates"),
@@ -148,12 +148,12 @@ def test_score_writes_score_features_and_reason(
         (["cache", "--prune", "plenty"], "'plenty' is not a size: expected bytes"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing_behind(
+def test_bad_input_is_reported_in_one_line_and_leaves_no_output(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    complaint: str,
+    fault: str,
 ) -> None:
     source = SAMPLE.resolve()
     monkeypatch.setenv("VOX_SOURCE_DIR", str(source))
@@ -163,7 +163,7 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
     Path("columns.jsonl").write_text('{"prompt": "x"}\n')
     assert main([str(source) if a == "SOURCE" else a for a in arguments]) == 1
     message = capsys.readouterr().err.strip()
-    assert complaint in message
+    assert fault in message
     assert len(message.splitlines()) == 1
     assert not list(tmp_path.glob("out*")) + list(tmp_path.glob("rows*"))
 
@@ -194,9 +194,9 @@ def test_cache_shows_each_cache_and_prunes_it(
     assert table["damaged"][1] == "1"
 
     assert main(["cache", "--prune", "1MB"]) == 0
-    left = capsys.readouterr().out
-    assert "superseded" not in left
-    assert "damaged" not in left
+    remaining = capsys.readouterr().out
+    assert "superseded" not in remaining
+    assert "damaged" not in remaining
     assert (folder / "vectors.sqlite").stat().st_size <= 1_000_000
     assert 100 < vectors.contents().entries < 1000
     assert not superseded.exists()
@@ -214,48 +214,48 @@ def test_the_help_lists_every_command() -> None:
         assert command in done.stdout
 
 
-def run_elsewhere(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command in a folder that is no checkout, without any setting of the project."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("VOX_")}
+def run_outside_checkout(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder outside the checkout, without any setting of the project."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOX_")}
     return subprocess.run(
         [sys.executable, "-m", "vox_assets.cli", *arguments],
         cwd=folder,
-        env=clean,
+        env=environment,
         capture_output=True,
         text=True,
     )
 
 
-def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
-    done = run_elsewhere(tmp_path, "--version")
+def test_the_version_option_prints_the_version_of_the_package(tmp_path: Path) -> None:
+    done = run_outside_checkout(tmp_path, "--version")
     assert done.returncode == 0
     assert done.stdout == f"vox-assets {version('vox-assets')}\n"
 
 
-def test_a_table_is_deduplicated_in_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
+def test_dedup_runs_outside_the_checkout(tmp_path: Path) -> None:
     rows = [{"pair_id": name, "prompt": name, "response": "fn f() {}"} for name in "ab"]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = run_elsewhere(tmp_path, "dedup", "in.jsonl", "out.jsonl")
+    done = run_outside_checkout(tmp_path, "dedup", "in.jsonl", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
 
 
-def test_what_reads_the_lake_needs_no_sources(tmp_path: Path) -> None:
-    done = run_elsewhere(tmp_path, "explain", "0" * 32)
+def test_a_command_that_reads_only_the_lake_needs_no_source_tree(tmp_path: Path) -> None:
+    done = run_outside_checkout(tmp_path, "explain", "0" * 32)
     assert done.returncode == 1
     assert "VOX_SOURCE_DIR" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_source_tree_that_is_named_and_missing_is_refused(tmp_path: Path) -> None:
+def test_a_configured_source_tree_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"VOX_SOURCE_DIR: .*nowhere is not a directory"):
         load_settings({"VOX_SOURCE_DIR": str(tmp_path / "nowhere")})
 
 
-def test_a_table_is_scored_in_a_folder_that_is_no_checkout(
+def test_score_runs_outside_the_checkout(
     tmp_path: Path, base_model: LocalModel, model_dir: Path
 ) -> None:
-    # The model that the session has already dequantised.
+    # Copy the model that the session has already dequantised.
     shutil.copytree(model_dir, tmp_path / "data" / "cache")
     rows = [
         {"prompt": prompt, "response": answer, "lane": "vox_codegen", "language": language}
@@ -266,14 +266,14 @@ def test_a_table_is_scored_in_a_folder_that_is_no_checkout(
         )
     ]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = run_elsewhere(tmp_path, "score", "in.jsonl", "out.jsonl")
+    done = run_outside_checkout(tmp_path, "score", "in.jsonl", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
     assert "python: no fitted weights: scored with the weights of rust" in done.stderr
     assert "1 rows repeat an earlier row and were left out" in done.stderr
 
 
-def test_calibrate_writes_the_fitted_weights_to_the_named_file_and_nothing_into_the_package(
+def test_calibrate_writes_the_weights_to_the_given_file_and_not_into_the_package(
     tmp_path: Path, tiny_base: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOX_BASE_MODEL", str(tiny_base.path))
@@ -288,7 +288,7 @@ def test_calibrate_writes_the_fitted_weights_to_the_named_file_and_nothing_into_
     assert CALIBRATION_FILE.read_bytes() == before
 
 
-def test_calibrate_refuses_too_few_rows_and_writes_nothing(
+def test_calibrate_refuses_too_few_rows_and_writes_no_file(
     tmp_path: Path,
     tiny_base: LocalModel,
     monkeypatch: pytest.MonkeyPatch,
@@ -302,12 +302,10 @@ def test_calibrate_refuses_too_few_rows_and_writes_nothing(
     assert not out.exists()
 
 
-def test_calibrate_does_not_run_without_a_file_to_write(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as refused:
+def test_calibrate_needs_an_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
         main(["calibrate", "7", str(tmp_path / "rows.parquet")])
-    assert refused.value.code == 2
+    assert exit_info.value.code == 2
     assert "--out" in capsys.readouterr().err
     assert main(["calibrate", "7", "rows.parquet", "--out", str(tmp_path)]) == 1
     assert "expected a name that ends in .json" in capsys.readouterr().err

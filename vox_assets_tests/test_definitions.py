@@ -1,4 +1,4 @@
-"""The code location holds the contract's assets, checks, jobs and automation, and loads fast."""
+"""The code location has the expected assets, checks, jobs and automation, and loads fast."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BLOCKING = {
     ("scored_corpus", "minimum_size"),
     *(("training_mix", name) for name in CHECKS["training_mix"] - {"human_share"}),
 }
-#: Trained when somebody asks, and by no rebuild.
+#: Assets that are built only on request, not by a rebuild.
 ON_DEMAND = {"ablation"}
 ASSETS = {*CHECKS, *ON_DEMAND, "crates", "docs", "corpus_card"}
 
@@ -52,12 +52,14 @@ def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
-def test_every_asset_of_the_contract_exists(specs: dict[str, dg.AssetSpec]) -> None:
+def test_the_assets_are_the_expected_ones(specs: dict[str, dg.AssetSpec]) -> None:
     assert set(specs) == ASSETS
 
 
 @pytest.mark.parametrize("name", sorted(ASSETS))
-def test_an_asset_tells_what_it_is(specs: dict[str, dg.AssetSpec], name: str) -> None:
+def test_an_asset_has_a_description_and_attributes(
+    specs: dict[str, dg.AssetSpec], name: str
+) -> None:
     spec = specs[name]
     assert spec.description
     assert spec.group_name != "default"
@@ -66,15 +68,15 @@ def test_an_asset_tells_what_it_is(specs: dict[str, dg.AssetSpec], name: str) ->
     assert spec.code_version or name in ("crates", "docs")
 
 
-def test_checks_and_their_blocking_are_the_contract(defs: dg.Definitions) -> None:
-    found = {
+def test_the_checks_and_the_blocking_checks_are_the_expected_ones(defs: dg.Definitions) -> None:
+    actual = {
         (spec.asset_key.to_user_string(), spec.name): spec.blocking
         for definition in defs.asset_checks or ()
         for spec in definition.check_specs
     }
     expected = {(asset, name) for asset, names in CHECKS.items() for name in names}
-    assert set(found) == expected
-    assert {key for key, blocking in found.items() if blocking} == BLOCKING
+    assert set(actual) == expected
+    assert {key for key, blocking in actual.items() if blocking} == BLOCKING
 
 
 def test_the_graph_runs_from_sources_to_evaluation(specs: dict[str, dg.AssetSpec]) -> None:
@@ -82,11 +84,11 @@ def test_the_graph_runs_from_sources_to_evaluation(specs: dict[str, dg.AssetSpec
         direct = {dep.asset_key.to_user_string() for dep in specs[name].deps}
         return direct.union(*(upstream(parent) for parent in direct))
 
-    ends = {"adapter_eval", "row_ledger", "corpus_card", *ON_DEMAND}
-    assert upstream("adapter_eval") == ASSETS - ends
+    leaves = {"adapter_eval", "row_ledger", "corpus_card", *ON_DEMAND}
+    assert upstream("adapter_eval") == ASSETS - leaves
 
 
-def test_the_ablation_is_trained_on_demand_alone_one_arm_per_partition(
+def test_the_ablation_is_built_only_on_demand_with_one_partition_per_arm(
     defs: dg.Definitions,
 ) -> None:
     for job in ("rebuild", "corpus", "rebuild_after_crates", "rebuild_after_docs"):
@@ -104,32 +106,32 @@ def test_corpus_stops_before_training(defs: dg.Definitions) -> None:
     assert not names & {"qlora_adapter", "adapter_eval"}
 
 
-def test_a_changed_side_rebuilds_only_what_depends_on_it(defs: dg.Definitions) -> None:
+def test_a_changed_side_rebuilds_only_its_dependents(defs: dg.Definitions) -> None:
     keys = defs.resolve_job_def("rebuild_after_docs").asset_layer.executable_asset_keys
     names = {key.to_user_string() for key in keys}
     assert "raw_rust_fns" not in names
     assert {"doc_qa_pairs", "synthetic_pairs", "adapter_eval"} <= names
 
 
-def test_the_nightly_run_builds_everything_at_two(defs: dg.Definitions) -> None:
+def test_the_nightly_run_builds_everything_at_two_o_clock(defs: dg.Definitions) -> None:
     schedule = defs.resolve_schedule_def("nightly")
     assert schedule.cron_schedule == "0 2 * * *"
     assert schedule.job_name == "rebuild"
 
 
-def test_the_adapter_asks_for_every_blocking_check(defs: dg.Definitions) -> None:
-    asked = {(key.asset_key.to_user_string(), key.name) for key in BLOCKING_CHECKS}
-    assert asked == BLOCKING
+def test_the_adapter_evaluates_every_blocking_check(defs: dg.Definitions) -> None:
+    evaluated = {(key.asset_key.to_user_string(), key.name) for key in BLOCKING_CHECKS}
+    assert evaluated == BLOCKING
 
 
-def test_corpus_and_adapter_have_freshness_policies_that_alerts_follow(
+def test_alerts_watch_exactly_the_assets_with_a_freshness_policy(
     specs: dict[str, dg.AssetSpec],
 ) -> None:
     fresh = {name for name, spec in specs.items() if spec.freshness_policy is not None}
     assert fresh == {"training_mix", "qlora_adapter"} == {key.to_user_string() for key in FRESH}
 
 
-def test_every_sensor_and_the_schedule_run_from_the_start(defs: dg.Definitions) -> None:
+def test_every_sensor_and_the_schedule_run_by_default(defs: dg.Definitions) -> None:
     sensors = {sensor.name: sensor for sensor in defs.sensors or ()}
     assert set(sensors) == {
         "crates_changed",
@@ -146,7 +148,9 @@ def test_every_sensor_and_the_schedule_run_from_the_start(defs: dg.Definitions) 
     ("job", "assets"),
     [("retrain", {"qlora_adapter", "adapter_eval"}), ("evaluate", {"adapter_eval"})],
 )
-def test_a_part_can_be_built_alone(defs: dg.Definitions, job: str, assets: set[str]) -> None:
+def test_the_adapter_and_its_evaluation_can_be_built_without_the_corpus(
+    defs: dg.Definitions, job: str, assets: set[str]
+) -> None:
     keys = defs.resolve_job_def(job).asset_layer.executable_asset_keys
     assert {key.to_user_string() for key in keys} == assets
 
@@ -163,8 +167,8 @@ def test_loading_imports_neither_torch_nor_transformers() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_modules_that_define_assets_leave_their_annotations_as_types() -> None:
-    # Dagster reads annotations of parameters as types: as strings they are refused at load.
+def test_asset_modules_do_not_postpone_the_evaluation_of_annotations() -> None:
+    # Dagster reads the annotations of parameters as types and refuses strings when it loads them.
     folder = Path(pipeline.__file__).parent
     for module in ("ablation", "adapter", "corpus", "records", "sources"):
         text = (folder / f"{module}.py").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The package's shape: what is imported when a module loads."""
+"""Modules load without heavy libraries, apart from listed exceptions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ HEAVY_LIBRARIES = frozenset(
     "accelerate bitsandbytes datasets deltalake gguf matplotlib openai pandas peft pyarrow ray "
     "safetensors scipy sentence_transformers torch transformers trl".split()
 )
-#: Modules that may import them at the top, with the reason. Who uses these imports them late.
+#: Modules that may import them at the top, with the reason. Other modules import these inside
+#: functions.
 HEAVY_MODULES = {
     "compute/nll.py": "a PyTorch kernel, loaded together with a model",
     "training/program/run.py": "the program of the training process",
@@ -27,9 +28,9 @@ HEAVY_MODULES = {
 
 
 def imported_at_load(body: list[ast.stmt]) -> Iterator[str]:
-    """Dotted names that the statements import when they run; not those inside functions.
+    """Yield the dotted names that the statements import when the module loads.
 
-    Names that only a type checker imports are left out.
+    Imports inside functions and imports for type checkers do not count.
     """
     for statement in body:
         if isinstance(statement, ast.Import):
@@ -44,7 +45,7 @@ def imported_at_load(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def heavy_imports(module: str) -> set[str]:
-    """Heavy libraries and modules that a module imports when it loads."""
+    """Return the heavy libraries and heavy modules that a module imports when it loads."""
     heavy_modules = {
         ".".join(("vox_assets", *Path(name).with_suffix("").parts)) for name in HEAVY_MODULES
     }
@@ -63,7 +64,7 @@ def test_a_module_loads_without_heavy_libraries(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", HEAVY_MODULES)
-def test_a_heavy_module_needs_its_exception(module: str) -> None:
+def test_every_exception_is_needed(module: str) -> None:
     assert heavy_imports(module)
 
 

@@ -1,4 +1,4 @@
-"""The wheel holds every file of the package, and its commands run outside the checkout."""
+"""The wheel contains every file of the package, and its commands run outside the checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command that has to succeed, and return its standard output."""
+    """Run a command, require exit code 0, and return its standard output."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
     )
@@ -27,7 +27,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources: a build leaves folders beside them."""
+    """Copy the sources, because a build creates folders next to them."""
     root = tmp_path_factory.mktemp("source")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "vox_assets", root / "vox_assets", ignore=ignored)
@@ -47,20 +47,20 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The commands of a fresh environment that holds the wheel and sees the tests' libraries."""
+    """Install the wheel in a new environment that sees the tests' libraries; return its `bin`."""
     home = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", home, cwd=home)
     python = home / "bin" / "python"
     install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps")
     run(*install, wheel, cwd=home)
     (packages,) = home.glob("lib/python3*/site-packages")
-    # A folder that a .pth names is searched, but its own .pth files are not read: the editable
-    # install of this package stays hidden.
+    # Python searches a folder that a .pth file names, but reads no .pth files in it, so the
+    # editable install of this package stays hidden.
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return home / "bin"
 
 
-def test_the_wheel_holds_every_file_of_the_package(source: Path, wheel: Path) -> None:
+def test_the_wheel_contains_every_file_of_the_package(source: Path, wheel: Path) -> None:
     expected = {
         path.relative_to(source).as_posix()
         for path in (source / "vox_assets").rglob("*")
@@ -71,15 +71,17 @@ def test_the_wheel_holds_every_file_of_the_package(source: Path, wheel: Path) ->
     assert "vox_assets/py.typed" in names
 
 
-def test_the_installed_package_is_the_wheel(commands: Path, tmp_path: Path) -> None:
+def test_the_new_environment_imports_the_package_of_the_wheel(
+    commands: Path, tmp_path: Path
+) -> None:
     python = commands / "python"
-    shown = run(python, "-c", "import vox_assets; print(vox_assets.__file__)", cwd=tmp_path)
-    assert Path(shown.strip()).is_relative_to(commands.parent)
+    printed = run(python, "-c", "import vox_assets; print(vox_assets.__file__)", cwd=tmp_path)
+    assert Path(printed.strip()).is_relative_to(commands.parent)
 
 
-def test_the_command_names_its_version(commands: Path, tmp_path: Path) -> None:
-    shown = run(commands / "vox-assets", "--version", cwd=tmp_path)
-    assert shown == f"vox-assets {version('vox-assets')}\n"
+def test_the_command_prints_its_version(commands: Path, tmp_path: Path) -> None:
+    printed = run(commands / "vox-assets", "--version", cwd=tmp_path)
+    assert printed == f"vox-assets {version('vox-assets')}\n"
 
 
 def test_the_command_checks_a_program_in_any_folder(commands: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and a wrong one is refused by its name."""
+"""Settings come from the environment, and the error for a wrong value names the setting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_bundled_workspace_and_its_profile_are_the_default() -> None:
     assert settings.profile.name == "sample"
 
 
-def test_another_source_takes_the_vox_profile(tmp_path: Path) -> None:
+def test_the_default_profile_of_another_source_tree_is_vox(tmp_path: Path) -> None:
     assert load_settings({"VOX_SOURCE_DIR": str(tmp_path)}).profile.name == "vox"
 
 
@@ -37,7 +37,7 @@ def test_settings_load_in_a_folder_without_sources(
         _ = settings.source_roots
 
 
-def test_blank_means_unset(tmp_path: Path) -> None:
+def test_a_blank_variable_counts_as_unset(tmp_path: Path) -> None:
     settings = load_settings({"VOX_PROFILE": " ", "VOX_DATA_DIR": str(tmp_path / "out")})
     assert settings.profile.name == "sample"
     assert settings.lake_uri == str(tmp_path / "out" / "lake")
@@ -48,7 +48,7 @@ def test_the_lake_may_be_an_object_store() -> None:
 
 
 @pytest.mark.parametrize("address", ["auto", "head.example:6379", "[::1]:6379"])
-def test_heavy_steps_may_run_on_a_ray_cluster(address: str) -> None:
+def test_the_ray_address_selects_a_cluster(address: str) -> None:
     assert load_settings({}).ray_address is None
     settings = load_settings({"RAY_ADDRESS": address})
     assert settings.ray_address == address
@@ -84,22 +84,22 @@ def test_heavy_steps_may_run_on_a_ray_cluster(address: str) -> None:
         ("VOX_LLM_BASE_URL", "https://llm.example/v1?key=hunter2", "VOX_LLM_API_KEY"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(
+def test_the_error_for_a_wrong_value_is_one_line_that_names_the_setting(
     variable: str, value: str, expected: str
 ) -> None:
-    with pytest.raises(SettingsError, match=expected) as caught:
+    with pytest.raises(SettingsError, match=expected) as error_info:
         load_settings({variable: value})
-    assert str(caught.value).startswith(variable)
-    assert "\n" not in str(caught.value)
+    assert str(error_info.value).startswith(variable)
+    assert "\n" not in str(error_info.value)
 
 
-def test_a_refused_alert_url_is_not_repeated() -> None:
-    with pytest.raises(SettingsError) as caught:
+def test_the_error_for_an_alert_url_does_not_contain_the_url() -> None:
+    with pytest.raises(SettingsError) as error_info:
         load_settings({"VOX_ALERT_URLS": "hunter2"})
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(error_info.value)
 
 
-def test_the_compiler_that_judges_is_named_or_found_on_the_path(tmp_path: Path) -> None:
+def test_the_compiler_is_configured_or_searched_in_the_path(tmp_path: Path) -> None:
     program = install(tmp_path)
     path = {"PATH": str(tmp_path)}
     assert load_settings({"VOX_FRONTEND": str(program)}).compiler == program
@@ -116,7 +116,7 @@ ENDPOINT = {
 }
 
 
-def test_an_endpoint_is_a_model_and_its_key_is_not_shown() -> None:
+def test_the_settings_of_an_endpoint_do_not_show_its_key() -> None:
     settings = load_settings(ENDPOINT)
     remote = settings.language_model
     assert remote is not None
@@ -125,43 +125,45 @@ def test_an_endpoint_is_a_model_and_its_key_is_not_shown() -> None:
     assert "vk-0a1b2c" not in repr(settings)
 
 
-def test_without_an_address_no_model_is_asked() -> None:
+def test_without_an_address_there_is_no_language_model() -> None:
     assert load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": ""}).language_model is None
 
 
-def test_an_endpoint_without_a_model_is_refused_by_the_models_name() -> None:
+def test_the_error_for_an_endpoint_without_a_model_names_the_setting() -> None:
     with pytest.raises(SettingsError, match=r"^VOX_LLM_MODEL: is not set"):
         load_settings({**ENDPOINT, "VOX_LLM_MODEL": " "})
 
 
-def test_an_endpoint_may_do_without_a_key() -> None:
+def test_the_key_of_an_endpoint_is_optional() -> None:
     remote = load_settings({**ENDPOINT, "VOX_LLM_API_KEY": ""}).language_model
     assert remote is not None
     assert remote.api_key is None
 
 
 @pytest.mark.parametrize("key", ["hunter2 hunter3", "hunter2\nhunter3", "h\u00fcnter2"])
-def test_a_key_that_no_header_carries_is_refused_and_not_repeated(key: str) -> None:
-    with pytest.raises(SettingsError, match=r"^VOX_LLM_API_KEY: ") as caught:
+def test_a_key_that_is_invalid_in_a_header_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(SettingsError, match=r"^VOX_LLM_API_KEY: ") as error_info:
         load_settings({**ENDPOINT, "VOX_LLM_API_KEY": key})
-    assert "nter2" not in str(caught.value)
+    assert "nter2" not in str(error_info.value)
 
 
-def test_a_refused_address_is_not_repeated() -> None:
-    with pytest.raises(SettingsError) as caught:
+def test_the_error_for_an_address_does_not_contain_its_password() -> None:
+    with pytest.raises(SettingsError) as error_info:
         load_settings({**ENDPOINT, "VOX_LLM_BASE_URL": "https://me:hunter2@llm.example/v1"})
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(error_info.value)
 
 
-def test_a_repository_that_is_not_there_is_refused_at_load(tmp_path: Path) -> None:
+def test_a_missing_repository_is_refused_when_settings_load(tmp_path: Path) -> None:
     content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
     content["repositories"] = [{"name": "away", "root": "../away"}]
     profile = tmp_path / "several.yaml"
     profile.write_text(yaml.safe_dump(content))
-    with pytest.raises(SettingsError, match=r"root of 'away': .* expected a directory") as caught:
+    with pytest.raises(
+        SettingsError, match=r"root of 'away': .* expected a directory"
+    ) as error_info:
         load_settings({"VOX_SOURCE_DIR": str(tmp_path), "VOX_PROFILE": str(profile)})
-    assert str(caught.value).startswith("VOX_PROFILE: profile 'sample'")
-    assert "\n" not in str(caught.value)
+    assert str(error_info.value).startswith("VOX_PROFILE: profile 'sample'")
+    assert "\n" not in str(error_info.value)
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,8 @@ def test_the_budget_of_tokens_is_never_exceeded(ask: Asker) -> None:
     budget = AMPLE.model_copy(update={"tokens": 9 * TOKENS})
     with serve(well_behaved) as server:
         replies = ask(server, budget=budget)
-    # A question is sent if the budget covers its upper bound, about five hundred tokens; after the
-    # reply, its real cost is charged.
+    # A question is sent if the budget covers its upper bound, a token per byte, about five hundred;
+    # after the reply, its real cost is charged.
     assert 3 * TOKENS <= replies.usage.tokens <= budget.tokens
     assert server.requests < 8
     assert totals(replies) == [*TOTALS[: server.requests], *[None] * (8 - server.requests)]
