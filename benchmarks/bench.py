@@ -1,9 +1,8 @@
-"""Every stage against a peer or a physical limit, side by side: `make bench`.
+"""Compares every stage with a peer or with the least possible work: `make bench`.
 
-Each result is a ratio, ours over the reference, with the target that it has to meet; see `timing`
-for how it is taken and `sources` for the input (VOX_SOURCE_DIR, where it is set, names a tree to
-use instead). Prints a table, with how right both sides are below it, and writes
-`reports/bench.json`.
+Each result is the ratio of our time to the reference, with a target; `timing` explains the
+measurement, and `sources` the input (VOX_SOURCE_DIR selects another tree). Prints a table and,
+below it, the accuracy of both sides; writes `reports/bench.json`.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ from vox_assets.vox_syntax.parsers import vox_fault
 
 
 def rows_of(tree: Path, settings: Settings) -> pl.DataFrame:
-    """All rows that extraction makes of a tree."""
+    """Extract all rows of a tree."""
     rust = extract_rust(tree, settings.profile, commit=None).rows
     docs = extract_docs(tree, settings.profile, commit=None, check_vox=vox_fault).rows
     return pl.concat([rust, docs])
 
 
 def run(settings: Settings, scratch: Path) -> tuple[list[timing.Result], list[str], str]:
-    """All results, the notes beside them, and what the input is."""
+    """Run all comparisons; return the results, the notes on accuracy, and the name of the input."""
     results: list[timing.Result] = []
     notes: list[str] = []
 
-    def add(result: timing.Result, *beside: str) -> None:
+    def add(result: timing.Result, *accuracy: str) -> None:
         results.append(result)
-        notes.extend(beside)
-        print(line(result), flush=True)
+        notes.extend(accuracy)
+        print(table_line(result), flush=True)
 
     own_tree = settings.source_dir.resolve() != SAMPLE_WORKSPACE.resolve()
     if own_tree:
@@ -61,10 +60,10 @@ def run(settings: Settings, scratch: Path) -> tuple[list[timing.Result], list[st
     models = Models(settings)
     rows = rows_of(tree, settings)
     texts = rows["response"].to_list()
-    compared, told = dedup.compare(texts[: dedup.ROWS], models.embedder)
-    for result in compared:
+    dedup_results, accuracy = dedup.compare(texts[: dedup.ROWS], models.embedder)
+    for result in dedup_results:
         add(result)
-    notes += told
+    notes += accuracy
     add(dedup.growth(rows.head(dedup.ROWS)))
     add(measuring.cheap_growth(rows, settings.profile))
 
@@ -77,16 +76,17 @@ def run(settings: Settings, scratch: Path) -> tuple[list[timing.Result], list[st
     return results, notes, f"{source}: {rows.height:,} rows"
 
 
-def line(one: timing.Result) -> str:
-    verdict = "" if one.holds else "  MISSED"
+def table_line(result: timing.Result) -> str:
+    """Format a result as a line of the table."""
+    verdict = "" if result.meets_target else "  MISSED"
     return (
-        f"{one.name:<26}{one.ours_s:>8.2f}s{one.reference_s:>10.2f}s  {one.ratio:>6.3g}"
-        f"{one.target:>8.3g}  {one.reference}{verdict}"
+        f"{result.name:<26}{result.ours_s:>8.2f}s{result.reference_s:>10.2f}s  "
+        f"{result.ratio:>6.3g}{result.target:>8.3g}  {result.reference}{verdict}"
     )
 
 
 def main() -> int:
-    """Run every comparison; the exit code is 0 only when all ratios meet their targets."""
+    """Run every comparison; return 0 only if all ratios meet their targets."""
     settings = load_settings()
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -97,11 +97,11 @@ def main() -> int:
     print("\n".join(notes))
     content = {
         "machine": {**timing.machine(), "source": source},
-        "results": [asdict(one) for one in results],
+        "results": [asdict(result) for result in results],
         "notes": notes,
     }
     write_text(settings.reports_dir / "bench.json", json.dumps(content, indent=2) + "\n")
-    missed = [one.name for one in results if not one.holds]
+    missed = [result.name for result in results if not result.meets_target]
     if missed:
         print(f"over their targets: {', '.join(missed)}", file=sys.stderr)
     return 1 if missed else 0

@@ -1,9 +1,9 @@
-"""Near-duplicates of 16,000 rows: ours, verified, against rensa, datasketch and semhash.
+"""Compares near-duplicate detection on 16,000 rows with rensa, datasketch and semhash.
 
-All start from the texts in memory, in one process, and end with the rows that they would remove;
-how right each is, is told beside it: precision and recall of the removed rows against those that
-the exact Jaccard self-join removes. Shingles, tokens and threshold are the same for all that have
-any. text-dedup, the other peer, cannot be installed beside this project's pinned packages.
+All start from texts in memory, in one process, and return the rows that they would remove. The
+notes give precision and recall of the removed rows, relative to the rows that the exact Jaccard
+self-join removes. Shingles, tokens and threshold are the same for all libraries that use them.
+text-dedup, another peer, cannot be installed together with this project's pinned packages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from timing import Result, compared, in_turn
+from timing import Result, alternate_calls, compare_medians
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate.similarity import (
@@ -30,55 +30,59 @@ from vox_assets.curate.similarity import (
 ROWS = 16_000
 JACCARD = 0.8
 PERMUTATIONS = 128
-#: What semhash calls equal, by its own default: it compares meaning, and knows no Jaccard.
+#: The default threshold of semhash, which compares embeddings and has no Jaccard threshold.
 SEMHASH_COSINE = 0.9
-#: Growth is measured from a quarter of the rows to all of them.
+#: Growth compares all rows with one row in so many.
 GROWTH = 4
 
 
 def compare(texts: list[str], encoder: LocalModel) -> tuple[list[Result], list[str]]:
-    """Ours against each peer, and how right each is, in words."""
-    truth = _beaten(exact_pairs(shingle(texts), JACCARD))
+    """Compare ours with each peer; return the results and notes on accuracy."""
+    truth = _removed(exact_pairs(shingle(texts), JACCARD))
     peers: dict[str, tuple[Callable[[], set[int]], float, bool]] = {
         "rensa": (partial(rensa, texts), 1.0, True),
-        # A quarter of a minute a run: it has nothing to warm up.
+        # A run takes 15 s, and nothing needs a warm-up.
         "datasketch": (partial(datasketch, texts), 0.2, False),
         "semhash": (partial(semhash, texts, static_encoder(encoder)), 1.0, True),
     }
-    results, found = [], {}
+    results, removed_by = [], {}
     for name, (theirs, target, warm_up) in peers.items():
-        mine, others, found["ours"], found[name] = in_turn(partial(ours, texts), theirs, warm_up)
+        our_times, their_times, removed_by["ours"], removed_by[name] = alternate_calls(
+            partial(ours, texts), theirs, warm_up
+        )
         reference = f"{name}, {len(texts):,} rows"
-        results.append(compared(f"near dedup, {name}", mine, reference, others, target))
+        results.append(
+            compare_medians(f"near dedup, {name}", our_times, reference, their_times, target)
+        )
     notes = [
         f"near dedup: {name}: {quality(removed, truth)} "
         f"of {len(truth):,} removable of {len(texts):,} rows"
-        for name, removed in found.items()
+        for name, removed in removed_by.items()
     ]
     return results, notes
 
 
 def growth(rows: pl.DataFrame) -> Result:
-    """All rows against a quarter of them: 4 is linear.
+    """Compare all rows with a quarter of them: 4 is linear.
 
-    The copies of a file that several releases hold are taken or left together: of rows drawn one by
-    one, a quarter would hold a sixteenth of the pairs.
+    The copies of a file in several releases are selected together: a random quarter of the rows
+    would contain only a sixteenth of the pairs.
     """
     file = pl.col("source_path").str.split("/").list.slice(2).list.join("/")
     part = rows.sort(file.hash(), maintain_order=True).head(rows.height // GROWTH)
     texts, fewer = rows["response"].to_list(), part["response"].to_list()
-    mine, others, _, _ = in_turn(partial(ours, texts), partial(ours, fewer))
+    many, few, _, _ = alternate_calls(partial(ours, texts), partial(ours, fewer))
     reference = f"{part.height:,} rows, not {rows.height:,}"
-    return compared("growth of near dedup", mine, reference, others, target=4.8)
+    return compare_medians("growth of near dedup", many, reference, few, target=4.8)
 
 
 def ours(texts: list[str]) -> set[int]:
-    """Shingles, sketches, candidates, exact verification."""
-    return _beaten(near_pairs(shingle(texts), JACCARD))
+    """Remove near-duplicates with shingles, sketches, candidates and exact verification."""
+    return _removed(near_pairs(shingle(texts), JACCARD))
 
 
 def rensa(texts: list[str]) -> set[int]:
-    """Shingle sets by Python, then what rensa's README does to keep unique documents."""
+    """Remove near-duplicates as rensa's README does, with shingle sets computed in Python."""
     from rensa import RMinHashDeduplicator
 
     dedup = RMinHashDeduplicator(threshold=JACCARD, num_perm=PERMUTATIONS, use_lsh=True)
@@ -89,15 +93,15 @@ def rensa(texts: list[str]) -> set[int]:
 
 
 def datasketch(texts: list[str]) -> set[int]:
-    """As datasketch's documentation does: `update` per shingle, then query and insert."""
+    """Remove near-duplicates as datasketch's documentation does: `update`, query and insert."""
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=JACCARD, num_perm=PERMUTATIONS)
     removed = set()
     for position, shingles in enumerate(_shingled(texts)):
         sketch = MinHash(num_perm=PERMUTATIONS)
-        for one in set(shingles):
-            sketch.update(one.encode())
+        for item in set(shingles):
+            sketch.update(item.encode())
         if index.query(sketch):
             removed.add(position)
         else:
@@ -106,7 +110,7 @@ def datasketch(texts: list[str]) -> set[int]:
 
 
 def semhash(texts: list[str], encoder: Any) -> set[int]:
-    """As semhash's README does, with a static encoder as its default is one."""
+    """Remove near-duplicates as semhash's README does; like its default, the encoder is static."""
     from semhash import SemHash
 
     records = [{"row": str(position), "text": text} for position, text in enumerate(texts)]
@@ -116,7 +120,7 @@ def semhash(texts: list[str], encoder: Any) -> set[int]:
 
 
 def static_encoder(model: LocalModel) -> Any:
-    """The token vectors of the packaged embedder: semhash's own encoder is only on a hub."""
+    """Make an encoder of the packaged embedder's token vectors; semhash's own needs a download."""
     from model2vec import StaticModel
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
@@ -137,18 +141,19 @@ def _shingles(tokens: list[str]) -> list[str]:
     return [" ".join(tokens[i : i + SHINGLE_TOKENS]) for i in range(last)]
 
 
-def _beaten(pairs: SimilarPairs) -> set[int]:
-    """Rows that are like an earlier one which stays."""
+def _removed(pairs: SimilarPairs) -> set[int]:
+    """Return the rows that are similar to an earlier kept row."""
     removed: set[int] = set()
-    # Ordered by the later row, so that the earlier one's fate is known.
+    # In the order of the later row, it is known whether the earlier row is kept.
     for later, earlier in sorted(zip(pairs.right.tolist(), pairs.left.tolist(), strict=True)):
         if earlier not in removed:
             removed.add(later)
     return removed
 
 
-def quality(found: set[int], true: set[int]) -> str:
-    """Precision and recall of the removed rows, in words."""
-    hits = len(found & true)
-    precision, recall = hits / len(found) if found else 1.0, hits / len(true) if true else 1.0
+def quality(removed: set[int], truth: set[int]) -> str:
+    """Format precision and recall of the removed rows."""
+    hits = len(removed & truth)
+    precision = hits / len(removed) if removed else 1.0
+    recall = hits / len(truth) if truth else 1.0
     return f"precision {precision:.4f}, recall {recall:.4f}"

@@ -1,8 +1,8 @@
-"""Whole extraction processes against bare parsers, and the definitions against `import dagster`.
+"""Compares extraction with bare parsers, and loading the definitions with `import dagster`.
 
-A bare parser reads every file below the folder and parses it whole, and that is all: the least
-that anything can do that looks at the same text. Ours also walks the tree by its rules, makes rows,
-judges Vox programs, accounts for every file and writes a table.
+A bare parser only reads and parses every file below a folder, which is the least possible work on
+the same text. Extraction also applies the rules of the profile, makes rows, checks Vox programs,
+accounts for every file and writes a table. Both run as complete processes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from timing import Result, compared, processes
+from timing import Result, alternate_processes, compare_medians
 
 BARE_RUST_PARSE = """
 import pathlib, sys, tree_sitter, tree_sitter_rust
@@ -29,12 +29,12 @@ DEFINITIONS_LOAD = "import vox_assets.pipeline.wiring as code; code.defs()"
 
 
 def rust(tree: Path, scratch: Path) -> Result:
-    """`vox-assets extract rust` against a bare tree-sitter parse of the same crates."""
+    """Compare `vox-assets extract rust` with a bare tree-sitter parse of the same crates."""
     return _extract("rust", tree, scratch, "bare tree-sitter parse", BARE_RUST_PARSE, 3.0)
 
 
 def docs(tree: Path, scratch: Path) -> Result:
-    """`vox-assets extract docs` against a bare markdown-it parse of the same pages."""
+    """Compare `vox-assets extract docs` with a bare markdown-it parse of the same pages."""
     return _extract("docs", tree, scratch, "bare markdown-it parse", BARE_MARKDOWN_PARSE, 2.0)
 
 
@@ -43,13 +43,14 @@ def _extract(
 ) -> Result:
     ours = [sys.executable, "-m", "vox_assets.cli", "extract", kind, str(tree)]
     out = str(scratch / "rows.parquet")
-    mine, others = processes([*ours, out], [sys.executable, "-c", parse, str(tree)])
-    return compared(f"extract {kind}", mine, reference, others, target)
+    theirs = [sys.executable, "-c", parse, str(tree)]
+    our_times, their_times = alternate_processes([*ours, out], theirs)
+    return compare_medians(f"extract {kind}", our_times, reference, their_times, target)
 
 
 def definitions() -> Result:
-    """Loading all definitions, as every Dagster process does, against `import dagster`."""
-    mine, others = processes(
+    """Compare loading all definitions, as every Dagster process does, with `import dagster`."""
+    our_times, their_times = alternate_processes(
         [sys.executable, "-c", DEFINITIONS_LOAD], [sys.executable, "-c", "import dagster"]
     )
-    return compared("definitions", mine, "import dagster", others, target=2.5)
+    return compare_medians("definitions", our_times, "import dagster", their_times, target=2.5)

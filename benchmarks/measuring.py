@@ -1,7 +1,7 @@
-"""What the models cost: embedding and reading rows, a rebuild after a change, and growth.
+"""Times the models: embedding, model features, a rebuild after a change, and growth.
 
-The references are the plain loops that the libraries' documentation shows, in float32 and in the
-order in which rows arrive. Whether both sides come to the same result stands beside each.
+The references are the plain loops of the libraries' documentation, in float32 and in the order of
+the rows. The notes compare the results of both sides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from timing import Result, compared, in_turn
+from timing import Result, alternate_calls, compare_medians
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate import features
@@ -29,15 +29,15 @@ from vox_assets.settings import SAMPLE_WORKSPACE
 from vox_assets.store.cache import VectorCache
 from vox_assets.vox_syntax.parsers import vox_fault
 
-#: Rows that the embedder reads, and that the language model reads; both loops take half a minute.
+#: Rows for the embedder and for the language model; each comparison takes half a minute.
 EMBEDDED_ROWS = 192
 READ_ROWS = 32
-#: Tokens of a row that the language model reads in both loops.
+#: Tokens of a row that the language model reads on both sides.
 READ_TOKENS = 384
-#: Crates and pages of the sample in the tree that is rebuilt: a cold build of it takes a minute.
+#: Crates and pages of the rebuilt tree: a cold build takes a minute.
 REBUILT_CRATES = 1
 REBUILT_PAGES = 6
-#: Rows of the smaller side of the cheap path, and how many times as many the larger has.
+#: Rows of the smaller side of the growth without models, and the factor of the larger side.
 CHEAP_ROWS = 1_000
 GROWTH = 4
 
@@ -56,46 +56,46 @@ pub fn readings_above(readings: &[Option<f64>], limit: f64) -> usize {
 """
 
 
-def spread(rows: pl.DataFrame, wanted: int) -> pl.DataFrame:
-    """So many rows, evenly from the whole table: every source and length takes part."""
-    return rows.gather_every(max(1, rows.height // wanted)).head(wanted)
+def sample_evenly(rows: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Select `count` rows at even distances, so that every source and length occurs."""
+    return rows.gather_every(max(1, rows.height // count)).head(count)
 
 
 def embedding(rows: pl.DataFrame, model: LocalModel, scratch: Path) -> tuple[Result, str]:
-    """Ours, with an empty cache, against plain `SentenceTransformer.encode`."""
+    """Compare our embedding, with an empty cache, with `SentenceTransformer.encode`."""
     from sentence_transformers import SentenceTransformer
 
-    texts = spread(rows, EMBEDDED_ROWS)["response"].to_list()
-    plain = SentenceTransformer(str(model.path))
-    plain.max_seq_length = MAX_TOKENS
-    store = _fresh_stores(scratch)
-    mine, others, ours, theirs = in_turn(
-        lambda: embed(texts, model, store()),
-        lambda: plain.encode(texts, show_progress_bar=False, normalize_embeddings=True),
+    texts = sample_evenly(rows, EMBEDDED_ROWS)["response"].to_list()
+    encoder = SentenceTransformer(str(model.path))
+    encoder.max_seq_length = MAX_TOKENS
+    new_cache = _empty_caches(scratch)
+    our_times, their_times, ours, theirs = alternate_calls(
+        lambda: embed(texts, model, new_cache()),
+        lambda: encoder.encode(texts, show_progress_bar=False, normalize_embeddings=True),
     )
     agreement = (ours * theirs).sum(axis=1)
     reference = f"SentenceTransformer.encode, {len(texts)} rows"
-    note = f"embedding: cosine to float32 {agreement.mean():.5f}, at least {agreement.min():.5f}"
-    return compared("embedding", mine, reference, others, target=1.0), note
+    note = f"embedding: cosine to float32 {agreement.mean():.5f}, minimum {agreement.min():.5f}"
+    return compare_medians("embedding", our_times, reference, their_times, target=1.0), note
 
 
 def surprise(rows: pl.DataFrame, meter: Meter, scratch: Path) -> tuple[Result, str]:
-    """The language model's reading, cache empty, against a padded float32 loop of the same."""
+    """Compare our model features, with an empty cache, with a padded float32 loop."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    chosen = spread(rows, READ_ROWS)
+    chosen = sample_evenly(rows, READ_ROWS)
     tokenizer = AutoTokenizer.from_pretrained(meter.base_model.path)
     network = AutoModelForCausalLM.from_pretrained(
         meter.base_model.path, dtype=torch.float32
     ).eval()
-    store = _fresh_stores(scratch)
+    new_cache = _empty_caches(scratch)
 
     def ours() -> np.ndarray:
-        return _with(meter, store()).surprise(chosen)
+        return _with_cache(meter, new_cache()).surprise(chosen)
 
     def plain() -> np.ndarray:
-        found = []
+        losses = []
         dialogues = chosen["messages"].to_list()
         for first in range(0, len(dialogues), PLAIN_BATCH):
             batch = [_ids(tokenizer, turns) for turns in dialogues[first : first + PLAIN_BATCH]]
@@ -110,23 +110,25 @@ def surprise(rows: pl.DataFrame, meter: Meter, scratch: Path) -> tuple[Result, s
             nll = torch.nn.functional.cross_entropy(
                 logits.transpose(1, 2), labels[:, 1:], reduction="none"
             )
-            found += (nll.sum(1) / (labels[:, 1:] != -100).sum(1)).tolist()
-        return np.array(found)
+            losses += (nll.sum(1) / (labels[:, 1:] != -100).sum(1)).tolist()
+        return np.array(losses)
 
-    mine, others, quick, slow = in_turn(ours, plain)
-    our_ranks, plain_ranks = (np.argsort(np.argsort(values)) for values in (quick, slow))
+    our_times, their_times, our_losses, plain_losses = alternate_calls(ours, plain)
+    our_ranks, plain_ranks = (
+        np.argsort(np.argsort(values)) for values in (our_losses, plain_losses)
+    )
     agreement = float(np.corrcoef(our_ranks, plain_ranks)[0, 1])
     note = f"model features: rank correlation with float32 {agreement:.4f}"
     reference = f"padded float32 batches of {PLAIN_BATCH}, {chosen.height} rows"
-    return compared("model features", mine, reference, others, target=0.5), note
+    return compare_medians("model features", our_times, reference, their_times, target=0.5), note
 
 
-#: Rows of a batch of the plain loop.
+#: Rows per batch in the plain loop.
 PLAIN_BATCH = 8
 
 
 def _ids(tokenizer, turns) -> tuple[list[int], int]:  # type: ignore[no-untyped-def]
-    """The tokens of a dialogue and where its answer starts, cut as ours cuts them."""
+    """Return the tokens of a dialogue, truncated as ours are, and the start of its answer."""
     from vox_assets.curate.perplexity import PROMPT_SHARE
 
     prompt = tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
@@ -139,11 +141,11 @@ def _ids(tokenizer, turns) -> tuple[list[int], int]:  # type: ignore[no-untyped-
 
 
 def rebuild(profile: Profile, meter: Meter, scratch: Path) -> tuple[Result, str]:
-    """Extraction, dedup and scoring after one function more, against the same from nothing.
+    """Compare extraction, dedup and scoring after adding a function with a build without caches.
 
-    In one process, models loaded: what a process costs to start is the same on both sides, and
-    Dagster's own build of a real tree, with it, is measured apart. The caches are the only thing
-    that a warm build has and a cold one has not; its change is another one every time.
+    Both run in one process with loaded models, because the start of a process costs the same on
+    both sides; Dagster builds of a real tree are measured separately. The only difference are the
+    caches. Every warm build adds a different function.
     """
     tree = scratch / "rebuilt"
     crates = sorted((SAMPLE_WORKSPACE / "crates").iterdir())[:REBUILT_CRATES]
@@ -155,45 +157,47 @@ def rebuild(profile: Profile, meter: Meter, scratch: Path) -> tuple[Result, str]
         shutil.copyfile(page, tree / "docs" / "src" / page.name)
     changed = next(iter(sorted(tree.glob("crates/*/src/lib.rs"))))
     before = changed.read_text(encoding="utf-8")
-    warm_store = VectorCache(scratch / "warm.sqlite")
-    fresh = _fresh_stores(scratch)
+    warm_cache = VectorCache(scratch / "warm.sqlite")
+    new_cache = _empty_caches(scratch)
     numbers = count()
 
-    def build(store: VectorCache) -> pl.DataFrame:
-        live = _with(meter, store)
+    def build(cache: VectorCache) -> pl.DataFrame:
+        cached = _with_cache(meter, cache)
         rust = extract_rust(tree, profile, commit=None).rows
         docs = extract_docs(tree, profile, commit=None, check_vox=vox_fault).rows
         rows = pl.concat([rust, docs]).unique("pair_id", keep="first", maintain_order=True)
-        vectors = embed(answers(rows), live.embedding_model, store)
+        vectors = embed(answers(rows), cached.embedding_model, cache)
         survivors = deduplicate(rows, vectors, profile.dedup).survivors
-        return LocalEvaluator(live, Calibration.load(), profile.scoring).score(survivors)
+        return LocalEvaluator(cached, Calibration.load(), profile.scoring).score(survivors)
 
     def warm() -> pl.DataFrame:
         change = CHANGE.replace("readings_above", f"readings_above_{next(numbers)}")
         changed.write_text(before + change, encoding="utf-8")
-        return build(warm_store)
+        return build(warm_cache)
 
-    build(warm_store)
-    mine, others, scored, _ = in_turn(warm, lambda: build(fresh()), warm_up=False)
+    build(warm_cache)
+    warm_times, cold_times, scored, _ = alternate_calls(
+        warm, lambda: build(new_cache()), warm_up=False
+    )
     note = f"rebuild: {scored.height:,} rows scored, one function of one file changed"
     reference = f"cold build of {scored.height:,} rows"
-    return compared("rebuild, one file", mine, reference, others, target=0.1), note
+    return compare_medians("rebuild, one file", warm_times, reference, cold_times, target=0.1), note
 
 
 def cheap_growth(rows: pl.DataFrame, profile: Profile) -> Result:
-    """Dedup and the model-free features on four times the rows: 4 is linear.
+    """Compare dedup and the features without a model on four times the rows: 4 is linear.
 
-    Unit vectors drawn at random stand for the embeddings, whose cost is the model's and linear.
+    Random unit vectors replace the embeddings, whose cost is linear.
     """
-    many = spread(rows, CHEAP_ROWS * GROWTH)
-    few = spread(many, CHEAP_ROWS)
-    work: Callable[[pl.DataFrame], int] = partial(_cheap, profile=profile)
-    mine, others, _, _ = in_turn(partial(work, many), partial(work, few))
+    many = sample_evenly(rows, CHEAP_ROWS * GROWTH)
+    few = sample_evenly(many, CHEAP_ROWS)
+    work: Callable[[pl.DataFrame], int] = partial(_work_without_models, profile=profile)
+    many_times, few_times, _, _ = alternate_calls(partial(work, many), partial(work, few))
     reference = f"{few.height:,} rows, not {many.height:,}"
-    return compared("growth of the cheap path", mine, reference, others, target=4.8)
+    return compare_medians("growth of the cheap path", many_times, reference, few_times, target=4.8)
 
 
-def _cheap(rows: pl.DataFrame, profile: Profile) -> int:
+def _work_without_models(rows: pl.DataFrame, profile: Profile) -> int:
     vectors = np.random.default_rng(0).standard_normal((rows.height, 384), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     survivors = deduplicate(rows, vectors, profile.dedup).survivors
@@ -202,12 +206,12 @@ def _cheap(rows: pl.DataFrame, profile: Profile) -> int:
     return survivors.height
 
 
-def _with(meter: Meter, store: VectorCache) -> Meter:
-    return Meter(meter.base_model, meter.embedding_model, store, READ_TOKENS)
+def _with_cache(meter: Meter, cache: VectorCache) -> Meter:
+    return Meter(meter.base_model, meter.embedding_model, cache, READ_TOKENS)
 
 
-def _fresh_stores(scratch: Path) -> Callable[[], VectorCache]:
-    """A maker of caches, each of them empty."""
+def _empty_caches(scratch: Path) -> Callable[[], VectorCache]:
+    """Return a function that makes an empty cache at each call."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     numbers = count()
     return lambda: VectorCache(folder / f"{next(numbers)}.sqlite")

@@ -1,11 +1,10 @@
-"""A corpus ten times as large as a real one, and the memory that its build takes.
+"""Measures the memory of a build of a corpus ten times as large as a real corpus.
 
-The tree is made of copies of VOX_SOURCE_DIR, or else of the bundled workspace, in each of which
-half of the words and names stand for one another, so that no row is like a row of another copy.
-The models would read it for hours: their results are FILLED IN here, with random numbers that
-follow from the key, and come out of the real cache. Everything else is the build as it is, in one
-process whose resident memory is sampled. Prints the peak of each step and writes
-`reports/bench_memory.json`.
+The tree consists of copies of VOX_SOURCE_DIR, or of the bundled workspace. Each copy permutes half
+of the words and names, so that no row resembles a row of another copy. The models would take hours
+to read it, so their results are SIMULATED: random numbers computed from the key, stored in the real
+cache. Everything else is the real build, in one process whose resident memory is sampled. Prints
+the peak of each step and writes `reports/bench_memory.json`.
 
     python benchmarks/memory.py [COPIES]
 """
@@ -37,7 +36,7 @@ from vox_assets.store.files import write_text
 BENCHMARKS = Path(__file__).parent
 COPIES = 10
 SEED = 20261122
-#: What the build may take, in bytes.
+#: Largest allowed memory of the build, in bytes.
 LIMIT = 4 * 10**9
 SECONDS_BETWEEN_SAMPLES = 0.1
 
@@ -45,7 +44,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 _FENCE = re.compile(
     r"(^---\n.*?^---\n|^```.*?^```|\{\{.*?\}\}|\]\(.*?\))", re.MULTILINE | re.DOTALL
 )
-# What Rust, its attributes and the extractor go by keeps its name.
+# Words that Rust, its attributes and the extractor interpret are not permuted.
 _RESERVED = frozenset(
     """async await break const continue crate dyn else enum extern false impl loop match move mut
     pub ref return self Self static struct super trait true type union unsafe use where while yield
@@ -58,7 +57,7 @@ _RESERVED = frozenset(
 
 
 def write_tree(source: Path, target: Path, copies: int, seed: int = SEED) -> None:
-    """Copies of the Rust and Markdown of `source` side by side in `target`, the first unchanged.
+    """Write copies of the Rust and Markdown files of `source` to `target`; the first is unchanged.
 
     The same source and seed give the same tree, byte for byte.
     """
@@ -70,25 +69,25 @@ def write_tree(source: Path, target: Path, copies: int, seed: int = SEED) -> Non
     words = sorted({w for text in texts.values() for w in _WORD.findall(text)} - reserved)
     for copy in range(copies):
         rng = random.Random(f"{seed}:{copy}")
-        other = {}
+        replacements = {}
         if copy:
-            moved = [word for word in words if rng.random() < 0.5]
-            other = dict(zip(moved, rng.sample(moved, len(moved)), strict=True))
+            chosen = [word for word in words if rng.random() < 0.5]
+            replacements = dict(zip(chosen, rng.sample(chosen, len(chosen)), strict=True))
         for path, text in texts.items():
             relative = path.relative_to(source)
             folder, *rest = relative.parts[1:] if path in pages else relative.parts
             if copy:
-                text = _changed(text, other, path.suffix)
-                # A crate keeps its folder's ending, by which the profile chooses its lane.
+                text = _replace_words(text, replacements, path.suffix)
+                # Only the ending of a crate's name changes: the profile chooses its lane by name.
                 if path.name == "Cargo.toml":
                     text = re.sub(r'^(name = "[^"]*)', rf"\g<1>-{copy}", text, flags=re.MULTILINE)
-                place = [f"{rest[0]}-{copy}", *rest[1:]] if path not in pages else rest
+                parts = [f"{rest[0]}-{copy}", *rest[1:]] if path not in pages else rest
                 if path in pages:
-                    place = [f"copy-{copy}", *rest]
+                    parts = [f"copy-{copy}", *rest]
             else:
-                place = rest
+                parts = rest
             base = ("docs", folder) if path in pages else (folder,)
-            file = target.joinpath(*base, *place)
+            file = target.joinpath(*base, *parts)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
 
@@ -97,24 +96,24 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _changed(text: str, other: dict[str, str], suffix: str) -> str:
-    def swap(part: str) -> str:
-        return _WORD.sub(lambda match: other.get(match.group(), match.group()), part)
+def _replace_words(text: str, replacements: dict[str, str], suffix: str) -> str:
+    def replace(part: str) -> str:
+        return _WORD.sub(lambda match: replacements.get(match.group(), match.group()), part)
 
     if suffix == ".rs":
-        return swap(text)
+        return replace(text)
     if suffix == ".md":
-        # Front matter, fences, includes and the targets of links stay.
+        # Front matter, fences, includes and the targets of links are not changed.
         parts = _FENCE.split(text)
-        return "".join(part if odd % 2 else swap(part) for odd, part in enumerate(parts))
+        return "".join(part if index % 2 else replace(part) for index, part in enumerate(parts))
     return text
 
 
 # The build ----------------------------------------------------------------------------------
 
 
-class FilledCache(VectorCache):
-    """The real cache, filled with random numbers where a model would have been asked."""
+class SimulatingCache(VectorCache):
+    """The real cache, with random numbers in place of model results."""
 
     def compute(
         self,
@@ -124,63 +123,63 @@ class FilledCache(VectorCache):
         function: Callable[[list[list[int]]], Iterable[tuple[int, np.ndarray]]],
         done: Callable[[int], None],
     ) -> np.ndarray:
-        fill = _vector if batch_cost == embedding.BATCH_TOKENS else _reading
+        simulate = _vector if batch_cost == embedding.BATCH_TOKENS else _reading
 
-        def filled(batches: list[list[int]]) -> Iterable[tuple[int, np.ndarray]]:
+        def simulated(batches: list[list[int]]) -> Iterable[tuple[int, np.ndarray]]:
             for number, batch in enumerate(batches):
-                yield number, np.stack([fill(keys[i]) for i in batch])
+                yield number, np.stack([simulate(keys[i]) for i in batch])
 
-        # Large batches at cost 1 a row: the time of the filling is not measured.
-        return super().compute(keys, [1] * len(keys), 4096, filled, done)
+        # With a cost of 1 per row, batches are large; the time of the simulation is not measured.
+        return super().compute(keys, [1] * len(keys), 4096, simulated, done)
 
 
 def _vector(key: str) -> np.ndarray:
-    """A unit vector of the embedder's width; any two have a cosine around 0.3, as real ones do."""
+    """Return a unit vector of the embedder's width; as in real data, cosines are around 0.3."""
     vector = np.random.default_rng(int(key[:16], 16)).standard_normal(384).astype(np.float32)
     vector[0] += 12.0
     return vector / np.linalg.norm(vector)
 
 
 def _reading(key: str) -> np.ndarray:
-    """Summed NLL and count of 100 tokens, between 1 and 3 nats each."""
+    """Return the summed NLL and the count of 100 tokens, at 1 to 3 nats per token."""
     return np.array([100.0 + int(key[:4], 16) / 65536 * 200.0, 100.0], np.float32)
 
 
-class FilledModels(Models):
-    """The models of the settings, none of which is asked."""
+class SimulatedModels(Models):
+    """The models of the settings with a cache that simulates their results."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        store = FilledCache(settings.cache_dir / "vectors.sqlite", settings.cache_limit)
+        store = SimulatingCache(settings.cache_dir / "vectors.sqlite", settings.cache_limit)
         self.__dict__["store"] = store
 
 
-def filled_job() -> dg.JobDefinition:
-    """The job `corpus` with models that are filled in."""
+def simulated_job() -> dg.JobDefinition:
+    """Return the job `corpus` with simulated models."""
     settings = load_settings()
-    overrides = {"settings": settings, "models": FilledModels(settings)}
+    overrides = {"settings": settings, "models": SimulatedModels(settings)}
     return build_defs(resource_overrides=overrides).resolve_job_def("corpus")
 
 
 def build(report: Path) -> int:
-    """Build the corpus in this process; write seconds and peak of each step to `report`."""
+    """Build the corpus in this process; write the seconds and the peak of each step to `report`."""
     samples: list[tuple[float, int]] = []
-    over = threading.Event()
+    finished = threading.Event()
 
     def sample() -> None:
-        while not over.wait(SECONDS_BETWEEN_SAMPLES):
-            samples.append((time.time(), _memory("VmRSS")))
+        while not finished.wait(SECONDS_BETWEEN_SAMPLES):
+            samples.append((time.time(), _memory_bytes("VmRSS")))
 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
     with dg.DagsterInstance.get() as instance:
         job = dg.build_reconstructable_job(
-            Path(__file__).stem, "filled_job", reconstructor_working_directory=str(BENCHMARKS)
+            Path(__file__).stem, "simulated_job", reconstructor_working_directory=str(BENCHMARKS)
         )
         config = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
         result = dg.execute_job(job, instance=instance, run_config=config)
         records = instance.get_records_for_run(result.run_id).records
-        over.set()
+        finished.set()
         steps = []
         started: dict[str, float] = {}
         for record in records:
@@ -192,22 +191,23 @@ def build(report: Path) -> int:
                 started[event.step_key] = entry.timestamp
             elif event.is_step_success or event.is_step_failure:
                 first, last = started[event.step_key], entry.timestamp
-                inside = [rss for at, rss in samples if first <= at <= last]
+                during = [rss for at, rss in samples if first <= at <= last]
                 step = {"step": event.step_key, "seconds": round(last - first, 1)}
                 steps.append(
-                    {**step, "peak": max(inside, default=0), "passed": event.is_step_success}
+                    {**step, "peak": max(during, default=0), "passed": event.is_step_success}
                 )
-    told = {"peak": _memory("VmHWM"), "limit": LIMIT, "steps": steps}
-    write_text(report, json.dumps(told, indent=1))
+    summary = {"peak": _memory_bytes("VmHWM"), "limit": LIMIT, "steps": steps}
+    write_text(report, json.dumps(summary, indent=1))
     return 0 if result.success else 1
 
 
-def _memory(field: str) -> int:
+def _memory_bytes(field: str) -> int:
     status = Path("/proc/self/status").read_text()
     return int(status.split(f"{field}:")[1].split()[0]) * 1024
 
 
 def main() -> int:
+    """Write the tree, build it in a child process and print the peaks; 1 if over the limit."""
     copies = int(sys.argv[1]) if len(sys.argv) > 1 else COPIES
     settings = load_settings()
     home = settings.data_dir / "bench_memory"
@@ -227,14 +227,14 @@ def main() -> int:
     started = time.monotonic()
     child = [sys.executable, __file__, "--build", str(report)]
     code = subprocess.run(child, env=environment, check=False).returncode
-    told = json.loads(report.read_text())
-    for step in told["steps"]:
-        passed = "" if step["passed"] else "  failed"
-        print(f"{step['step']:<50}{step['seconds']:>9.1f} s{step['peak'] / 1e6:>9,.0f} MB{passed}")
+    summary = json.loads(report.read_text())
+    for step in summary["steps"]:
+        failure = "" if step["passed"] else "  failed"
+        print(f"{step['step']:<50}{step['seconds']:>9.1f} s{step['peak'] / 1e6:>9,.0f} MB{failure}")
     seconds = time.monotonic() - started
-    peak = told["peak"] / 1e6
-    print(f"{copies} copies: {peak:,.0f} MB at most in {seconds:,.0f} s, models filled in")
-    return code or int(told["peak"] > LIMIT)
+    peak = summary["peak"] / 1e6
+    print(f"{copies} copies: peak of {peak:,.0f} MB, {seconds:,.0f} s, model results simulated")
+    return code or int(summary["peak"] > LIMIT)
 
 
 if __name__ == "__main__":

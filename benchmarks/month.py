@@ -1,11 +1,11 @@
-"""A month of a deployment that nobody touches: what it does to the UI. `make bench-month`.
+"""Measures how fast the UI is after a month of unattended operation: `make bench-month`.
 
-Puts the ticks and the builds of thirty days into a fresh instance of `dagster.yaml` by Dagster's
-own methods, as many as the intervals make, and has a real web server answer what its pages ask:
-before anything is purged, and after the retention. In PostgreSQL where DAGSTER_POSTGRES_URL names
-a database, which has to be empty; else in SQLite. The builds are copies of the newest good one of
-DAGSTER_HOME. Times a tick over the sources as well. Prints a table and writes
-`reports/month.json`.
+Writes the ticks and builds of thirty days to a new instance of `dagster.yaml` by Dagster's own
+methods, as many as the intervals of sensors and builds give. A real web server then answers the
+queries of its pages, before and after the retention. The storage is PostgreSQL if
+DAGSTER_POSTGRES_URL names a database, which must be empty, and SQLite otherwise. The builds are
+copies of the newest successful build of DAGSTER_HOME. Also times a tick over the sources. Prints a
+table and writes `reports/month.json`.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ from vox_assets.store.files import write_text
 
 DAYS = 30
 _SECONDS_IN_A_DAY = 86_400
-# Besides the nightly one: each takes the better part of an hour on a real tree, training included.
+# In addition to the nightly build. A build of a real tree with training takes most of an hour.
 BUILDS_A_DAY = 4
-# The median of five is the least that two disturbed answers cannot decide.
+# Five is the smallest number of runs at which two disturbed runs cannot decide the median.
 RUNS = 5
-# A page that takes longer feels slow.
+# A slower page annoys users.
 PAGE_SECONDS = 1.0
-# The time allowed for a tick over 4,000 files; so many copies of the sample have that many.
+# The limit for a tick over 4,000 files, which so many copies of the sample contain.
 SAMPLE_COPIES = 22
 TICK_SECONDS = 2.0
-# Dagster ends a tick after sixty seconds.
+# Dagster cancels a tick after sixty seconds.
 FORGET_SECONDS = 30.0
 
 LOCATION, REPOSITORY = "vox_assets", "__repository__"
@@ -65,7 +65,7 @@ SELECTOR = (
     'sensorName: "crates_changed"}'
 )
 TICK = "id status timestamp skipReason cursor runIds error { message }"
-#: What the pages ask, with the fields that cost something.
+#: Queries of the UI's pages, with the expensive fields.
 PAGES = {
     "sensor: 25 ticks": f"""{{ sensorOrError(sensorSelector: {SELECTOR}) {{ ... on Sensor {{
         name sensorState {{ id status ticks(limit: 25) {{ {TICK} }} }} }} }} }}""",
@@ -92,7 +92,7 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Result:
-    """Median seconds; holds up to `target`."""
+    """Median seconds, and the largest value that meets the target."""
 
     name: str
     seconds: float
@@ -100,14 +100,16 @@ class Result:
 
 
 class Template:
-    """A real build of this machine, of which the month's builds are copies."""
+    """A real build of this machine, which the builds of the month copy."""
 
     def __init__(self, home: Path) -> None:
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            good = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], job_name="rebuild")
-            records = instance.get_run_records(good, limit=1)
+            successful = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], job_name="rebuild")
+            records = instance.get_run_records(successful, limit=1)
             if not records:
-                raise LookupError(f"no good build in DAGSTER_HOME {home}: run make demo first")
+                raise LookupError(
+                    f"no successful build in DAGSTER_HOME {home}: run make demo first"
+                )
             self.run = records[0].dagster_run
             self.events = [
                 record.event_log_entry
@@ -115,9 +117,9 @@ class Template:
             ]
 
     def replay(self, instance: dg.DagsterInstance, started: float) -> None:
-        """The same build once more, as if it had begun at `started`."""
+        """Add a copy of the build that began at `started`."""
         run_id = str(uuid.uuid4())
-        later = started - self.events[0].timestamp
+        offset = started - self.events[0].timestamp
         instance.add_run(
             dg.DagsterRun(
                 job_name=self.run.job_name,
@@ -128,13 +130,13 @@ class Template:
         )
         for event in self.events:
             instance.handle_new_event(
-                event._replace(run_id=run_id, timestamp=event.timestamp + later)
+                event._replace(run_id=run_id, timestamp=event.timestamp + offset)
             )
 
 
 @contextmanager
-def one_commit(storage: Any) -> Iterator[None]:
-    """One connection for a block: hundreds of thousands of commits are not what is timed."""
+def single_commit(storage: Any) -> Iterator[None]:
+    """Use one connection for a block, because hundreds of thousands of commits take long."""
     with storage.connect() as connection:
         storage.connect = lambda: contextlib.nullcontext(connection)
         try:
@@ -143,39 +145,40 @@ def one_commit(storage: Any) -> Iterator[None]:
             del storage.connect
 
 
-def ticking() -> dict[str, int]:
-    """Seconds between two ticks of every sensor of a deployment with one alert channel."""
-    watching = [*SENSORS, alert_sensor(1), old_builds]
-    return {sensor.name: sensor.minimum_interval_seconds or 0 for sensor in watching}
+def tick_intervals() -> dict[str, int]:
+    """Return the tick interval in seconds of each sensor, with one alert channel."""
+    sensors = [*SENSORS, alert_sensor(1), old_builds]
+    return {sensor.name: sensor.minimum_interval_seconds or 0 for sensor in sensors}
 
 
 @functools.cache
 def selector_id(sensor: str) -> str:
-    """Under what the storage knows a sensor's ticks."""
+    """Return the key of a sensor's ticks in the storage."""
     return InstigatorSelector(
         location_name=LOCATION, repository_name=REPOSITORY, name=sensor
     ).get_id()
 
 
 def fill(instance: dg.DagsterInstance, template: Template, now: float) -> dict[str, int]:
-    """A month that ends `now`; how many builds, events and ticks that is."""
-    began, apart = now - DAYS * _SECONDS_IN_A_DAY, _SECONDS_IN_A_DAY / (BUILDS_A_DAY + 1)
+    """Write a month that ends at `now`; return the numbers of builds, events and ticks."""
+    start = now - DAYS * _SECONDS_IN_A_DAY
+    build_interval = _SECONDS_IN_A_DAY / (BUILDS_A_DAY + 1)
     builds = DAYS * (BUILDS_A_DAY + 1)
     for number in range(builds):
-        template.replay(instance, began + number * apart)
+        template.replay(instance, start + number * build_interval)
     ticks = 0
-    with one_commit(instance.schedule_storage):
-        for sensor, interval in ticking().items():
+    with single_commit(instance.schedule_storage):
+        for sensor, interval in tick_intervals().items():
             for seconds in range(0, DAYS * _SECONDS_IN_A_DAY, interval):
                 tick = TickData(
                     instigator_origin_id=sensor,
                     instigator_name=sensor,
                     instigator_type=InstigatorType.SENSOR,
                     status=TickStatus.SKIPPED,
-                    timestamp=began + seconds,
+                    timestamp=start + seconds,
                     selector_id=selector_id(sensor),
                     skip_reason="the sources are as they were built",
-                    # As long as what a source's sensor keeps.
+                    # As long as the cursor of a sensor of sources.
                     cursor="0" * 200,
                 )
                 instance.create_tick(tick)
@@ -184,7 +187,7 @@ def fill(instance: dg.DagsterInstance, template: Template, now: float) -> dict[s
 
 
 def purge(instance: dg.DagsterInstance, sensor: str) -> None:
-    """What the daemon does after every tick of a sensor."""
+    """Purge old ticks, as the daemon does after every tick of a sensor."""
     for status, days in instance.get_tick_retention_settings(InstigatorType.SENSOR).items():
         before = time.time() - days * _SECONDS_IN_A_DAY
         instance.purge_ticks(sensor, selector_id(sensor), before, [status])
@@ -192,7 +195,7 @@ def purge(instance: dg.DagsterInstance, sensor: str) -> None:
 
 @contextmanager
 def web_server(home: Path) -> Iterator[str]:
-    """The UI of an instance, with the code location loaded; its address."""
+    """Run the UI of an instance with the code location; yield the address for queries."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -219,46 +222,46 @@ def web_server(home: Path) -> Iterator[str]:
 
 
 def ask(address: str, query: str) -> dict[str, Any]:
-    """The server's answer to a query that has to succeed."""
-    content = json.dumps({"query": query}).encode()
-    request = urllib.request.Request(address, content, {"Content-Type": "application/json"})
+    """Return the server's answer to a query; raise RuntimeError if it is an error."""
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
-        said = json.load(answer)
-    if "errors" in said or not all(said["data"].values()):
-        raise RuntimeError(f"{query}: {said}")
-    return said["data"]
+        content = json.load(answer)
+    if "errors" in content or not all(content["data"].values()):
+        raise RuntimeError(f"{query}: {content}")
+    return content["data"]
 
 
-def pages(home: Path) -> dict[str, float]:
-    """Median seconds of the answer to each page."""
-    found = {}
+def page_times(home: Path) -> dict[str, float]:
+    """Return the median seconds of the query of each page."""
+    times = {}
     with web_server(home) as address:
         for name, query in PAGES.items():
-            timed = query.replace("AFTER", str(time.time() - _SECONDS_IN_A_DAY))
-            ask(address, timed)
-            found[name] = statistics.median(seconds(ask, address, timed) for _ in range(RUNS))
-    return found
+            current = query.replace("AFTER", str(time.time() - _SECONDS_IN_A_DAY))
+            ask(address, current)
+            times[name] = statistics.median(seconds(ask, address, current) for _ in range(RUNS))
+    return times
 
 
 def seconds(function: Callable[..., object], *arguments: object) -> float:
-    """Time that passes during one call."""
-    began = time.perf_counter()
+    """Return the wall-clock seconds of a call."""
+    started = time.perf_counter()
     function(*arguments)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
-def tick(settings: Settings, instance: dg.DagsterInstance) -> float:
-    """Median seconds of a tick of `crates_changed`, with everything that a sensor reads."""
+def tick_seconds(settings: Settings, instance: dg.DagsterInstance) -> float:
+    """Return the median seconds of a tick of `crates_changed`, which reads all sources."""
     resources = {"settings": settings}
 
-    def once() -> None:
+    def run_tick() -> None:
         SENSORS[0](dg.build_sensor_context(instance=instance, resources=resources))
 
-    return statistics.median(seconds(once) for _ in range(RUNS))
+    return statistics.median(seconds(run_tick) for _ in range(RUNS))
 
 
 def main() -> int:
-    """Fill, ask, purge and ask again; the exit code is 0 only when all targets are met."""
+    """Time the pages before and after the retention; return 0 only if all targets are met."""
     settings = load_settings()
     try:
         template = Template(Path(os.environ.get("DAGSTER_HOME", settings.data_dir / "dagster")))
@@ -278,16 +281,20 @@ def main() -> int:
             settings = replace(settings, source_dir=tree)
         with dg.DagsterInstance.from_config(str(home)) as instance:
             counts = fill(instance, template, time.time())
-            before = pages(home)
-            first = sum(seconds(purge, instance, sensor) for sensor in ticking())
-            again = sum(seconds(purge, instance, sensor) for sensor in ticking())
-            kept = sum(len(instance.get_ticks(sensor, selector_id(sensor))) for sensor in ticking())
-            after = pages(home)
-            files = sum(one.files for one in sources(settings).values())
+            before = page_times(home)
+            first_purge = sum(seconds(purge, instance, sensor) for sensor in tick_intervals())
+            second_purge = sum(seconds(purge, instance, sensor) for sensor in tick_intervals())
+            kept = sum(
+                len(instance.get_ticks(sensor, selector_id(sensor))) for sensor in tick_intervals()
+            )
+            after = page_times(home)
+            files = sum(side.files for side in sources(settings).values())
             results = [
-                *(Result(name, took, PAGE_SECONDS) for name, took in after.items()),
-                Result(f"tick over {files:,} files", tick(settings, instance), TICK_SECONDS),
-                Result("purge after the ticks of half a minute", again, PAGE_SECONDS),
+                *(Result(name, median, PAGE_SECONDS) for name, median in after.items()),
+                Result(
+                    f"tick over {files:,} files", tick_seconds(settings, instance), TICK_SECONDS
+                ),
+                Result("purge after the ticks of half a minute", second_purge, PAGE_SECONDS),
                 Result(
                     "old builds, one tick",
                     seconds(forget_builds, instance, time.time() + KEEP.total_seconds()),
@@ -297,19 +304,19 @@ def main() -> int:
     counts = {**counts, "ticks_kept": kept}
     storage = "PostgreSQL" if postgres else "SQLite"
     print(f"{DAYS} days in {storage}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
-    print(f"first purge {first:.2f}s\n{'':<40}{'whole':>8}{'purged':>8}{'target':>8}")
-    for one in results:
-        whole = f"{before[one.name]:>7.3f}s" if one.name in before else f"{'':>8}"
-        print(f"{one.name:<40}{whole}{one.seconds:>7.3f}s{one.target:>7.1f}s")
+    print(f"first purge {first_purge:.2f}s\n{'':<40}{'before':>8}{'purged':>8}{'target':>8}")
+    for result in results:
+        unpurged = f"{before[result.name]:>7.3f}s" if result.name in before else f"{'':>8}"
+        print(f"{result.name:<40}{unpurged}{result.seconds:>7.3f}s{result.target:>7.1f}s")
     content = {
         "machine": machine(),
         "storage": storage,
         "counts": counts,
         "before_retention": before,
-        "results": [asdict(one) for one in results],
+        "results": [asdict(result) for result in results],
     }
     write_text(load_settings().reports_dir / "month.json", json.dumps(content, indent=2) + "\n")
-    return 0 if all(one.seconds <= one.target for one in results) else 1
+    return 0 if all(result.seconds <= result.target for result in results) else 1
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""The input of the benchmarks: pinned packages with Rust and Markdown sources, and the sample.
+"""Builds the input of the benchmarks from pinned packages and the bundled workspace.
 
-The packages come from the index that pip is set up for, as source distributions, each verified
-against its SHA-256 before anything of it is read. They are chosen because their build back ends
-need no compiler to hand the sources over, their licences (Apache-2.0, BSD, MIT) allow it, and
-together they are of a real repository's kind and size:
+pip downloads the packages from its configured index as source distributions. Each is verified
+against its SHA-256 before it is read. The packages were chosen because pip can download their
+sources without a compiler, because their licences (Apache-2.0, BSD, MIT) allow the use, and because
+together they resemble a real repository in kind and size:
 
-- five releases of qiskit, 22 MB of Rust: near duplicates as copies and old crates have them;
-- rustworkx, tokenizers and cryptography, 3 MB of Rust by other hands;
+- five releases of qiskit, 22 MB of Rust, with near-duplicates as in copied and old crates;
+- rustworkx, tokenizers and cryptography, 3 MB of Rust by other authors;
 - the manual of openai-agents, 2 MB of Markdown. Its translations opt out of training here, so that
-  as large a share does as upstream (56 % of the bytes);
-- every fourth page of the sample, so that there are about as many Vox programs to judge as upstream
-  (64 on 743 pages); of the sample's Rust all.
+  the share that opts out is that of the Vox repository (56 % of the bytes);
+- all Rust of the sample, and every fourth page, so that there are about as many Vox programs to
+  check as in the Vox repository (64 on 743 pages).
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from pathlib import Path
 from vox_assets.settings import SAMPLE_WORKSPACE
 from vox_assets.store.files import file_sha256
 
-#: One page in so many of the sample.
+#: One page of the sample in so many is used.
 SAMPLE_PAGES = 4
 TRANSLATIONS = ("ja", "ko", "zh")
 
 
 class InputError(Exception):
-    """An input that cannot be had; the message is one clear line."""
+    """Raised if an input is not available; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A source distribution and the folders of it that are read."""
+    """A source distribution and the folders that are read."""
 
     name: str
     version: str
     sha256: str
-    #: Patterns of the folders that become a crate each.
+    #: Patterns of folders; each folder becomes a crate.
     rust: tuple[str, ...] = ()
     docs: str | None = None
 
@@ -89,7 +89,7 @@ SOURCE = "the sample, " + ", ".join(package.label for package in PACKAGES)
 
 
 def lay_out(target: Path, cache: Path) -> Path:
-    """A source tree (`crates/`, `docs/src/`) below `target`; archives are kept in `cache`.
+    """Write a source tree (`crates/`, `docs/src/`) to `target`; archives are cached in `cache`.
 
     Raises InputError.
     """
@@ -98,11 +98,11 @@ def lay_out(target: Path, cache: Path) -> Path:
         with tempfile.TemporaryDirectory() as name, tarfile.open(archive) as content:
             content.extractall(name, filter="data")
             (top,) = Path(name).iterdir()
-            for crate in (found for pattern in package.rust for found in top.glob(pattern)):
+            for crate in (path for pattern in package.rust for path in top.glob(pattern)):
                 if crate.is_dir():
                     shutil.copytree(crate, target / "crates" / f"{package.label}-{crate.name}")
             if package.docs:
-                _pages(top / package.docs, target / "docs" / "src" / package.name)
+                _copy_pages(top / package.docs, target / "docs" / "src" / package.name)
     for crate in (SAMPLE_WORKSPACE / "crates").iterdir():
         shutil.copytree(crate, target / "crates" / crate.name)
     sample = SAMPLE_WORKSPACE / "docs" / "src"
@@ -113,40 +113,45 @@ def lay_out(target: Path, cache: Path) -> Path:
     return target
 
 
-def _pages(source: Path, target: Path) -> None:
+def _copy_pages(source: Path, target: Path) -> None:
     for page in sorted(source.rglob("*.md")):
-        place = page.relative_to(source)
+        path = page.relative_to(source)
         text = page.read_text(encoding="utf-8")
-        if place.parts[0] in TRANSLATIONS:
+        if path.parts[0] in TRANSLATIONS:
             head = "---\ntraining_eligible: false\n"
             text = head + text[len("---\n") :] if text.startswith("---\n") else f"{head}---\n{text}"
-        (target / place).parent.mkdir(parents=True, exist_ok=True)
-        (target / place).write_text(text, encoding="utf-8")
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_text(text, encoding="utf-8")
 
 
 def _archive(package: Package, cache: Path) -> Path:
-    """The package's archive in `cache`, fetched by pip where it is not there or is damaged."""
-    kept = cache / f"{package.label}.tar.gz"
-    if kept.is_file() and file_sha256(kept) == package.sha256:
-        return kept
+    """Return the package's archive in `cache`; pip downloads a missing or damaged archive."""
+    archive = cache / f"{package.label}.tar.gz"
+    if archive.is_file() and file_sha256(archive) == package.sha256:
+        return archive
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        wanted = Path(folder, "requirements.txt")
+        requirements = Path(folder, "requirements.txt")
         pin = f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
-        wanted.write_text(pin, encoding="utf-8")
-        # pip verifies the digest before it runs anything of the package's build.
-        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        fetch += ["--no-binary", package.name, "--require-hashes", "--dest", folder]
+        requirements.write_text(pin, encoding="utf-8")
+        # pip verifies the digest before it runs the package's build back end.
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        download += ["--no-binary", package.name, "--require-hashes", "--dest", folder]
         done = subprocess.run(
-            [*fetch, "--requirement", str(wanted)], capture_output=True, text=True, check=False
+            [*download, "--requirement", str(requirements)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        fetched = list(Path(folder).glob("*.tar.gz"))
-        if done.returncode or len(fetched) != 1:
-            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            why = said[-1].removeprefix("ERROR: ") if said else f"exit code {done.returncode}"
-            raise InputError(
-                f"the source distribution of {package.label} cannot be had by pip, "
-                f"and {kept} is not there: {why}"
+        archives = list(Path(folder).glob("*.tar.gz"))
+        if done.returncode or len(archives) != 1:
+            errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+            reason = (
+                errors[-1].removeprefix("ERROR: ") if errors else f"exit code {done.returncode}"
             )
-        fetched[0].replace(kept)
-    return kept
+            raise InputError(
+                f"pip cannot download the source distribution of {package.label}, "
+                f"and {archive} does not exist or is damaged: {reason}"
+            )
+        archives[0].replace(archive)
+    return archive

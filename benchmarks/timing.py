@@ -1,9 +1,9 @@
-"""How two sides are timed: in turn, by processor time, and compared by their medians.
+"""Times two sides alternately by processor time, and compares the medians.
 
-Processor time of all threads, and not the clock on the wall: what else runs on a shared machine
-lengthens a wait by any factor, but a computation only by the caches that it loses. Where a side
-waits (for a disk, for another process), that wait is not measured; nothing here waits for long.
-Training alone goes by the clock: its speed leaves out the start, and both sides time their steps.
+The time is the processor time of all threads instead of wall-clock time: on a shared machine, other
+work can lengthen a wait by any factor, but slows a computation only by lost caches. Waits for a
+disk or another process are not measured; no benchmark waits for long. Training is the exception: it
+uses wall-clock time, because both sides time their steps and leave out the start.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-# The median of three is the least that one disturbed run cannot decide. Programs take seconds, and
-# what starts and stops beside them a part of each.
+# Three is the smallest number of runs at which one disturbed run cannot decide the median.
+# Processes run for seconds, and other processes that start and stop disturb them more.
 RUNS = 3
 PROCESS_RUNS = 5
 
-Mine = TypeVar("Mine")
-Theirs = TypeVar("Theirs")
+OurResult = TypeVar("OurResult")
+TheirResult = TypeVar("TheirResult")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Median seconds of both sides over `n` runs each; the ratio, ours over the reference, is
-    lower-is-better and holds up to `target`."""
+    """Median seconds of both sides over `n` runs each, and their ratio, ours over the reference.
+
+    A lower ratio is better; it meets the target if it is at most `target`.
+    """
 
     name: str
     ours_s: float
@@ -42,52 +44,53 @@ class Result:
     n: int
 
     @property
-    def holds(self) -> bool:
+    def meets_target(self) -> bool:
         return self.ratio <= self.target
 
 
-def compared(
+def compare_medians(
     name: str, ours: list[float], reference: str, theirs: list[float], target: float
 ) -> Result:
-    """The result of as many runs of both sides."""
-    mine, other = statistics.median(ours), statistics.median(theirs)
-    ratio = round(mine / other, 2 if mine > other / 10 else 3)
-    return Result(name, round(mine, 3), reference, round(other, 3), ratio, target, len(ours))
+    """Return the result of equally many runs of both sides."""
+    our_s, their_s = statistics.median(ours), statistics.median(theirs)
+    ratio = round(our_s / their_s, 2 if our_s > their_s / 10 else 3)
+    return Result(name, round(our_s, 3), reference, round(their_s, 3), ratio, target, len(ours))
 
 
-def in_turn(
-    ours: Callable[[], Mine], theirs: Callable[[], Theirs], warm_up: bool = True
-) -> tuple[list[float], list[float], Mine, Theirs]:
-    """Processor seconds of both sides, run in turn in this process, and what they last gave.
+def alternate_calls(
+    ours: Callable[[], OurResult], theirs: Callable[[], TheirResult], warm_up: bool = True
+) -> tuple[list[float], list[float], OurResult, TheirResult]:
+    """Run both sides alternately in this process; return their processor seconds and last results.
 
-    `warm_up` runs each once uncounted, so that neither pays for what is loaded or compiled once.
+    `warm_up` runs each side once without timing it, so that the times exclude one-time loading and
+    compilation.
     """
     if warm_up:
         ours(), theirs()
-    mine, others = [], []
+    our_times, their_times = [], []
     for _ in range(RUNS):
-        spent, my_answer = _timed(ours)
-        mine.append(spent)
-        spent, their_answer = _timed(theirs)
-        others.append(spent)
-    return mine, others, my_answer, their_answer
+        seconds, our_result = _timed(ours)
+        our_times.append(seconds)
+        seconds, their_result = _timed(theirs)
+        their_times.append(seconds)
+    return our_times, their_times, our_result, their_result
 
 
-def _timed(work: Callable[[], Mine]) -> tuple[float, Mine]:
+def _timed(work: Callable[[], OurResult]) -> tuple[float, OurResult]:
     started = time.process_time()
-    answer = work()
-    return time.process_time() - started, answer
+    result = work()
+    return time.process_time() - started, result
 
 
-def processes(ours: list[str], theirs: list[str]) -> tuple[list[float], list[float]]:
-    """Processor seconds of two programs, run in turn after one uncounted run of each."""
-    _process(ours), _process(theirs)
-    pairs = [(_process(ours), _process(theirs)) for _ in range(PROCESS_RUNS)]
-    return [mine for mine, _ in pairs], [other for _, other in pairs]
+def alternate_processes(ours: list[str], theirs: list[str]) -> tuple[list[float], list[float]]:
+    """Run two programs alternately after a warm-up; return their processor seconds."""
+    _run_process(ours), _run_process(theirs)
+    pairs = [(_run_process(ours), _run_process(theirs)) for _ in range(PROCESS_RUNS)]
+    return [our_s for our_s, _ in pairs], [their_s for _, their_s in pairs]
 
 
-def _process(command: list[str]) -> float:
-    # Both sides run from bytecode, as an installed program does.
+def _run_process(command: list[str]) -> float:
+    # Both sides use bytecode files, as an installed program does.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, capture_output=True, env=environment)
@@ -96,7 +99,7 @@ def _process(command: list[str]) -> float:
 
 
 def machine() -> dict[str, str | int | None]:
-    """What the figures were taken on."""
+    """Describe the machine of the measurement."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -106,7 +109,7 @@ def machine() -> dict[str, str | int | None]:
 
 
 def _processor() -> str:
-    """The processor's name as the system gives it, else its architecture."""
+    """Return the processor's name, or its architecture if the system gives no name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,15 +1,15 @@
-"""This training program against a plain TRL script: tokens per second and peak memory.
+"""Compares the training program with a plain TRL script: tokens per second and peak memory.
 
 Both train the same model shape with random weights on the same rows of the bundled workspace, with
-the same seed, rank, block size and number of blocks, each in a process of its own, in turn. The
-figures count only when both see the same loss: before training, the answer tokens that are learned
-must be as many and their loss the same on both sides, which is asserted.
+the same seed, rank, block size and number of blocks, alternately, each run in a new process. An
+assertion requires that the number of trained answer tokens and their loss before training are the
+same on both sides; otherwise the figures are not comparable.
 
     python benchmarks/train.py --shape tiny          # seconds, on any CPU
     python benchmarks/train.py --shape 1.5b --steps 30   # needs a GPU
 
-Prints a table and writes `reports/bench_train.json`. Speeds leave out the first steps, where
-kernels are chosen.
+Prints a table and writes `reports/bench_train.json`. Speeds exclude the first steps, in which the
+libraries choose kernels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from timing import RUNS, Result, compared
+from timing import RUNS, Result, compare_medians
 
 from vox_assets import profiles
 from vox_assets.compute.models import LocalModel, preferred_dtype
@@ -37,34 +37,34 @@ from vox_assets.store.files import write_text
 from vox_assets.training.plan.ranks import RankChoice
 from vox_assets.training.plan.spec import LAUNCH_ENV, TrainingSpec, make_spec
 
-#: Hidden size, layers, intermediate size, heads, key-value heads, vocabulary. The large ones are
+#: Hidden size, layers, intermediate size, heads, key-value heads, vocabulary. The large shapes are
 #: those of Qwen2.5-1.5B and Qwen3-4B.
 SHAPES = {
     "tiny": (256, 4, 704, 4, 2, 8192),
     "1.5b": (1536, 28, 8960, 12, 2, 151936),
     "4b": (2560, 36, 9728, 32, 8, 151936),
 }
-#: Every answer ends with its end token and nothing after it, so that both sides learn the same
-#: tokens: TRL takes what a template puts after the end token into the loss.
+#: The template adds nothing after the end token of an answer, so that both sides train on the same
+#: tokens: TRL would include further tokens in the loss.
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
     "message['content'] + '<|im_end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-#: Tokens of a packed block and blocks of a step: what a card takes, or a CPU does in seconds.
+#: Tokens per packed block and blocks per step, for the memory of a GPU or for seconds on a CPU.
 BATCHES = {"tiny": (512, 2), "1.5b": (2048, 4), "4b": (2048, 4)}
 RANK = RankChoice(rank=32, alpha=32, learning_rate=2e-4, epochs=1000.0, reason="a benchmark")
 SEED = 7
 WARM_UP_STEPS = 2
-#: Steps of the comparison in `make bench`: the speed is that of all but the first two.
+#: Steps of the comparison in `make bench`; the speed excludes the first two.
 BENCH_STEPS = 8
-#: Relative difference of the losses before training that rounding explains.
+#: Largest relative difference of the losses before training; rounding explains this much.
 PARITY = 0.005
 SIDES = ("ours", "trl")
 
 
 def prepare(folder: Path, shape: str, steps: int) -> Path:
-    """Write model, tokenizer, rows and spec below `folder`; returns the spec's path."""
+    """Write model, tokenizer, rows and spec to `folder`; return the path of the spec."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -119,13 +119,13 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
         pl.Series("tokens", lengths),
         pl.lit(1.0).alias("weight"),
         pl.lit(None, dtype=pl.Float64).alias("score"),
-        # A few rows for the looks at held-out loss, which the program always takes.
+        # The program always evaluates held-out rows, so the mix needs a few.
         pl.when(pl.int_range(pl.len()) % 100 == 0)
         .then(pl.lit("eval"))
         .otherwise(pl.lit("train"))
         .alias("split"),
     ).filter(pl.col("tokens") <= block_tokens)
-    # As many rows as the steps read once.
+    # Keep as many rows as the steps read in one epoch.
     mix = mix.filter(pl.col("tokens").cum_sum() <= steps * blocks_per_step * block_tokens)
     mix.write_parquet(folder / "mix.parquet")
     budget = profile.training.model_copy(
@@ -144,19 +144,19 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
             "mix": profile.mix.model_copy(update={"context": block_tokens}),
         }
     )
-    local = LocalModel(name=f"random/{shape}", path=base, fingerprint=f"random-{shape}-{SEED}")
-    spec = make_spec(policy, mix, folder / "mix.parquet", local, RANK, folder / "adapters")
+    base_model = LocalModel(name=f"random/{shape}", path=base, fingerprint=f"random-{shape}-{SEED}")
+    spec = make_spec(policy, mix, folder / "mix.parquet", base_model, RANK, folder / "adapters")
     return spec.write(folder / "spec.json")
 
 
 def train_rows(spec: TrainingSpec) -> Any:
-    """(pair id, messages) of the rows that are trained, in one order for both sides."""
+    """Return (pair id, messages) of the training rows, in the same order for both sides."""
     mix = pl.read_parquet(spec.mix_path).filter(pl.col("split") == "train").sort("pair_id")
     return list(mix.select("pair_id", "messages").iter_rows())
 
 
 def ours(spec: TrainingSpec) -> dict[str, Any]:
-    """Train with this program; its own progress lines give the speed."""
+    """Train with this program; the speed comes from its progress lines."""
     from vox_assets.compute.nll import score_rows, token_weighted
     from vox_assets.compute.tokens import load_tokenizer
     from vox_assets.training.adapter import manifest
@@ -184,7 +184,7 @@ def ours(spec: TrainingSpec) -> dict[str, Any]:
 
 
 def trl(spec: TrainingSpec) -> dict[str, Any]:
-    """Train with TRL as its documentation says: packing, NF4, LoRA, loss on completions."""
+    """Train with TRL as its documentation shows: packing, NF4, LoRA, loss on completions."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -195,13 +195,13 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
     from vox_assets.training.adapter import assemble
     from vox_assets.training.program.run import peak_memory_bytes
 
-    clock: list[float] = []
+    step_times: list[float] = []
 
     class Clock(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            clock.append(time.monotonic())
+            step_times.append(time.monotonic())
 
     data = Dataset.from_list(
         [{"prompt": turns[:-1], "completion": turns[-1:]} for _, turns in train_rows(spec)]
@@ -249,9 +249,9 @@ def trl(spec: TrainingSpec) -> dict[str, Any]:
     peak = peak_memory_bytes()
     sizes = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     per_step = spec.training.blocks_per_step * statistics.fmean(sizes)
-    steps = len(clock) - WARM_UP_STEPS
+    steps = len(step_times) - WARM_UP_STEPS
     return {
-        "tokens_per_second": per_step * steps / (clock[-1] - clock[WARM_UP_STEPS - 1]),
+        "tokens_per_second": per_step * steps / (step_times[-1] - step_times[WARM_UP_STEPS - 1]),
         "peak_memory_bytes": peak,
         "answer_tokens": answer_tokens,
         "untrained_loss": untrained,
@@ -267,7 +267,7 @@ def _dtype() -> Any:
 
 
 def measure(side: str, spec_path: Path) -> dict[str, Any]:
-    """One side in a process of its own."""
+    """Run one side in a new process and return its figures."""
     done = subprocess.run(
         [sys.executable, __file__, "--side", side, "--spec", str(spec_path)],
         stdout=subprocess.PIPE,
@@ -278,44 +278,48 @@ def measure(side: str, spec_path: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def assert_parity(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Both sides must learn the same tokens at the same loss; raises AssertionError."""
-    counts = mine["answer_tokens"], theirs["answer_tokens"]
-    assert counts[0] == counts[1], f"ours learns {counts[0]} tokens, TRL {counts[1]}"
-    losses = mine["untrained_loss"], theirs["untrained_loss"]
-    apart = abs(losses[0] / losses[1] - 1)
-    assert apart <= PARITY, f"untrained loss {losses[0]:.4f} against {losses[1]:.4f}"
+def assert_parity(our_run: dict[str, Any], their_run: dict[str, Any]) -> None:
+    """Assert that both sides train on as many tokens with the same loss before training."""
+    counts = our_run["answer_tokens"], their_run["answer_tokens"]
+    assert counts[0] == counts[1], f"we train on {counts[0]} answer tokens, TRL on {counts[1]}"
+    losses = our_run["untrained_loss"], their_run["untrained_loss"]
+    difference = abs(losses[0] / losses[1] - 1)
+    assert difference <= PARITY, f"untrained loss {losses[0]:.4f}, that of TRL {losses[1]:.4f}"
 
 
 def alternate(folder: Path, shape: str, steps: int, runs: int) -> dict[str, list[dict[str, Any]]]:
-    """What each side measured in each run, the sides in turn; raises AssertionError."""
-    found: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
+    """Run the sides alternately; return the figures of each run. Raises AssertionError."""
+    runs_of: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     spec_path = prepare(folder, shape, steps)
     for _ in range(runs):
         for side in SIDES:
-            # A finished adapter would not be trained again.
+            # The program does not train a finished adapter again.
             shutil.rmtree(folder / "adapters", ignore_errors=True)
-            found[side].append(measure(side, spec_path))
-        assert_parity(found["ours"][-1], found["trl"][-1])
-    return found
+            runs_of[side].append(measure(side, spec_path))
+        assert_parity(runs_of["ours"][-1], runs_of["trl"][-1])
+    return runs_of
 
 
 def against_trl(scratch: Path) -> tuple[Result, str]:
-    """A few steps of a tiny model, as seconds for a thousand tokens, by each side's own clock."""
+    """Compare a few steps of a tiny model, in seconds per thousand tokens by each side's clock."""
     folder = scratch / "train"
     folder.mkdir()
-    found = alternate(folder, "tiny", BENCH_STEPS, RUNS)
-    mine, others = ([1000 / run["tokens_per_second"] for run in found[side]] for side in SIDES)
-    ours, theirs = (found[side][-1] for side in SIDES)
+    runs_of = alternate(folder, "tiny", BENCH_STEPS, RUNS)
+    our_times, their_times = (
+        [1000 / run["tokens_per_second"] for run in runs_of[side]] for side in SIDES
+    )
+    ours, theirs = (runs_of[side][-1] for side in SIDES)
     note = (
         f"training: loss before {ours['untrained_loss']:.3f} and {theirs['untrained_loss']:.3f}, "
         f"after {BENCH_STEPS} steps {ours['trained_loss']:.3f} and {theirs['trained_loss']:.3f}, "
         f"over {ours['answer_tokens']:,} tokens"
     )
-    return compared("training, 1,000 tokens", mine, "plain TRL script", others, 1.0), note
+    reference = "plain TRL script"
+    return compare_medians("training, 1,000 tokens", our_times, reference, their_times, 1.0), note
 
 
 def main() -> int:
+    """Compare the sides at the requested shape, and print and write the medians."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=SHAPES, default="tiny")
     parser.add_argument("--steps", type=int, default=BENCH_STEPS)
@@ -331,14 +335,14 @@ def main() -> int:
     import torch
 
     with tempfile.TemporaryDirectory() as name:
-        found = alternate(Path(name), options.shape, options.steps, options.runs)
+        runs_of = alternate(Path(name), options.shape, options.steps, options.runs)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     table = {
         side: {
             key: statistics.median(run[key] for run in runs)
             for key in ("tokens_per_second", "peak_memory_bytes", "untrained_loss", "trained_loss")
         }
-        for side, runs in found.items()
+        for side, runs in runs_of.items()
     }
     print(f"shape {options.shape}, {options.steps} steps, median of {options.runs}, {device}")
     print(f"{'':<6}{'tokens/s':>12}{'peak GiB':>10}{'untrained':>11}{'trained':>9}")
@@ -348,7 +352,7 @@ def main() -> int:
             f"{row['untrained_loss']:>11.4f}{row['trained_loss']:>9.4f}"
         )
     path = load_settings().reports_dir / "bench_train.json"
-    content = {"shape": options.shape, "steps": options.steps, "device": device, "runs": found}
+    content = {"shape": options.shape, "steps": options.steps, "device": device, "runs": runs_of}
     write_text(path, json.dumps(content, indent=2) + "\n")
     return 0
 
