@@ -332,7 +332,7 @@ def report(rows: Rows, layout: tuple[int, int], target_rows: int) -> dict[str, f
     largest = sizes[np.searchsorted(bands * rank, 1.0)]
     pieces = np.maximum(1, np.ceil(sizes / BUCKET_CAP))
     return {
-        "found at .8": 1 - (1 - JACCARD**band_rows) ** bands,
+        "recall at .8": 1 - (1 - JACCARD**band_rows) ** bands,
         "buckets of 2+": bands * weights[shared].sum(),
         "pairs": bands * pairs.sum(),
         "pairs by the square": bands

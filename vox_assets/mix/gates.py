@@ -65,7 +65,7 @@ def human_share(rows: pl.DataFrame, profile: Profile) -> Verdict:
     floor = profile.mix.human_share_floor
     return Verdict(
         share >= floor,
-        f"{share:.0%} of the rows are human-written (at least {floor:.0%} wanted)",
+        f"{share:.0%} of the rows are human-written (at least {floor:.0%} required)",
         {"share": round(share, 4), "floor": floor},
     )
 
@@ -81,7 +81,7 @@ GATES: Mapping[str, Callable[[pl.DataFrame, Profile], Verdict]] = {
 
 
 def refusals(rows: pl.DataFrame, profile: Profile) -> list[str]:
-    """Return one line per failed gate: its name and the reason. No line means: start training."""
+    """Return one line per failed gate, with its name and the reason."""
     verdicts = {name: gate(rows, profile) for name, gate in GATES.items()}
     return [
         f"{name}: {verdict.summary}" for name, verdict in verdicts.items() if not verdict.passed
