@@ -144,8 +144,8 @@ def rebuild(profile: Profile, meter: Meter, scratch: Path) -> tuple[Result, str]
     """Compare extraction, dedup and scoring after adding a function with a build without caches.
 
     Both run in one process with loaded models, because the start of a process costs the same on
-    both sides; Dagster builds of a real tree are measured separately. The only difference are the
-    caches. Every warm build adds a different function.
+    both sides; Dagster builds of a real tree are measured separately. The caches are the only
+    difference. Every warm build adds a different function.
     """
     tree = scratch / "rebuilt"
     crates = sorted((SAMPLE_WORKSPACE / "crates").iterdir())[:REBUILT_CRATES]

@@ -49,7 +49,7 @@ _SECONDS_IN_A_DAY = 86_400
 BUILDS_A_DAY = 4
 # Five is the smallest number of runs at which two disturbed runs cannot decide the median.
 RUNS = 5
-# A slower page annoys users.
+# A slower page feels slow to users.
 PAGE_SECONDS = 1.0
 # The limit for a tick over 4,000 files, which so many copies of the sample contain.
 SAMPLE_COPIES = 22
