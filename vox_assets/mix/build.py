@@ -93,7 +93,7 @@ def _select_held_out_rows(
     """Select at most `eval_rows` held-out rows whose answers no training row contains."""
     seen = seen_in_training(rows, train, profile.dedup)
     for pair_id, leak in seen.items():
-        drop_log.drop(pair_id, leak.how, leak.train, leak.similarity)
+        drop_log.drop(pair_id, leak.reason, leak.train, leak.similarity)
     ordered = alternate_categories(rows.filter(~pl.col("pair_id").is_in(list(seen))))
     limit = profile.mix.eval_rows
     rank = pl.int_range(pl.len()).over("source_path")

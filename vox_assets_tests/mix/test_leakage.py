@@ -1,4 +1,4 @@
-"""A held-out answer that training shows in any form is a leak; an unrelated row is none."""
+"""A held-out answer that training contains in any form is a leak; an unrelated row is not."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ PROSE = (
 )
 
 
-def row(answer: str, *, earlier: list[str] | None = None, asked: str = "Write it.", **fields: Any):
-    messages = turns(*(earlier or []), asked, answer)
+def row(answer: str, *, earlier: list[str] | None = None, prompt: str = "Write it.", **fields: Any):
+    messages = turns(*(earlier or []), prompt, answer)
     return make_pair(
-        asked, answer, messages=messages, source_path=f"crates/{len(answer)}.rs", **fields
+        prompt, answer, messages=messages, source_path=f"crates/{len(answer)}.rs", **fields
     )
 
 
-def found(held_out: Any, *training: Any) -> list[str]:
-    return [leak.how for leak in leaks(to_frame([held_out]), to_frame(list(training)), DEDUP)]
+def reasons(held_out: Any, *training: Any) -> list[str]:
+    return [leak.reason for leak in leaks(to_frame([held_out]), to_frame(list(training)), DEDUP)]
 
 
 RENAMED = (
@@ -56,26 +56,29 @@ RENAMED = (
     .replace("held", "kept")
     .replace("due", "owed")
 )
-#: What training shows, and by which evidence a held-out `ANSWER` is found in it.
+#: Training rows that contain a held-out `ANSWER`, and the evidence for it.
 FORMS: dict[str, tuple[Any, str]] = {
-    "the same answer": (row(ANSWER, asked="Again."), "word for word"),
+    "the same answer": (row(ANSWER, prompt="Again."), "the same text"),
     "an earlier turn of a dialogue": (
-        row(OTHER, earlier=["Write settle.", ANSWER], asked="Now ripen."),
-        "word for word",
+        row(OTHER, earlier=["Write settle.", ANSWER], prompt="Now ripen."),
+        "the same text",
     ),
-    "a whole user turn": (row(OTHER, asked=ANSWER), "word for word"),
-    "code within a prompt": (
-        row(OTHER, asked=f"Call this function:\n\n```rust\n{ANSWER}\n```\n\nWrite ripen."),
-        "contains it",
+    "a whole user turn": (row(OTHER, prompt=ANSWER), "the same text"),
+    "code inside a prompt": (
+        row(OTHER, prompt=f"Call this function:\n\n```rust\n{ANSWER}\n```\n\nWrite ripen."),
+        "contains the answer",
     ),
-    "code within a prompt without a fence": (
-        row(OTHER, asked=f"This isn't done yet. The \"ledger is:\n{ANSWER}\nWrite ripen."),
-        "contains it",
+    "code inside a prompt without a fence": (
+        row(OTHER, prompt=f"This isn't done yet. The \"ledger is:\n{ANSWER}\nWrite ripen."),
+        "contains the answer",
     ),
-    "a longer answer": (row(f"{OTHER}\n\n{ANSWER}\n\n{OTHER.replace('3', '4')}"), "contains it"),
-    "most of it within a longer answer": (
+    "a longer answer": (
+        row(f"{OTHER}\n\n{ANSWER}\n\n{OTHER.replace('3', '4')}"),
+        "contains the answer",
+    ),
+    "most of it inside a longer answer": (
         row(f"{OTHER}\n\n{ANSWER.replace('settled', 'paid')}\n\n{OTHER.upper()}"),
-        "contains it",
+        "contains the answer",
     ),
     "comments added": (
         row(
@@ -83,80 +86,83 @@ FORMS: dict[str, tuple[Any, str]] = {
             .replace("    Ok(", "    /* what is left\n       after it */\n    Ok(")
             .replace("fn settle", "/// Pays what is due.\n///\n/// Fails without cover.\nfn settle")
         ),
-        "word for word",
+        "the same text",
     ),
     "another layout": (
         row(ANSWER.replace("\n", " ").replace("    ", "").replace("now() }", "now(),\n  }")),
-        "word for word",
+        "the same text",
     ),
     "other case and invisible characters": (
         row(ANSWER.replace("fn settle", "fn Settle").replace("ledger", "led\u200bger")),
-        "word for word",
+        "the same text",
     ),
-    "a changed line": (row(ANSWER.replace("held < due", "due > held")), "contains it"),
+    "a changed line": (row(ANSWER.replace("held < due", "due > held")), "contains the answer"),
     "an answer that is cut off": (
         row(ANSWER.partition("    ledger.entries")[0]),
-        "nearly the same",
+        "nearly the same text",
     ),
     "other names": (row(RENAMED), "under other names"),
     "other names and literals": (row(RENAMED.replace("settled", "gone")), "under other names"),
-    "other names, and a line split": (
+    "other names and a split line": (
         row(RENAMED.replace("Ok(kept - owed)", "let rest = kept - owed;\n    Ok(rest)")),
         "under other names",
     ),
-    "other names within a prompt": (
-        row(OTHER, asked=f"Given:\n```rust\n{RENAMED}\n```\nWrite ripen."),
+    "other names inside a prompt": (
+        row(OTHER, prompt=f"Given:\n```rust\n{RENAMED}\n```\nWrite ripen."),
         "under other names",
     ),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_answer_that_training_shows_is_a_leak_in_every_form(form: str) -> None:
+def test_an_answer_that_training_contains_in_any_form_is_a_leak(form: str) -> None:
     training, evidence = FORMS[form]
-    (how,) = found(row(ANSWER), training)
-    assert evidence in how
+    (reason,) = reasons(row(ANSWER), training)
+    assert evidence in reason
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_earlier_answer_of_a_held_out_dialogue_counts_too(form: str) -> None:
+def test_an_earlier_answer_of_a_held_out_dialogue_is_compared_too(form: str) -> None:
     training, evidence = FORMS[form]
     if form == "an earlier turn of a dialogue":
-        training = row(ANSWER, asked="Once more.")
+        training = row(ANSWER, prompt="Once more.")
     held_out = row("fn last() -> u8 {\n    7\n}", earlier=["Write settle.", ANSWER])
-    assert evidence in found(held_out, training)[0]
+    assert evidence in reasons(held_out, training)[0]
 
 
 @pytest.mark.parametrize(
     ("training", "evidence"),
     [
-        (row(PROSE.upper()), "word for word"),
-        (row(f"**{PROSE.replace('. ', '.** ')}"), "word for word"),
-        (row(f"{PROSE} Another page says how to watch the journal for such a change."), "contains"),
-        (row(OTHER, asked=f"Write what this describes: {PROSE}"), "contains it"),
-        (row(PROSE.replace("two heartbeats", "three of its heartbeats")), "contains it"),
+        (row(PROSE.upper()), "the same text"),
+        (row(f"**{PROSE.replace('. ', '.** ')}"), "the same text"),
+        (
+            row(f"{PROSE} Another page says how to watch the journal for such a change."),
+            "contains the answer",
+        ),
+        (row(OTHER, prompt=f"Write what this describes: {PROSE}"), "contains the answer"),
+        (row(PROSE.replace("two heartbeats", "three of its heartbeats")), "contains the answer"),
     ],
 )
-def test_prose_is_compared_by_its_words(training: Any, evidence: str) -> None:
+def test_prose_is_compared_by_words(training: Any, evidence: str) -> None:
     held_out = row(PROSE, response_mode="prose_only", lane="vox_docs_qa", language="markdown")
-    assert evidence in found(held_out, training)[0]
+    assert evidence in reasons(held_out, training)[0]
 
 
 @pytest.mark.parametrize(
     ("answer", "training"),
     [
         (ANSWER, row(OTHER)),
-        (ANSWER, row(OTHER, asked="Use `Ledger::balance` and `Entry::debit(due, ..)`.")),
+        (ANSWER, row(OTHER, prompt="Use `Ledger::balance` and `Entry::debit(due, ..)`.")),
         # The same signature with another body.
         (ANSWER, row(ANSWER.split("\n")[0] + "\n    todo_later(ledger).settle_up(due)\n}")),
-        # A phrase that is common to many rows, within a longer answer.
+        # A phrase that many rows contain, inside a longer answer.
         ("fn new() -> Self {}", row(f"impl A {{\n fn new() -> Self {{}}\n {OTHER}\n}}")),
-        # Enumerations with equal structure and other content.
+        # Enumerations with the same structure and different content.
         (
             "enum Hue {\n" + "".join(f"    {n},\n" for n in "Teal Rust Sand Moss".split()) + "}",
             row("enum Gait {\n" + "".join(f"    {n},\n" for n in "Walk Trot Run".split()) + "}"),
         ),
-        # Lists with equal structure and other constants.
+        # Lists with the same structure and different constants.
         (
             "".join(f"    let limit_{n} = probe(depth, {n * 7}) + {n * 31};\n" for n in range(9)),
             row(
@@ -165,36 +171,38 @@ def test_prose_is_compared_by_its_words(training: Any, evidence: str) -> None:
                 )
             ),
         ),
-        # Comment signs within a string are no comment.
+        # Comment signs inside a string do not start a comment.
         (
             'fn at() -> &str {\n    "http://a.test"\n}',
             row('fn at() -> &str {\n    "http://b.test"\n}'),
         ),
     ],
 )
-def test_rows_that_share_a_phrase_or_a_pattern_are_no_leak(answer: str, training: Any) -> None:
-    assert found(row(answer), training) == []
+def test_rows_that_share_only_a_phrase_or_a_structure_do_not_leak(
+    answer: str, training: Any
+) -> None:
+    assert reasons(row(answer), training) == []
 
 
-def test_a_short_answer_is_a_leak_only_as_a_whole_turn() -> None:
+def test_a_short_answer_leaks_only_if_it_equals_a_whole_turn() -> None:
     short = "fn nil() -> u8 { 0 }"
-    assert found(row(short), row(OTHER, earlier=["Write nil.", short])) != []
-    assert found(row(short), row(f"{OTHER}\n{short}")) == []
+    assert reasons(row(short), row(OTHER, earlier=["Write nil.", short])) != []
+    assert reasons(row(short), row(f"{OTHER}\n{short}")) == []
 
 
-def test_every_training_row_that_shows_an_answer_is_found_and_the_strongest_is_named() -> None:
-    training = [row(RENAMED), row(ANSWER, asked="Again."), row(f"{OTHER}\n{ANSWER}")]
+def test_every_leak_of_an_answer_is_reported_and_the_strongest_comes_first() -> None:
+    training = [row(RENAMED), row(ANSWER, prompt="Again."), row(f"{OTHER}\n{ANSWER}")]
     held_out = to_frame([row(ANSWER)])
     assert len(leaks(held_out, to_frame(training), DEDUP)) == 3
     (leak,) = seen_in_training(held_out, to_frame(training), DEDUP).values()
     assert (leak.train, leak.similarity) == (training[1].pair_id, 1.0)
 
 
-def test_the_gate_reports_what_the_split_drops() -> None:
+def test_the_gate_reports_the_leaks_that_the_build_drops() -> None:
     held_out = to_frame([row(ANSWER)]).with_columns(split=pl.lit("eval"))
-    training = to_frame([FORMS["code within a prompt"][0]]).with_columns(split=pl.lit("train"))
+    training = to_frame([FORMS["code inside a prompt"][0]]).with_columns(split=pl.lit("train"))
     (fault,) = split_leakage(pl.concat([held_out, training]), DEDUP)
-    assert fault.startswith(held_out["pair_id"][0]) and "contains it (1.00)" in fault
+    assert fault.startswith(held_out["pair_id"][0]) and "contains the answer (1.00)" in fault
 
 
 def test_empty_sides_have_no_leaks() -> None:
@@ -203,8 +211,8 @@ def test_empty_sides_have_no_leaks() -> None:
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_any_text_contained_in_itself_is_found(answer: str, around: str) -> None:
+def test_any_text_with_words_leaks_through_an_equal_turn(answer: str, other: str) -> None:
     held_out = row(answer + " ", response_mode="prose_only", lane="vox_docs_qa")
-    how = found(held_out, row(around, earlier=["Say it.", answer + " "]))
-    words = any(character.isalnum() for character in answer)
-    assert bool(how) or not words
+    leaked = reasons(held_out, row(other, earlier=["Say it.", answer + " "]))
+    has_words = any(character.isalnum() for character in answer)
+    assert bool(leaked) or not has_words
