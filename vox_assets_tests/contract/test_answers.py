@@ -105,7 +105,5 @@ def test_the_mode_applies_to_every_answer_of_a_dialogue_and_to_no_question() -> 
         ("Like this:\n```vox\nroutes {}\n```", "prose_only", True),
     ],
 )
-def test_out_of_mode_detects_prose_and_fences(
-    text: str, mode: str, outside: bool
-) -> None:
+def test_out_of_mode_detects_prose_and_fences(text: str, mode: str, outside: bool) -> None:
     assert out_of_mode(text, mode) is outside

@@ -244,7 +244,7 @@ def test_all_questions_wait_as_long_as_the_server_requests(ask: Asker, as_date: 
     def rate_limit_once(number: int, body: dict[str, Any]) -> Act:
         if number:
             return says(answer_of(body))
-        # A date is rounded to seconds: two seconds give a wait of at least one.
+        # A date is rounded to seconds: two seconds give a wait of at least 1 s.
         value = formatdate(time.time() + 2, usegmt=True) if as_date else "1"
         return errs(429, retry_after=value)
 
