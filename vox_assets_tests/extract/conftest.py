@@ -1,4 +1,4 @@
-"""A source tree written out for one test, and the policy that the tests read it with."""
+"""Fixtures: a source tree written for one test, and the profile of the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from vox_assets import profiles
 from vox_assets.profiles import Profile
 
-# Proofs on a whole real tree exist only where somebody names one.
+# The tests on a real tree run only if VOX_REAL_DIR names one.
 collect_ignore = [] if os.environ.get("VOX_REAL_DIR") else ["test_real_tree.py"]
 
 WriteTree = Callable[[Mapping[str, str | bytes]], Path]

@@ -1,4 +1,4 @@
-"""The audits find what they are for, and do not accuse what only resembles it."""
+"""Each audit of extraction reports its fault and passes rows that only resemble it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def files(*lines: tuple[str, str, str | None]) -> pl.DataFrame:
     )
 
 
-def test_a_file_without_a_place_is_named(tmp_path: Path) -> None:
+def test_a_file_missing_from_the_files_table_is_reported(tmp_path: Path) -> None:
     (tmp_path / "crates").mkdir()
     for name in ("a.rs", "b.rs"):
         (tmp_path / "crates" / name).write_text("fn f() {}")
     row = to_frame([make_pair("p", "fn f() {}", source_path="crates/a.rs")])
-    whole = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", "nothing in it"))
-    assert audit.files_accounted({"": tmp_path}, "crates", whole, row).passed
-    verdict = audit.files_accounted({"": tmp_path}, "crates", whole.head(1), row)
+    complete = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", "nothing in it"))
+    assert audit.files_accounted({"": tmp_path}, "crates", complete, row).passed
+    verdict = audit.files_accounted({"": tmp_path}, "crates", complete.head(1), row)
     assert not verdict.passed
     assert "crates/b.rs is not accounted for" in verdict.summary
-    silent = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", None))
-    assert not audit.files_accounted({"": tmp_path}, "crates", silent, row).passed
+    without_reason = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", None))
+    assert not audit.files_accounted({"": tmp_path}, "crates", without_reason, row).passed
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_file_without_a_place_is_named(tmp_path: Path) -> None:
         {"response": '#[cfg(all(feature = "x", test))]\nfn f() {}'},
     ],
 )
-def test_test_code_is_found(changes: dict) -> None:
+def test_test_code_is_reported(changes: dict) -> None:
     response = changes.pop("response", "fn f() {}")
     assert not audit.library_code_only(to_frame([make_pair("p", response, **changes)])).passed
 
@@ -60,17 +60,17 @@ def test_test_code_is_found(changes: dict) -> None:
         "#[cfg(not(test))]\nfn f() {}",
     ],
 )
-def test_code_that_speaks_of_tests_is_library_code(response: str) -> None:
+def test_code_that_only_mentions_tests_is_library_code(response: str) -> None:
     assert audit.library_code_only(to_frame([make_pair("p", response)])).passed
 
 
-def test_includes_that_stayed_and_includes_that_name_nothing_are_told_apart() -> None:
+def test_unreplaced_includes_and_unresolved_includes_are_reported_separately() -> None:
     assert not audit.includes_replaced(to_frame([make_pair("p", "{{#include a.vox}}")])).passed
     assert audit.includes_replaced(to_frame([make_pair("p", "fn f() {}")])).passed
-    lost = drops_to_frame(
+    unresolved = drops_to_frame(
         [Drop("doc_qa_pairs", Reason(INCLUDE, "'x': no such file"), "docs/a.md", 3)]
     )
-    assert "docs/a.md:3" in audit.includes_found(lost).summary
+    assert "docs/a.md:3" in audit.includes_found(unresolved).summary
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,9 @@ def test_includes_that_stayed_and_includes_that_name_nothing_are_told_apart() ->
         (None, True),
     ],
 )
-def test_pages_that_opted_out_are_found(tmp_path: Path, front: str | None, eligible: bool) -> None:
+def test_rows_of_opted_out_pages_are_reported(
+    tmp_path: Path, front: str | None, eligible: bool
+) -> None:
     page = tmp_path / "docs" / "a.md"
     page.parent.mkdir()
     page.write_text(f"---\n{front}\n---\n# A\n" if front else "# A\n")
@@ -111,7 +113,9 @@ def test_pages_that_opted_out_are_found(tmp_path: Path, front: str | None, eligi
     ],
     ids=["closed by dots", "never closed", "byte order mark", "other ending"],
 )
-def test_pages_are_read_as_the_extractor_reads_them(tmp_path: Path, name: str, text: str) -> None:
+def test_front_matter_is_read_as_the_extractor_reads_it(
+    tmp_path: Path, name: str, text: str
+) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / name).write_bytes(text.encode())
     rows = to_frame([make_pair("p", "x", source_path=f"docs/{name}")])
@@ -136,6 +140,8 @@ PROSE = {"lane": "vox_docs_qa", "response_mode": "prose_only", "language": "mark
         ("fn f() {}", {"language": "rust", "lane": "vox_docs_qa"}, False),
     ],
 )
-def test_code_and_prose_are_kept_apart(response: str, changes: dict, pure: bool) -> None:
+def test_rows_that_mix_code_and_prose_are_reported(
+    response: str, changes: dict, pure: bool
+) -> None:
     rows = to_frame([make_pair("p", response, **changes)])
     assert audit.lane_purity(rows, vox_fault).passed == pure

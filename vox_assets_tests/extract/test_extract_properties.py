@@ -1,4 +1,4 @@
-"""Whatever the text, the parsers end and keep their promises."""
+"""Property tests: the parsers terminate on any text, and their invariants hold."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ MARKDOWN_BITS = st.sampled_from(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(RUST_BITS, max_size=60).map(" ".join))
-def test_rust_never_raises_and_answers_parse(source: str) -> None:
+def test_rust_parsing_never_raises_and_answers_parse(source: str) -> None:
     file = rust.parse(source)
     lines = source.split("\n")
     for item in file.items:
         assert 1 <= item.start_line <= item.end_line <= len(lines)
         assert item.name in "\n".join(lines[item.start_line - 1 : item.end_line])
-    place = FileContext("crates/a/src/lib.rs", "a", Crate("crates/a", "a"), "")
-    declared = declarations.index_declarations({place.path: file}, {place.path: "crates/a"})
-    pairs, _ = rows_module.pairs(file, place, declared, PROFILE)
+    context = FileContext("crates/a/src/lib.rs", "a", Crate("crates/a", "a"), "")
+    declared = declarations.index_declarations({context.path: file}, {context.path: "crates/a"})
+    pairs, _ = rows_module.pairs(file, context, declared, PROFILE)
     for pair in pairs:
         if pair.response_mode == "code_only":
             assert not rust.has_errors(pair.response)
@@ -55,7 +55,7 @@ def test_rust_never_raises_and_answers_parse(source: str) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=300))
-def test_any_text_is_a_rust_file_and_a_page(text: str) -> None:
+def test_the_parsers_accept_any_text(text: str) -> None:
     rust.parse(text)
     mdbook.read_page(text)
     markdown.sections(text)
@@ -81,7 +81,7 @@ def test_pages_keep_their_lanes_pure(text: str) -> None:
             assert "```" not in pair.response
             assert "~~~" not in pair.response
         else:
-            # As a word: `skipvox:skip` marks nothing.
+            # Match whole words: `skipvox:skip` is not a marker.
             assert not re.search(r"\bvox:skip\b", pair.response)
     prompts = [pair.prompt for pair in rows.pairs]
     assert len(prompts) == len(set(prompts))
@@ -93,20 +93,20 @@ def test_pages_keep_their_lanes_pure(text: str) -> None:
         st.sampled_from(["..", ".", "/", "a", "\0", "~", "//", "%2e%2e", " ", ":"]), max_size=9
     )
 )
-def test_no_include_path_leads_out(parts: list[str]) -> None:
-    asked: list[str] = []
+def test_no_include_path_leaves_the_root(parts: list[str]) -> None:
+    requested: list[str] = []
 
     def read(path: str) -> str:
-        asked.append(path)
+        requested.append(path)
         raise mdbook.IncludeError("nothing")
 
     mdbook.Includes("docs/src/x/page.md", read).expand(f"{{{{#include {'/'.join(parts)}}}}}")
-    assert not any(path.startswith(("/", "../")) or path == ".." for path in asked)
+    assert not any(path.startswith(("/", "../")) or path == ".." for path in requested)
 
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.binary(max_size=400))
-def test_any_bytes_are_accounted_for(data: bytes) -> None:
+def test_a_file_with_any_bytes_is_accounted_for(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "crates" / "a" / "src"
         source.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""What must hold on a real tree: set VOX_REAL_DIR to a checkout of vox-foundation/vox.
+"""Checks extraction on a real tree: set VOX_REAL_DIR to a checkout of vox-foundation/vox.
 
-The statements are checked against the sources by other means than the extractors' own.
+The tests read the sources with their own code, not with the code of the extractors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(os.environ["VOX_REAL_DIR"])
 LANGUAGE = tree_sitter.Language(tree_sitter_rust.language())
 
-#: One core may take this long for the tree's 743 pages, the start of the process included.
+#: Limit for the tree's 743 pages on one core, including the start of the process.
 DOCS_SECONDS = 10
 MAX_RUST_RATIO = 3
 
@@ -112,7 +112,7 @@ _TEST_MODULE = re.compile(
 )
 
 
-def test_no_rust_row_comes_from_a_file_that_only_tests_pull_in(rust: Extraction) -> None:
+def test_no_rust_row_comes_from_a_file_that_only_test_code_declares(rust: Extraction) -> None:
     with_rows = set(rust.rows["source_path"])
     offending = []
     for file in (ROOT / "crates").rglob("*.rs"):
@@ -128,7 +128,7 @@ def test_no_rust_row_comes_from_a_file_that_only_tests_pull_in(rust: Extraction)
     assert offending == []
 
 
-def test_every_span_holds_the_item_that_it_names(rust: Extraction) -> None:
+def test_the_lines_of_a_row_contain_the_item_that_it_names(rust: Extraction) -> None:
     lines: dict[str, list[str]] = {}
     for path, symbol, start, end, family in rust.rows.select(
         "source_path", "source_symbol", "source_start_line", "source_end_line", "task_family"
@@ -143,31 +143,31 @@ def test_every_span_holds_the_item_that_it_names(rust: Extraction) -> None:
 
 def test_every_file_is_accounted_for(rust: Extraction, docs: Extraction) -> None:
     for extraction, folder in ((rust, "crates"), (docs, "docs/src")):
-        found = {
+        paths = {
             path.relative_to(ROOT).as_posix()
             for path in (ROOT / folder).rglob("*")
             if path.is_file()
         }
-        assert set(extraction.files["path"]) == found
+        assert set(extraction.files["path"]) == paths
         assert extraction.files["path"].is_unique().all()
-        silent = extraction.files.filter(
+        inconsistent = extraction.files.filter(
             (pl.col("status") == "rows") == pl.col("reason").is_not_null()
         )
-        assert silent.is_empty()
+        assert inconsistent.is_empty()
 
 
-def test_no_question_is_asked_twice(rust: Extraction, docs: Extraction) -> None:
+def test_every_question_is_unique(rust: Extraction, docs: Extraction) -> None:
     for extraction in (docs, rust):
-        twice = extraction.rows.filter(pl.col("prompt").is_duplicated())
-        assert twice["prompt"].to_list() == []
+        duplicates = extraction.rows.filter(pl.col("prompt").is_duplicated())
+        assert duplicates["prompt"].to_list() == []
         assert extraction.rows["pair_id"].is_unique().all()
 
 
-def test_no_page_answers_with_the_words_of_another(docs: Extraction) -> None:
+def test_no_two_documentation_rows_share_an_answer(docs: Extraction) -> None:
     assert docs.rows.filter(pl.col("response").is_duplicated()).is_empty()
 
 
-def test_nothing_of_an_opted_out_page(docs: Extraction) -> None:
+def test_no_row_comes_from_an_opted_out_page(docs: Extraction) -> None:
     eligible = 0
     for path in docs.rows["source_path"].unique():
         text = (ROOT / path).read_text(encoding="utf-8-sig")
@@ -179,7 +179,7 @@ def test_nothing_of_an_opted_out_page(docs: Extraction) -> None:
     assert eligible > 300
 
 
-def test_no_include_is_left(docs: Extraction) -> None:
+def test_no_include_directive_remains(docs: Extraction) -> None:
     for prompt, response in docs.rows.select("prompt", "response").iter_rows():
         assert "{{#" not in prompt + response
         assert "ANCHOR" not in response
@@ -189,12 +189,12 @@ _VOX_FENCE = re.compile(r"^[ \t>]*```vox(.*)\n((?:.*\n)*?)[ \t>]*```[ \t]*$", re
 
 
 def _bare(code: str) -> str:
-    """Code as its lines without white space and comments."""
+    """Remove indentation, blank lines and comment lines from code."""
     lines = (line.strip() for line in code.split("\n"))
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
-def test_no_skipped_snippet_is_learnt(docs: Extraction) -> None:
+def test_no_skipped_snippet_becomes_a_row(docs: Extraction) -> None:
     skipped, shown = {}, set()
     for page in (ROOT / "docs/src").rglob("*.md"):
         for info, code in _VOX_FENCE.findall(page.read_text(encoding="utf-8", errors="replace")):
@@ -203,14 +203,12 @@ def test_no_skipped_snippet_is_learnt(docs: Extraction) -> None:
             else:
                 shown.add(_bare(code))
     assert len(skipped) > 100
-    learnt = {_bare(response) for response in _code(docs)["response"]}
-    assert [skipped[code] for code in learnt & skipped.keys() - shown] == []
+    extracted = {_bare(response) for response in _code(docs)["response"]}
+    assert [skipped[code] for code in extracted & skipped.keys() - shown] == []
     assert not any("vox:skip" in response for response in _code(docs)["response"])
 
 
-def test_every_fence_is_balanced_and_stands_on_its_own_line(
-    rust: Extraction, docs: Extraction
-) -> None:
+def test_every_fence_is_balanced_and_has_its_own_line(rust: Extraction, docs: Extraction) -> None:
     fence = re.compile(r"^[ \t>]*(?:```|~~~)(.*)$", re.MULTILINE)
     for extraction in (rust, docs):
         for prompt, response in extraction.rows.select("prompt", "response").iter_rows():
@@ -237,7 +235,7 @@ def test_lanes_follow_the_crates(rust: Extraction) -> None:
     assert lanes["vox-compiler"] == lanes["vox-db"] == {"vox_codegen"}
 
 
-def test_documentation_code_is_todays_vox(docs: Extraction) -> None:
+def test_documentation_code_passes_the_grammar(docs: Extraction) -> None:
     assert [
         check_vox(response) for response in _code(docs)["response"] if check_vox(response)
     ] == []
@@ -253,18 +251,18 @@ def test_every_task_family_is_there(rust: Extraction) -> None:
     }
 
 
-def test_questions_take_many_forms(rust: Extraction, docs: Extraction) -> None:
+def test_questions_have_many_wordings(rust: Extraction, docs: Extraction) -> None:
     for extraction in (rust, docs):
         openings = Counter(" ".join(p.split()[:2]) for p in extraction.rows["prompt"])
         assert openings.most_common(1)[0][1] < 0.25 * extraction.rows.height
     assert not any(re.match(r"Implement the `\w+` function", p) for p in rust.rows["prompt"])
 
 
-def test_two_runs_agree(rust: Extraction, docs: Extraction) -> None:
+def test_two_runs_give_the_same_rows(rust: Extraction, docs: Extraction) -> None:
     profile = profiles.load("vox")
     assert extract_rust(ROOT, profile, commit=None).rows.equals(rust.rows)
-    again = extract_docs(ROOT, profile, commit=None, check_vox=check_vox)
-    assert again.rows.equals(docs.rows)
+    second = extract_docs(ROOT, profile, commit=None, check_vox=check_vox)
+    assert second.rows.equals(docs.rows)
 
 
 PROGRAM = """
@@ -280,10 +278,10 @@ else:
 """
 
 
-def _process_seconds(what: str) -> float:
-    """Processor seconds of a whole process, its start included; other work does not count."""
+def _process_seconds(side: str) -> float:
+    """Measure the processor time of one process with its start; load on the machine is excluded."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", PROGRAM, str(ROOT), what], check=True)
+    subprocess.run([sys.executable, "-c", PROGRAM, str(ROOT), side], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -298,14 +296,14 @@ def _parsing_seconds(sources: list[bytes]) -> float:
 
 def test_rust_extraction_costs_little_more_than_parsing() -> None:
     sources = [path.read_bytes() for path in sorted((ROOT / "crates").rglob("*.rs"))]
-    # Turn about and the best of each, so that a busy machine slows both alike.
-    turns = [(_parsing_seconds(sources), _process_seconds("rust")) for _ in range(3)]
-    ratio = min(whole for _, whole in turns) / min(parsing for parsing, _ in turns)
+    # Alternate and take the minimum of each, so that load on the machine affects both equally.
+    timings = [(_parsing_seconds(sources), _process_seconds("rust")) for _ in range(3)]
+    ratio = min(total for _, total in timings) / min(parsing for parsing, _ in timings)
     print(f"extraction costs {ratio:.2f} times a bare parse of {len(sources)} files")
     assert ratio <= MAX_RUST_RATIO
 
 
-def test_pages_take_seconds() -> None:
+def test_documentation_extraction_takes_seconds() -> None:
     seconds = _process_seconds("docs")
-    print(f"pages take {seconds:.2f} s of one core")
+    print(f"extraction of the pages takes {seconds:.2f} s of one core")
     assert seconds < DOCS_SECONDS

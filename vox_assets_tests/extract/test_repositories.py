@@ -1,4 +1,4 @@
-"""Several source roots give one table, in which every row tells its repository."""
+"""Several source roots give one table, in which every row names its repository."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FIRST = "fn {name}(n: int) to int {{\n    return n + {n}\n}}\n"
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """The main repository; `../other` vendors its crate `clock` and has pages of its own."""
+    """Write the main repository and `../other`, which contains a copy of its crate `clock`."""
     for name, number in (("main", 1), ("other", 2)):
         root = tmp_path / name
         _write(root / "crates/clock/Cargo.toml", '[package]\nname = "clock"\n')
@@ -93,12 +93,14 @@ def docs(profile: Profile, source_dir: Path) -> Extraction:
     return extract_docs_of(roots, profile, vox_fault, lambda line: None)
 
 
-def test_one_root_without_a_name_is_read_as_ever(profile: Profile, workspace: Path) -> None:
+def test_an_unnamed_root_gives_the_same_tables_as_one_extraction(
+    profile: Profile, workspace: Path
+) -> None:
     plain = extract_rust(workspace, profile, commit=None)
-    found = rust(profile, workspace)
-    assert found.rows.equals(plain.rows)
-    assert found.files.equals(plain.files)
-    assert found.drops.equals(plain.drops)
+    extraction = rust(profile, workspace)
+    assert extraction.rows.equals(plain.rows)
+    assert extraction.files.equals(plain.files)
+    assert extraction.drops.equals(plain.drops)
 
 
 def test_paths_and_categories_begin_with_the_repository(both: Profile, workspace: Path) -> None:
@@ -109,20 +111,22 @@ def test_paths_and_categories_begin_with_the_repository(both: Profile, workspace
     assert both.locate(books["source_path"][0]) == ("other", "crates/books/src/lib.rs")
 
 
-def test_a_row_that_two_repositories_give_is_one_pair_and_both_places_are_on_record(
+def test_a_row_of_two_repositories_is_kept_once_and_its_copy_is_a_drop(
     profile: Profile, both: Profile, workspace: Path
 ) -> None:
     alone = rust(profile, workspace).rows
-    found = rust(both, workspace)
-    kept = found.rows.filter(pl.col("source_path").str.contains("clock"))
-    assert kept["pair_id"].to_list() == alone["pair_id"].to_list(), "an id is the row's content"
+    extraction = rust(both, workspace)
+    kept = extraction.rows.filter(pl.col("source_path").str.contains("clock"))
+    assert kept["pair_id"].to_list() == alone["pair_id"].to_list(), (
+        "an id depends on the content alone"
+    )
     assert set(kept["source_path"]) == {"main/crates/clock/src/lib.rs"}
-    copies = found.drops.filter(pl.col("lost_to").is_not_null())
+    copies = extraction.drops.filter(pl.col("lost_to").is_not_null())
     assert copies["lost_to"].to_list() == kept["pair_id"].to_list()
     assert set(copies["source_path"]) == {"other/crates/clock/src/lib.rs"}
 
 
-def test_the_repository_that_is_named_first_keeps_a_common_row(
+def test_the_repository_that_is_listed_first_keeps_a_common_row(
     profile: Profile, workspace: Path
 ) -> None:
     rows = rust(named(profile, other="../other", main="."), workspace).rows
@@ -130,7 +134,9 @@ def test_the_repository_that_is_named_first_keeps_a_common_row(
     assert set(clock["source_path"]) == {"other/crates/clock/src/lib.rs"}
 
 
-def test_pages_of_one_title_are_asked_about_by_repository(both: Profile, workspace: Path) -> None:
+def test_questions_about_pages_of_one_title_name_the_repository(
+    both: Profile, workspace: Path
+) -> None:
     rows = docs(both, workspace).rows
     prose = rows.filter(pl.col("response_mode") == "prose_only")
     assert [("main" in q, "other" in q) for q in prose["prompt"]] == [(True, False), (False, True)]
@@ -138,7 +144,7 @@ def test_pages_of_one_title_are_asked_about_by_repository(both: Profile, workspa
     assert prose["pair_id"][0] == pair_id(prose["lane"][0], prose["messages"][0])
 
 
-def test_rows_of_one_repository_are_the_same_whatever_else_is_read(
+def test_rows_of_a_repository_do_not_depend_on_other_repositories(
     profile: Profile, both: Profile, workspace: Path
 ) -> None:
     alone = docs(named(profile, main="."), workspace).rows
@@ -152,11 +158,11 @@ def test_includes_are_confined_to_their_own_root(both: Profile, workspace: Path)
     _write(
         workspace.parent / "other/examples/first.vox", "{{#include ../../main/examples/first.vox}}"
     )
-    found = docs(both, workspace)
+    extraction = docs(both, workspace)
     assert "add_main" not in "".join(
-        found.rows.filter(pl.col("source_path").str.starts_with("other/"))["response"]
+        extraction.rows.filter(pl.col("source_path").str.starts_with("other/"))["response"]
     )
-    assert any("leads out of the source root" in reason for reason in found.drops["reason"])
+    assert any("leads out of the source root" in reason for reason in extraction.drops["reason"])
     read = reader_of(source_roots(both, workspace))
     assert read("main/examples/first.vox") == FIRST.format(name="add_main", n=1)
     for path in ("other/../main/examples/first.vox", "third/examples/first.vox", "main", ""):
@@ -164,7 +170,7 @@ def test_includes_are_confined_to_their_own_root(both: Profile, workspace: Path)
             read(path)
 
 
-def test_lanes_may_follow_the_repository(profile: Profile, workspace: Path) -> None:
+def test_a_lane_rule_may_name_a_repository(profile: Profile, workspace: Path) -> None:
     content = named(profile, main=".", other="../other").model_dump()
     content["lane_rules"] = [
         {"lane": "vox_docs_qa", "mode": "prose_only"},
@@ -184,10 +190,10 @@ def test_lanes_may_follow_the_repository(profile: Profile, workspace: Path) -> N
 
 def test_every_file_of_every_root_is_accounted_for(both: Profile, workspace: Path) -> None:
     roots = {root.prefix: root.directory for root in source_roots(both, workspace)}
-    found = rust(both, workspace)
-    assert audit.files_accounted(roots, "crates", found.files, found.rows).passed
-    half = found.files.filter(pl.col("path").str.starts_with("main/"))
-    verdict = audit.files_accounted(roots, "crates", half, found.rows)
+    extraction = rust(both, workspace)
+    assert audit.files_accounted(roots, "crates", extraction.files, extraction.rows).passed
+    main_files = extraction.files.filter(pl.col("path").str.starts_with("main/"))
+    verdict = audit.files_accounted(roots, "crates", main_files, extraction.rows)
     assert "other/crates/books/src/lib.rs is not accounted for" in verdict.summary
     pages = docs(both, workspace).rows
     assert audit.eligible_pages_only(roots, pages).passed
@@ -195,7 +201,9 @@ def test_every_file_of_every_root_is_accounted_for(both: Profile, workspace: Pat
     assert "other/docs/src/intro.md" in audit.eligible_pages_only(roots, pages).summary
 
 
-def test_a_repository_may_lack_one_side_but_not_all_of_them(both: Profile, workspace: Path) -> None:
+def test_a_side_may_be_missing_in_one_repository_but_not_in_all(
+    both: Profile, workspace: Path
+) -> None:
     shutil.rmtree(workspace.parent / "other/docs")
     assert set(docs(both, workspace).rows["source_path"]) == {"main/docs/src/intro.md"}
     shutil.rmtree(workspace / "docs")
@@ -222,7 +230,7 @@ def test_every_row_has_the_commit_of_its_own_repository(both: Profile, workspace
 
 
 @pytest.mark.parametrize(
-    ("roots", "complaint"),
+    ("roots", "message"),
     [
         ({"main": ".", "other": "../nowhere"}, "'other': .*nowhere holds neither crates/ nor docs"),
         ({"main": ".", "other": "examples/first.vox"}, "'other': .*holds neither"),
@@ -231,12 +239,12 @@ def test_every_row_has_the_commit_of_its_own_repository(both: Profile, workspace
         ({"part": "crates/inner", "main": "."}, "'main': .* is read as a part of 'part' already"),
     ],
 )
-def test_a_root_that_cannot_be_read_by_itself_is_refused_in_one_line(
-    profile: Profile, workspace: Path, roots: dict[str, str], complaint: str
+def test_an_empty_or_overlapping_root_is_refused_in_one_line(
+    profile: Profile, workspace: Path, roots: dict[str, str], message: str
 ) -> None:
     _write(workspace / "crates/inner/crates/a/src/lib.rs", LEDGER)
     (workspace / "round").symlink_to(workspace / "round")
-    with pytest.raises(SourceError, match=f"profile 'sample': repositories: root of {complaint}"):
+    with pytest.raises(SourceError, match=f"profile 'sample': repositories: root of {message}"):
         source_roots(named(profile, **roots), workspace)
 
 
@@ -245,7 +253,7 @@ def test_a_root_that_cannot_be_read_by_itself_is_refused_in_one_line(
 @example(name="..", below="etc/passwd")
 @example(name="a..b", below="../crates/a.rs")
 @example(name="tests", below="crates/a.rs")
-def test_a_name_is_one_harmless_folder_of_a_path_or_refused(
+def test_a_repository_name_is_a_safe_path_component_or_refused(
     profile: Profile, name: str, below: str
 ) -> None:
     try:

@@ -1,4 +1,4 @@
-"""Both extractors over small whole trees: every file accounted for, every run the same."""
+"""Both extractors on small complete trees: they account for every file and are deterministic."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _docs(root: Path, profile: Profile) -> Extraction:
 
 
 def _check(extraction: Extraction) -> None:
-    """What holds of every extraction, whatever the tree."""
+    """Assert the invariants of every extraction."""
     assert extraction.rows.schema == rows.SCHEMA
     assert extraction.files.schema == FILES_SCHEMA
     assert extraction.drops.schema == rows.DROP_SCHEMA
@@ -78,8 +78,8 @@ def _check(extraction: Extraction) -> None:
     assert files["path"].is_unique().all()
     assert files["path"].to_list() == sorted(files["path"])
     assert files["rows"].sum() == extraction.rows.height
-    given = {path for path, status in files.select("path", "status").rows() if status == "rows"}
-    assert given == set(extraction.rows["source_path"])
+    with_rows = {path for path, status in files.select("path", "status").rows() if status == "rows"}
+    assert with_rows == set(extraction.rows["source_path"])
     assert all(
         (reason is None) == (status == "rows")
         for reason, status in files.select("reason", "status").rows()
@@ -93,11 +93,9 @@ def _accounts(extraction: Extraction) -> dict[str, tuple[str, str | None]]:
     }
 
 
-def test_every_rust_file_ends_as_rows_or_with_a_reason(
-    write_tree: WriteTree, profile: Profile
-) -> None:
-    said: list[str] = []
-    extraction = extract_rust(write_tree(RUST), profile, commit="c0ffee", log=said.append)
+def test_every_rust_file_gives_rows_or_a_reason(write_tree: WriteTree, profile: Profile) -> None:
+    messages: list[str] = []
+    extraction = extract_rust(write_tree(RUST), profile, commit="c0ffee", log=messages.append)
     _check(extraction)
     assert _accounts(extraction) == {
         "Cargo.toml": ("excluded", "not Rust"),
@@ -112,7 +110,7 @@ def test_every_rust_file_ends_as_rows_or_with_a_reason(
         "all.rs": ("excluded", "test code: tests/ folder"),
         "tiles.rs": ("rows", None),
     }
-    assert said == ["crates/sea-map/src/latin.rs: not UTF-8: byte 0xe9 at offset 6"]
+    assert messages == ["crates/sea-map/src/latin.rs: not UTF-8: byte 0xe9 at offset 6"]
     assert set(extraction.rows["source_symbol"]) == {
         "sea_map::tiles::cut",
         "sea_map::bom::depth",
@@ -125,7 +123,7 @@ def test_every_rust_file_ends_as_rows_or_with_a_reason(
     assert "\r" not in tiles["response"][0]
 
 
-def test_every_page_ends_as_rows_or_with_a_reason(write_tree: WriteTree, profile: Profile) -> None:
+def test_every_page_gives_rows_or_a_reason(write_tree: WriteTree, profile: Profile) -> None:
     extraction = _docs(write_tree(DOCS), profile)
     _check(extraction)
     accounts = _accounts(extraction)
@@ -139,7 +137,7 @@ def test_every_page_ends_as_rows_or_with_a_reason(write_tree: WriteTree, profile
     assert code["response"].to_list() == ["fn tide() to int { return 3 }"]
 
 
-def test_a_page_is_called_by_its_heading_and_not_by_a_line_of_code(
+def test_the_title_of_a_page_is_its_heading_and_not_a_line_of_code(
     write_tree: WriteTree, profile: Profile
 ) -> None:
     page = f"```sh\n# comment\n```\n\nHarbour *guide*\n===\n\n{LONG * 3}\n"
@@ -148,7 +146,7 @@ def test_a_page_is_called_by_its_heading_and_not_by_a_line_of_code(
     assert "comment" not in prompt
 
 
-def test_pages_that_share_a_title_or_an_answer_stay_apart(
+def test_pages_of_one_title_get_distinct_questions_and_repeated_answers_are_dropped(
     write_tree: WriteTree, profile: Profile
 ) -> None:
     extraction = _docs(write_tree(DOCS), profile)
@@ -160,8 +158,8 @@ def test_pages_that_share_a_title_or_an_answer_stay_apart(
     assert repeats["lost_to"][0] in set(extraction.rows["pair_id"])
 
 
-def test_a_file_that_may_not_be_read_is_accounted_for(profile: Profile) -> None:
-    # Not below the tests' own folder, which only the user who runs them may enter.
+def test_a_file_without_read_permission_is_accounted_for(profile: Profile) -> None:
+    # Not in tmp_path: only the user who runs the tests may enter that folder.
     with tempfile.TemporaryDirectory() as folder, as_ordinary_user(Path(folder)):
         root = Path(folder)
         for name, text in {"crates/a/src/lib.rs": "fn a() {}", "docs/src/a.md": "# A"}.items():
@@ -174,7 +172,7 @@ def test_a_file_that_may_not_be_read_is_accounted_for(profile: Profile) -> None:
 
 @contextmanager
 def as_ordinary_user(folder: Path) -> Iterator[None]:
-    """Root reads every file: where the tests run as root, another user owns and reads `folder`."""
+    """If the tests run as root, who can read every file, act as another user who owns `folder`."""
     if os.geteuid() != 0:
         yield
         return
@@ -187,7 +185,7 @@ def as_ordinary_user(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_file_of_ten_megabytes_costs_no_parse(write_tree: WriteTree, profile: Profile) -> None:
+def test_a_file_of_ten_megabytes_is_not_parsed(write_tree: WriteTree, profile: Profile) -> None:
     long = b"/// Counts.\nfn a() -> u8 { 1 }\n" * 400_000
     extraction = _rust(write_tree({"crates/a/src/lib.rs": long}), profile)
     assert _accounts(extraction)["lib.rs"] == ("excluded", "larger than 2,000,000 bytes")
@@ -204,7 +202,7 @@ def test_two_runs_give_the_same_rows_in_the_same_order(
         assert first.drops.equals(second.drops)
 
 
-def test_moving_the_root_changes_nothing(
+def test_moving_the_root_changes_no_row(
     write_tree: WriteTree, profile: Profile, tmp_path: Path
 ) -> None:
     root = write_tree(RUST)
@@ -214,7 +212,7 @@ def test_moving_the_root_changes_nothing(
 
 
 @pytest.mark.parametrize(("extract", "folder"), [(_rust, "crates"), (_docs, "docs/src")])
-def test_a_missing_folder_is_one_clear_line(
+def test_a_missing_folder_is_a_one_line_error(
     extract: object, folder: str, tmp_path: Path, profile: Profile
 ) -> None:
     assert callable(extract)
@@ -250,7 +248,9 @@ def test_no_include_reads_outside_the_root(
     assert extraction.drops["reason"].str.starts_with("include").any()
 
 
-def test_methods_of_split_files_see_their_type(write_tree: WriteTree, profile: Profile) -> None:
+def test_a_question_about_a_method_shows_its_type_from_another_file(
+    write_tree: WriteTree, profile: Profile
+) -> None:
     root = write_tree(
         {
             "crates/a/src/lib.rs": "mod s; mod t;",

@@ -1,4 +1,4 @@
-"""The walk reads what it may, refuses the rest with a reason, and counts every file."""
+"""The walk lists every file and gives a reason for each file that must not be read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _reason(file: SourceFile) -> str | None:
     return file.refused[1] if file.refused else None
 
 
-def test_missing_folder_is_named_with_what_was_expected(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error_with_the_expected_content(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"crates: no such folder; expected a folder of Rust"):
         source_tree.walk(tmp_path, "crates", "a folder of Rust crates")
 
@@ -41,13 +41,13 @@ def test_hidden_built_and_installed_files_are_listed_and_refused(write_tree: Wri
             "crates/a/.hidden/z.rs": "",
         }
     )
-    found = {path: _reason(file) for path, file in _walk(root).items()}
-    assert found == {
+    reasons = {path: _reason(file) for path, file in _walk(root).items()}
+    assert reasons == {
         "crates/a/.hidden/z.rs": "hidden",
         "crates/a/Cargo.toml": None,
         "crates/a/node_modules/p/index.rs": "installed packages",
         "crates/a/src/lib.rs": None,
-        # A module may be called target; only beside a manifest is it build output.
+        # A module may be called target; only a folder beside a manifest is build output.
         "crates/a/src/target/mod.rs": None,
         "crates/a/target/debug/out.rs": "build output",
         "crates/b/cache/CACHEDIR.TAG": "build output",
@@ -55,7 +55,7 @@ def test_hidden_built_and_installed_files_are_listed_and_refused(write_tree: Wri
     }
 
 
-def test_links_never_lead_out_of_the_root_nor_round_in_circles(write_tree: WriteTree) -> None:
+def test_links_are_followed_neither_out_of_the_root_nor_in_cycles(write_tree: WriteTree) -> None:
     root = write_tree(
         {
             "crates/a/src/lib.rs": "fn a() {}",
@@ -79,21 +79,21 @@ def test_links_never_lead_out_of_the_root_nor_round_in_circles(write_tree: Write
     }
     for path, target in links.items():
         (root / path).symlink_to(target)
-    found = {path: _reason(file) for path, file in _walk(root).items()}
-    assert found["crates/out.rs"] == "a link out of the source root"
-    assert found["crates/up"] == "a link to a folder that holds it"
-    assert found["crates/loop"] == "a link to what is read where it lies"
-    assert found["crates/again"] == "a link to what is read where it lies"
-    assert found["crates/nowhere"] == "a link that leads nowhere"
-    assert found["crates/self"] == "a link that leads nowhere"
-    # Links to the rest of the tree are followed, each folder once, by the first of its names.
-    assert found["crates/one.rs"] is None
-    seen = [path for path in found if path.endswith("deep/t.rs")]
-    assert seen == ["crates/shared/deep/t.rs"]
-    assert found["crates/a/src/lib.rs"] is None
+    reasons = {path: _reason(file) for path, file in _walk(root).items()}
+    assert reasons["crates/out.rs"] == "a link out of the source root"
+    assert reasons["crates/up"] == "a link to a folder that holds it"
+    assert reasons["crates/loop"] == "a link to what is read where it lies"
+    assert reasons["crates/again"] == "a link to what is read where it lies"
+    assert reasons["crates/nowhere"] == "a link that leads nowhere"
+    assert reasons["crates/self"] == "a link that leads nowhere"
+    # Links to other folders inside the root are followed, each folder once, by its first name.
+    assert reasons["crates/one.rs"] is None
+    paths = [path for path in reasons if path.endswith("deep/t.rs")]
+    assert paths == ["crates/shared/deep/t.rs"]
+    assert reasons["crates/a/src/lib.rs"] is None
 
 
-def test_a_file_is_found_by_its_path_and_never_outside_the_root(write_tree: WriteTree) -> None:
+def test_a_path_is_read_only_inside_the_root(write_tree: WriteTree) -> None:
     root = write_tree({"docs/src/a.md": "# A", "examples/a.vox": "fn a() {}"})
     outside = root.parent / "secret.vox"
     outside.write_text("fn secret() {}")
@@ -114,12 +114,12 @@ def test_a_file_is_found_by_its_path_and_never_outside_the_root(write_tree: Writ
             source_tree.file_inside(root, path)
 
 
-def test_pipes_and_long_files_are_refused_unread(write_tree: WriteTree) -> None:
+def test_pipes_and_large_files_are_refused_without_reading(write_tree: WriteTree) -> None:
     root = write_tree({"crates/long.rs": b"//" + b"x" * source_tree.MAX_SOURCE_BYTES})
     os.mkfifo(root / "crates" / "pipe.rs")
-    found = _walk(root)
-    assert _reason(found["crates/pipe.rs"]) == "not a regular file"
-    assert _reason(found["crates/long.rs"]) == "larger than 2,000,000 bytes"
+    files = _walk(root)
+    assert _reason(files["crates/pipe.rs"]) == "not a regular file"
+    assert _reason(files["crates/long.rs"]) == "larger than 2,000,000 bytes"
 
 
 def test_names_that_are_not_utf8_become_text(write_tree: WriteTree) -> None:
@@ -139,17 +139,17 @@ def test_names_that_are_not_utf8_become_text(write_tree: WriteTree) -> None:
         ("\u00e4\u2028b\x0cc".encode(), "\u00e4\u2028b\x0cc"),
     ],
 )
-def test_decoding_keeps_lines(data: bytes, text: str) -> None:
+def test_decoding_keeps_line_numbers(data: bytes, text: str) -> None:
     assert source_tree.decode(data) == text
 
 
-def test_other_encodings_are_named() -> None:
+def test_other_encodings_are_refused_with_byte_and_offset() -> None:
     with pytest.raises(UnreadableError, match="not UTF-8: byte 0xe9 at offset 2"):
         source_tree.decode(b"caf\xe9"[1:])
 
 
 @pytest.mark.parametrize("tracked", [True, False])
-def test_commit_is_that_of_a_tracked_root(write_tree: WriteTree, tracked: bool) -> None:
+def test_a_root_has_a_commit_only_if_git_tracks_it(write_tree: WriteTree, tracked: bool) -> None:
     root = write_tree({"crates/a.rs": "", "README": ""})
     git = ["git", "-C", str(root.parent), "-c", "user.name=n", "-c", "user.email=e@x.org"]
     subprocess.run([*git, "init", "-q"], check=True)

@@ -1,4 +1,4 @@
-"""Sections, blocks and fences where Markdown has them, and nowhere else."""
+"""Sections, blocks and fences of a page are those of the Markdown standard."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def _fences(text: str) -> list[Fence]:
     return [fence for section in _sections(text) for fence in section.fences]
 
 
-def test_headings_only_where_markdown_sees_them() -> None:
-    found = _sections(
+def test_headings_are_found_only_where_markdown_has_them() -> None:
+    sections = _sections(
         """
         Before.
 
@@ -43,14 +43,14 @@ def test_headings_only_where_markdown_sees_them() -> None:
         # One
         """
     )
-    assert [(s.level, s.path) for s in found] == [
+    assert [(s.level, s.path) for s in sections] == [
         (0, ()),
         (1, ("One",)),
         (2, ("One", "Two")),
         (3, ("One", "Two", "Three `x` y")),
         (1, ("One",)),
     ]
-    assert [(s.start_line, s.end_line) for s in found] == [
+    assert [(s.start_line, s.end_line) for s in sections] == [
         (1, 2),
         (3, 8),
         (9, 13),
@@ -72,18 +72,18 @@ def test_headings_only_where_markdown_sees_them() -> None:
         ("```vox\nnever closed", "vox", "never closed"),
     ],
 )
-def test_fences_of_every_kind(text: str, language: str, content: str) -> None:
+def test_fences_of_every_kind_are_read(text: str, language: str, content: str) -> None:
     (fence,) = _fences(text)
     assert (fence.language, fence.content) == (language, content)
 
 
-def test_a_fence_knows_its_lines_and_what_leads_to_it() -> None:
+def test_a_fence_has_its_lines_and_the_text_before_it() -> None:
     (fence,) = _fences("# H\n\nfar\n\nnear\n\n- item\n\n  ```vox\n  a\n  ```\n")
     assert (fence.start_line, fence.end_line) == (9, 11)
     assert fence.before == ("far", "near", "item")
 
 
-def test_text_is_written_back_without_links_and_html() -> None:
+def test_blocks_are_rendered_without_links_and_html() -> None:
     (section,) = _sections(
         """
         See [the `map`](../map.md "t"), [ref][r] and ![chart](c.png), <b>now</b> &amp; *then*.
@@ -117,23 +117,23 @@ def test_text_is_written_back_without_links_and_html() -> None:
     assert section.blocks[0].linked == len("the `map`") + len("ref")
 
 
-def test_lines_that_start_in_bold_stay_lines() -> None:
+def test_lines_that_start_in_bold_stay_separate() -> None:
     (section,) = _sections("**What**: a\nmore\n**Why**: b\n")
     assert section.blocks[0].text == "**What**: a more\n**Why**: b"
 
 
-def test_boxes_and_code_are_counted() -> None:
+def test_checkboxes_and_code_of_a_block_are_recorded() -> None:
     (section,) = _sections("- [ ] a\n- [x] b\n\n  ```\n  c\n  ```\n")
     (block,) = section.blocks
     assert (block.boxes, block.holds_code) == (2, True)
 
 
-def test_an_included_page_is_taken_apart_on_the_line_that_includes_it() -> None:
-    found = markdown.sections("# A\n\n{{x}}\n", expand=lambda _: "text\n\n## B\n\nmore")
-    assert [(s.path, s.start_line) for s in found] == [((), 1), (("A",), 1), (("A", "B"), 3)]
+def test_sections_of_an_included_page_have_the_line_of_the_include() -> None:
+    sections = markdown.sections("# A\n\n{{x}}\n", expand=lambda _: "text\n\n## B\n\nmore")
+    assert [(s.path, s.start_line) for s in sections] == [((), 1), (("A",), 1), (("A", "B"), 3)]
 
 
-def test_split_code() -> None:
+def test_code_is_split_from_prose() -> None:
     prose, fences = markdown.split_code("a\n\n```\nb\n```\n\nc\n\n    d\n\n- e\n\n  f")
     assert prose == "a\n\nc\n\n- e\n\n  f"
     assert [fence.content for fence in fences] == ["b\n", "d\n"]
@@ -159,15 +159,15 @@ def test_carriage_returns_end_lines() -> None:
         "".join("  " * i + "- a\n" for i in range(200)),
     ],
 )
-def test_hostile_pages_end(text: str) -> None:
+def test_parsing_terminates_on_hostile_pages(text: str) -> None:
     markdown.sections(text)
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="ab 1.`\n\t!]>#-:/é\u00a0", max_size=24))
-def test_text_without_marks_reads_as_the_parser_reads_it(text: str) -> None:
+def test_the_shortcut_for_plain_text_agrees_with_the_parser(text: str) -> None:
     renderer = markdown._Renderer({})
-    # A lone `&` is no mark either, but only the parser knows that.
+    # A lone `&` is plain text too, but the shortcut leaves it to the parser.
     assert renderer.inline(f"x{text}x&") == f"{renderer.inline(f'x{text}x')}&"
 
 
@@ -177,7 +177,7 @@ def test_text_without_marks_reads_as_the_parser_reads_it(text: str) -> None:
         st.sampled_from(["# A", "  # B #", "## C", "text", "", "    # d", "E\n===", "# `f` x"])
     )
 )
-def test_the_title_is_the_first_heading_of_the_first_level(lines: list[str]) -> None:
+def test_the_title_is_the_first_heading_of_level_one(lines: list[str]) -> None:
     page = "\n".join(lines)
     first = [section.path[0] for section in markdown.sections(page) if section.level == 1][:1]
     assert [markdown.title(page)] == (first or [""])

@@ -1,4 +1,4 @@
-"""Front matter that opts pages out, and includes that never leave the source root."""
+"""Front matter can opt a page out; includes never leave the source root."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_a_page_without_front_matter_is_eligible() -> None:
         "a: \x01",
     ],
 )
-def test_pages_that_opt_out(head: str) -> None:
+def test_front_matter_may_opt_a_page_out(head: str) -> None:
     assert mdbook.read_page(f"---\n{head}\n---\n# A").front_matter.opted_out is not None
 
 
 @pytest.mark.parametrize(
     "head", ["", "# only a comment", "status: research", "training_eligible: yes", "title: 3"]
 )
-def test_pages_that_do_not(head: str) -> None:
+def test_other_front_matter_leaves_a_page_eligible(head: str) -> None:
     assert mdbook.read_page(f"---\n{head}\n---\n# A").front_matter.opted_out is None
 
 
@@ -66,7 +66,7 @@ def test_front_matter_that_never_ends_opts_out() -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "2026-13-01x", "12", "[2026]"])
-def test_dates_that_are_none(value: str) -> None:
+def test_invalid_dates_are_ignored(value: str) -> None:
     page = mdbook.read_page(f"---\nlast_updated: '{value}'\n---\n")
     assert page.front_matter.last_updated is None
 
@@ -87,12 +87,12 @@ ANCHORED = "zero\n// ANCHOR: a\none\n// ANCHOR: b\ntwo\n// ANCHOR_END: a\nthree\
         ("3:99", "one\ntwo\nthree"),
     ],
 )
-def test_selectors(selector: str, lines: str) -> None:
+def test_a_selector_picks_lines_or_an_anchor(selector: str, lines: str) -> None:
     assert mdbook.select(ANCHORED, selector) == lines
 
 
 @pytest.mark.parametrize("selector", ["c", "99", "2", "5:3", "1:x", "99:"])
-def test_selectors_of_nothing(selector: str) -> None:
+def test_a_selector_without_lines_is_an_error(selector: str) -> None:
     with pytest.raises(IncludeError):
         mdbook.select(ANCHORED, selector)
 
@@ -116,7 +116,7 @@ def _includes() -> Includes:
     return Includes("docs/src/page.md", _read)
 
 
-def test_includes_are_resolved_where_they_stand() -> None:
+def test_includes_are_replaced_in_place() -> None:
     text = "<{{#include ../../examples/a.vox:a}}|{{ #rustdoc_include ../../examples/a.vox:1 }}>"
     assert _includes().expand(text) == "<one\ntwo|zero>"
     assert _includes().expand("{{#include part.md}}") == "part more end"
@@ -133,7 +133,7 @@ def test_includes_are_resolved_where_they_stand() -> None:
         "..",
     ],
 )
-def test_includes_that_do_not_resolve_stay_with_a_reason(target: str) -> None:
+def test_unresolved_includes_remain_and_have_a_reason(target: str) -> None:
     includes = _includes()
     text = includes.expand(f"{{{{#include {target}}}}}")
     reason = why(text, includes.failures)
@@ -141,28 +141,28 @@ def test_includes_that_do_not_resolve_stay_with_a_reason(target: str) -> None:
     assert reason.detail.startswith(repr(target))
 
 
-def test_all_that_includes_lead_to_can_be_read_beforehand() -> None:
+def test_all_included_files_can_be_listed_in_advance() -> None:
     text = (
         "{{#include part.md}} {{#include self.md}} {{#include missing.md}} {{#include ../../../x}}"
     )
-    found = includable("docs/src/page.md", text, _read)
-    refused = found.pop("docs/src/missing.md")
+    contents = includable("docs/src/page.md", text, _read)
+    refused = contents.pop("docs/src/missing.md")
     assert isinstance(refused, IncludeError)
     assert str(refused) == "no such file"
-    assert found == {path: FILES[path] for path in FILES if path.startswith("docs/")}
+    assert contents == {path: FILES[path] for path in FILES if path.startswith("docs/")}
 
 
 @pytest.mark.parametrize("text", [r"\{{#include a}}", "{{#include}}", "{{#title x}}", "{{#if a}}"])
-def test_other_directives_are_noticed(text: str) -> None:
+def test_other_directives_are_reported(text: str) -> None:
     includes = _includes()
     assert why(includes.expand(text), includes.failures) is not None
     assert why("{{ plain braces }}", includes.failures) is None
 
 
-@pytest.mark.parametrize("blanks", [0, mdbook.MAX_QUICK_YAML_CHARS])
-def test_front_matter_says_the_same_whichever_loader_reads_it(blanks: int) -> None:
+@pytest.mark.parametrize("padding", [0, mdbook.MAX_QUICK_YAML_CHARS])
+def test_both_yaml_loaders_read_front_matter_alike(padding: int) -> None:
     def opted_out(head: str) -> str | None:
-        return mdbook.read_page(f"---\n{head}{' ' * blanks}\n---\n").front_matter.opted_out
+        return mdbook.read_page(f"---\n{head}{' ' * padding}\n---\n").front_matter.opted_out
 
     assert opted_out("title: A") is None
     assert opted_out("training_eligible: false") == "training_eligible: false"

@@ -1,4 +1,4 @@
-"""Pages into rows: both lanes pure, questions that name their place, nothing lost unsaid."""
+"""Pages become rows: lanes are pure, questions name their section, drops have a reason."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _reasons(text: str, profile: Profile) -> list[str]:
     return [drop.reason for drop in _rows(text, profile).drops]
 
 
-def test_a_section_becomes_prose_that_names_its_place(profile: Profile) -> None:
+def test_a_section_becomes_prose_and_its_question_names_the_section(profile: Profile) -> None:
     text = f"""
         ---
         title: Harbour guide
@@ -90,7 +90,7 @@ def test_a_section_that_needs_its_code_gives_no_prose(profile: Profile) -> None:
     assert "needs its code" in _reasons(text, profile)
 
 
-def test_prose_loses_its_fences_and_what_leads_into_them(profile: Profile) -> None:
+def test_fences_and_their_introductions_are_removed_from_prose(profile: Profile) -> None:
     command = "Run this:\n\n```sh\nsail\n```"
     in_a_list = "- a\n\n  ```sh\n  b\n  ```\n"
     text = f"# T\n\n{LONG * 2}\n\n{command}\n\n{LONG}\n\n{in_a_list}"
@@ -98,13 +98,13 @@ def test_prose_loses_its_fences_and_what_leads_into_them(profile: Profile) -> No
     assert pair.response == f"{(LONG * 2).strip()}\n\n{LONG.strip()}"
 
 
-def test_a_lead_in_goes_with_the_code_that_it_leads_to(profile: Profile) -> None:
+def test_lists_with_code_and_unfinished_introductions_are_removed(profile: Profile) -> None:
     listed = "Steps:\n\n- one\n\n  ```sh\n  sail\n  ```"
     (pair,) = _prose(f"# T\n\n{LONG * 2}\n\n{listed}\n\nThe rest is this:\n", profile)
     assert pair.response == (LONG * 2).strip()
 
 
-def test_what_speaks_of_the_code_before_it_goes_with_it(profile: Profile) -> None:
+def test_paragraphs_that_refer_back_to_code_are_removed_with_it(profile: Profile) -> None:
     code = "```sh\nsail\n```\n\nThis sails.\n\nIt is fast.\n\n"
     (pair,) = _prose(f"# T\n\n{LONG * 2}\n\nIt is old.\n\n{code}{LONG}\n\nIt is done.\n", profile)
     assert pair.response == f"{(LONG * 2).strip()}\n\nIt is old.\n\n{LONG.strip()}\n\nIt is done."
@@ -155,13 +155,15 @@ def test_a_long_section_is_cut_between_paragraphs(profile: Profile) -> None:
         (LONG * 2 + "\0", "holds characters that are no text"),
     ],
 )
-def test_sections_not_worth_a_row(profile: Profile, body: str, reason: str) -> None:
+def test_unsuitable_sections_are_dropped_with_a_reason(
+    profile: Profile, body: str, reason: str
+) -> None:
     text = f"# T\n\n## S\n\n{body}\n"
     assert _prose(text, profile) == []
     assert reason in _reasons(text, profile)
 
 
-def test_signposts_are_not_answers(profile: Profile) -> None:
+def test_lists_of_references_are_not_answers(profile: Profile) -> None:
     assert "a list of references" in _reasons(f"# T\n\n## 7. See also\n\n{LONG * 4}", profile)
 
 
@@ -186,7 +188,7 @@ CODE = """
 """
 
 
-def test_a_fence_becomes_code_that_is_asked_for_in_words(profile: Profile) -> None:
+def test_a_fence_becomes_code_and_its_question_describes_it(profile: Profile) -> None:
     (pair,) = _code(CODE, profile)
     assert pair.response == "fn passed(count: int) to int {\n    return count + 1\n}"
     assert "An actor counts the boats that pass the gate." in pair.prompt
@@ -196,7 +198,7 @@ def test_a_fence_becomes_code_that_is_asked_for_in_words(profile: Profile) -> No
     assert (pair.source_start_line, pair.source_end_line) == (7, 11)
 
 
-def test_old_syntax_is_kept_out_with_the_message(profile: Profile) -> None:
+def test_code_that_fails_the_check_is_dropped_with_the_message(profile: Profile) -> None:
     rows = _rows(CODE, profile, lambda _: "1:4: unexpected\n `x`")
     assert [p for p in rows.pairs if p.response_mode == "code_only"] == []
     assert "not today's vox: 1:4: unexpected `x`" in [drop.reason for drop in rows.drops]
@@ -228,7 +230,7 @@ def test_includes_become_code_without_anchors(profile: Profile) -> None:
     assert _reasons(text, profile) == ["include: '../../../examples/a.vox:b': no anchor b"]
 
 
-def test_an_example_file_brings_its_own_question(profile: Profile) -> None:
+def test_a_training_prompt_in_the_header_becomes_the_question(profile: Profile) -> None:
     header = "// ---\n// title: x\n// ---\n// @training_prompt: Count the boats of a day.\n"
     (pair,) = _code(f"# T\n\n```vox\n{header}fn a() to int {{ return 1 }}\n```\n", profile)
     assert pair.response == "fn a() to int { return 1 }"
@@ -240,17 +242,17 @@ def test_an_example_file_may_opt_out(profile: Profile) -> None:
     assert _code(text, profile) == []
 
 
-def test_comments_that_are_no_header_stay(profile: Profile) -> None:
+def test_comments_that_are_not_a_header_stay(profile: Profile) -> None:
     (pair,) = _code("# T\n\n```vox\n// note: kept\nfn a() to int { return 1 }\n```\n", profile)
     assert pair.response.startswith("// note: kept")
 
 
-def test_other_languages_are_accounted_for(profile: Profile) -> None:
+def test_code_in_other_languages_is_dropped_with_a_reason(profile: Profile) -> None:
     assert "code that is not vox: rust" in _reasons("# T\n\n```rust\nfn a() {}\n```\n", profile)
     assert "code that is not vox: untagged" in _reasons("# T\n\n```\nx\n```\n", profile)
 
 
-def test_the_same_heading_twice_asks_once(profile: Profile) -> None:
+def test_a_repeated_heading_gives_one_question(profile: Profile) -> None:
     text = f"# T\n\n## A\n\n{LONG * 4}\n\n## A\n\n{LONG * 4}\n"
     rows = _rows(text, profile)
     assert len(rows.pairs) == 1
@@ -259,7 +261,7 @@ def test_the_same_heading_twice_asks_once(profile: Profile) -> None:
     ]
 
 
-def test_the_forms_of_questions_vary(profile: Profile) -> None:
+def test_questions_have_several_wordings(profile: Profile) -> None:
     text = "# T\n\n" + "\n\n".join(f"## Part {i}\n\n{LONG * 4}{i}" for i in range(30))
     prompts = [pair.prompt for pair in _prose(text, profile)]
     assert len(set(prompts)) == 30

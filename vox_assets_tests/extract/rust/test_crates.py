@@ -1,4 +1,4 @@
-"""Which module a file is, and whether only tests pull it in."""
+"""Module paths and crate names of files, and files that only test code declares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _modules(
 
 
 def test_module_paths_follow_declarations() -> None:
-    found = _modules(
+    modules = _modules(
         {
             "crates/map/src/lib.rs": "mod tiles;\npub mod a { pub mod b; }\nmod ways;",
             "crates/map/src/tiles/mod.rs": "mod cache;",
@@ -30,7 +30,7 @@ def test_module_paths_follow_declarations() -> None:
             "crates/map/build.rs": "",
         }
     )
-    assert {path.removeprefix("crates/map/"): found[path].symbol for path in found} == {
+    assert {path.removeprefix("crates/map/"): modules[path].symbol for path in modules} == {
         "src/lib.rs": "sea_map",
         "src/tiles/mod.rs": "sea_map::tiles",
         "src/tiles/cache.rs": "sea_map::tiles::cache",
@@ -45,8 +45,8 @@ def test_module_paths_follow_declarations() -> None:
     }
 
 
-def test_files_that_only_tests_pull_in_are_test_code() -> None:
-    found = _modules(
+def test_files_that_only_test_code_declares_are_test_code() -> None:
+    modules = _modules(
         {
             "crates/map/src/lib.rs": "#[cfg(test)] mod checks;\nmod shared;\nmod deep;",
             "crates/map/src/checks.rs": "mod helper; mod both;",
@@ -59,11 +59,11 @@ def test_files_that_only_tests_pull_in_are_test_code() -> None:
             "crates/map/src/inventory.rs": "",
         }
     )
-    left_out = {path.rsplit("/src/")[1] for path in found if found[path].left_out}
+    left_out = {path.rsplit("/src/")[1] for path in modules if modules[path].left_out}
     assert left_out == {"checks.rs", "checks/helper.rs", "deep/probe.rs", "lost_tests.rs"}
 
 
-def test_manifest_names_targets_and_survives_rubbish() -> None:
+def test_a_manifest_names_its_targets_and_an_invalid_manifest_is_ignored() -> None:
     manifest = """
         [package]
         name = "tide"
@@ -78,8 +78,8 @@ def test_manifest_names_targets_and_survives_rubbish() -> None:
     assert (crate.name, crate.description) == ("tide", "Tide tables.")
     assert crate.root_name("crates/t/src/entry.rs") == "tide"
     assert crate.root_name("crates/t/src/cli/start.rs") == "tide-cli"
-    for rubbish in ("[package", "package = 3", "", "[package]\nname = 4\n[[bin]]\npath = 1"):
-        assert Crate.from_manifest("crates/t", rubbish).name == "t"
+    for invalid in ("[package", "package = 3", "", "[package]\nname = 4\n[[bin]]\npath = 1"):
+        assert Crate.from_manifest("crates/t", invalid).name == "t"
 
 
 def test_without_a_manifest_the_folder_is_the_crate() -> None:
@@ -88,7 +88,7 @@ def test_without_a_manifest_the_folder_is_the_crate() -> None:
     assert index.of("crates/alone.rs").name == "crates"
 
 
-def test_test_folders() -> None:
+def test_files_in_test_folders_are_test_code() -> None:
     assert crates.test_folder("crates/a/tests/x.rs") == "tests/ folder"
     assert crates.test_folder("crates/a/src/b/benches/x.rs") == "benches/ folder"
     assert crates.test_folder("crates/tests.rs") is None

@@ -1,4 +1,4 @@
-"""Items, their documentation and their test gates, as the syntax tree has them."""
+"""Items of a Rust file with their documentation, and the code that only tests compile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _symbols(text: str) -> list[str]:
     return [item.symbol for item in _parse(text).items]
 
 
-def test_functions_of_every_kind_and_visibility() -> None:
+def test_functions_of_every_kind_and_visibility_are_read() -> None:
     source = """
         pub const fn a() -> u8 { 1 }
         pub(super) async fn b() { c().await }
@@ -54,7 +54,7 @@ def test_functions_of_every_kind_and_visibility() -> None:
     assert items["Walk"].members == ("f", "g")
 
 
-def test_documentation_in_all_its_spellings() -> None:
+def test_every_form_of_documentation_is_read() -> None:
     source = """
         /// First line,
         ///   indented.
@@ -93,13 +93,13 @@ def test_documentation_in_all_its_spellings() -> None:
     assert e.doc == ""
 
 
-def test_lines_take_in_documentation_and_attributes() -> None:
+def test_lines_of_an_item_include_documentation_and_attributes() -> None:
     file = items_module.parse("//! File.\n\n/// Doc.\n#[inline]\npub fn a() {\n}\n\nfn b() {}\n")
     assert [(item.start_line, item.end_line) for item in file.items] == [(3, 6), (8, 8)]
     assert (file.doc, file.doc_lines) == ("File.", (1, 1))
 
 
-def test_type_members_and_associated_types() -> None:
+def test_type_members_and_associated_types_are_read() -> None:
     source = """
         struct P { pub x: u8, y: u8 }
         enum E { A, B(u8) }
@@ -140,7 +140,7 @@ def test_type_members_and_associated_types() -> None:
         "#[should_panic]",
     ],
 )
-def test_test_gates(attribute: str) -> None:
+def test_items_with_a_test_attribute_are_skipped(attribute: str) -> None:
     assert attributes.is_test_attribute(attribute)
     assert _symbols(f"{attribute}\nfn a() {{}}\n{attribute}\nmod m {{ fn b() {{}} }}") == []
 
@@ -158,12 +158,12 @@ def test_test_gates(attribute: str) -> None:
         "#[inline]",
     ],
 )
-def test_library_gates(attribute: str) -> None:
+def test_items_with_other_attributes_are_kept(attribute: str) -> None:
     assert not attributes.is_test_attribute(attribute)
     assert _symbols(f"{attribute}\nfn a() {{}}") == ["a"]
 
 
-def test_items_in_the_braces_of_macros() -> None:
+def test_items_inside_macro_braces_are_read() -> None:
     source = """
         cfg_std! { pub struct A { x: u8 } }
         cfg_std! { cfg_net! { impl A { fn b() {} } } }
@@ -173,7 +173,7 @@ def test_items_in_the_braces_of_macros() -> None:
     assert _symbols(source) == ["A", "A::b"]
 
 
-def test_test_code_inside_modules_impls_and_bodies() -> None:
+def test_test_code_inside_modules_impls_and_bodies_is_skipped() -> None:
     file = _parse(
         """
         fn library() {}
@@ -207,17 +207,17 @@ def test_generated_files_are_left_out(header: str) -> None:
     assert file.left_out.startswith("generated")
 
 
-def test_words_about_generation_are_not_a_header() -> None:
+def test_only_a_header_comment_marks_a_generated_file() -> None:
     source = 'fn a() {\n    emit("// @generated, do not edit");\n}\n'
     assert items_module.parse(source).left_out is None
     assert items_module.parse("// ..\n" * 20 + "// do not edit\nfn a() {}").left_out is None
 
 
-def test_a_test_file_says_so() -> None:
+def test_a_file_with_a_cfg_test_attribute_is_test_code() -> None:
     assert items_module.parse("#![cfg(test)]\nfn a() {}").left_out == "test code: #![cfg(test)]"
 
 
-def test_what_stands_before_the_break_is_kept_with_its_impl() -> None:
+def test_items_before_a_syntax_error_are_kept_with_their_impl() -> None:
     file = _parse(
         """
         fn whole() { 1 }
@@ -241,7 +241,7 @@ def test_an_unfinished_test_module_stays_test_code() -> None:
     assert file.items == ()
 
 
-def test_functions_inside_an_unfinished_function_are_no_items() -> None:
+def test_functions_inside_an_unfinished_function_are_not_items() -> None:
     assert _symbols("fn outer() { if a { fn inner() { 1 } ") == []
 
 
@@ -261,5 +261,5 @@ def test_functions_inside_an_unfinished_function_are_no_items() -> None:
         "fn a() { \0 }",
     ],
 )
-def test_deep_and_broken_files_end(source: str) -> None:
+def test_parsing_terminates_on_deep_and_broken_files(source: str) -> None:
     items_module.parse(source)

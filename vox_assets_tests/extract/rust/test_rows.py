@@ -1,4 +1,4 @@
-"""Which Rust items become rows, and that questions and answers stand alone."""
+"""Rust items become rows whose questions and answers need no further context."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def _pairs(
     source: str, profile: Profile, crate: str = "sea-map", purpose: str = ""
 ) -> tuple[list[Pair], list[Drop]]:
     file = rust.parse(textwrap.dedent(source).strip("\n"))
-    place = FileContext(PATH, "sea_map::tiles", Crate("crates/sea-map", crate), purpose)
+    context = FileContext(PATH, "sea_map::tiles", Crate("crates/sea-map", crate), purpose)
     declared = declarations.index_declarations({PATH: file}, {PATH: "crates/sea-map"})
-    return rows.pairs(file, place, declared, profile)
+    return rows.pairs(file, context, declared, profile)
 
 
 def _only(source: str, profile: Profile, family: str) -> Pair:
-    found = [pair for pair in _pairs(source, profile)[0] if pair.task_family == family]
-    assert len(found) == 1
-    return found[0]
+    matching = [pair for pair in _pairs(source, profile)[0] if pair.task_family == family]
+    assert len(matching) == 1
+    return matching[0]
 
 
 def _reasons(source: str, profile: Profile) -> list[str]:
     return [drop.reason for drop in _pairs(source, profile)[1]]
 
 
-def test_a_documented_method_is_asked_from_its_words_and_answered_in_its_impl(
+def test_a_documented_method_is_asked_by_its_documentation_and_answered_in_its_impl(
     profile: Profile,
 ) -> None:
     source = """
@@ -107,7 +107,7 @@ def test_an_undocumented_function_is_completed_from_its_signature(profile: Profi
     assert not pair.documented
 
 
-def test_remarks_above_an_undocumented_function_reach_the_question(profile: Profile) -> None:
+def test_comments_above_an_undocumented_function_are_part_of_the_question(profile: Profile) -> None:
     body = "{\n    let a = 1;\n    let b = 2;\n    a + b\n}"
     remark = "// Adds what the harbour master counted by hand.\n"
     pair = _only(f"{remark}fn add() -> u8 {body}", profile, "complete_signature")
@@ -120,7 +120,9 @@ def test_remarks_above_an_undocumented_function_reach_the_question(profile: Prof
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_no_question_is_a_bare_name(profile: Profile, index: int) -> None:
+def test_every_question_shows_the_signature_and_not_only_the_name(
+    profile: Profile, index: int
+) -> None:
     source = f"fn name_{index}(a: u8) -> u8 {{\n    let b = a;\n    let c = b;\n    c\n}}"
     prompt = _only(source, profile, "complete_signature").prompt
     assert f"fn name_{index}(a: u8) -> u8" in prompt
@@ -150,7 +152,7 @@ USES = """
 """
 
 
-def test_what_an_answer_calls_is_shown_to_who_writes_it(profile: Profile) -> None:
+def test_a_question_shows_the_declarations_that_the_answer_uses(profile: Profile) -> None:
     prompts = [pair.prompt for pair in _pairs(USES, profile)[0]]
     (prompt,) = (prompt for prompt in prompts if "fn sail" in prompt)
     assert "/// How far a boat drifts in an hour.\nfn drift(wind: f64) -> f64;" in prompt
@@ -165,7 +167,7 @@ def test_what_an_answer_calls_is_shown_to_who_writes_it(profile: Profile) -> Non
     assert prompt.index("struct Boat;") < prompt.index("fn drift")
 
 
-def test_what_documentation_refers_to_is_shown(profile: Profile) -> None:
+def test_a_question_shows_the_items_that_its_documentation_links_to(profile: Profile) -> None:
     source = """
         /// Measures how deep the water is, in metres.
         fn depth(at: u8) -> f64 { lead(at) }
@@ -177,13 +179,13 @@ def test_what_documentation_refers_to_is_shown(profile: Profile) -> None:
     assert "fn depth(at: u8) -> f64;" in prompt
 
 
-def test_a_function_is_not_shown_to_itself(profile: Profile) -> None:
+def test_a_question_does_not_show_the_function_that_it_asks_for(profile: Profile) -> None:
     source = "/// Counts down to zero and then says so.\nfn count(n: u8) -> u8 { count(n - 1) }"
     assert "declared already" not in _only(source, profile, "implement_from_doc").prompt
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_a_question_gives_no_answer_away(profile: Profile, index: int) -> None:
+def test_a_question_does_not_contain_its_answer(profile: Profile, index: int) -> None:
     source = f"/// What the tide table of year {index} maps to.\ntype Tides{index} = Vec<Secret>;"
     pair = _only(source, profile, "define_type")
     assert "Secret" not in pair.prompt
@@ -207,7 +209,7 @@ def test_attributes_are_in_the_question_and_the_answer(profile: Profile, index: 
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_fences_of_a_question_stand_on_lines_of_their_own(profile: Profile, index: int) -> None:
+def test_fences_of_a_question_are_on_their_own_lines(profile: Profile, index: int) -> None:
     source = f"""
         struct Boat;
         impl Boat {{
@@ -226,7 +228,7 @@ def test_fences_of_a_question_stand_on_lines_of_their_own(profile: Profile, inde
         assert lines == ["```rust", "```"] * (len(lines) // 2)
 
 
-def test_questions_come_in_several_forms_and_do_not_change(profile: Profile) -> None:
+def test_questions_have_several_wordings_and_are_deterministic(profile: Profile) -> None:
     source = "\n".join(
         f"/// Counts the boats of harbour {i} that are at sea.\nfn count_{i}() -> u8 {{ {i} }}"
         for i in range(40)
@@ -270,7 +272,7 @@ EXPLAINED = """
 """
 
 
-def test_prose_and_examples_go_apart(profile: Profile) -> None:
+def test_prose_and_examples_become_separate_rows(profile: Profile) -> None:
     prose = _only(EXPLAINED, profile, "explain_api")
     assert prose.lane == "vox_docs_qa"
     assert prose.response_mode == "prose_only"
@@ -297,12 +299,12 @@ def test_prose_and_examples_go_apart(profile: Profile) -> None:
         ("bash", None),
     ],
 )
-def test_rustdoc_examples(info: str, code: str | None) -> None:
+def test_only_rust_examples_of_documentation_become_code(info: str, code: str | None) -> None:
     content = "# fn main() {\nlet a = 1;\n#\nuse(a);\n# }\n"
     assert selection.example_code(markdown.Fence(info, content, 1, 6)) == code
 
 
-def test_escaped_hashes_and_attributes_are_not_hidden() -> None:
+def test_escaped_hashes_and_attributes_are_kept() -> None:
     fence = markdown.Fence("", "## not hidden\n#[derive(Debug)]\nstruct A;\n", 1, 3)
     assert selection.example_code(fence) == "# not hidden\n#[derive(Debug)]\nstruct A;"
 
@@ -333,7 +335,7 @@ def test_escaped_hashes_and_attributes_are_not_hidden() -> None:
         ("/// Short.\ntype A = u8;", "documentation too short to define it from"),
     ],
 )
-def test_items_not_worth_learning_are_accounted_for(
+def test_unsuitable_items_are_dropped_with_a_reason(
     profile: Profile, source: str, reason: str
 ) -> None:
     pairs, drops = _pairs(source, profile)
@@ -342,7 +344,7 @@ def test_items_not_worth_learning_are_accounted_for(
     assert all(drop.stage == "extract_rust" and drop.source_path == PATH for drop in drops)
 
 
-def test_items_are_moved_to_the_margin_unless_a_literal_forbids_it(profile: Profile) -> None:
+def test_items_are_dedented_unless_a_literal_spans_several_lines(profile: Profile) -> None:
     source = """
         mod inner {
             /// Writes a greeting for the harbour, in two lines.
