@@ -1,4 +1,4 @@
-"""Small real inputs for synthesis: a profile that asks for little, and live rows with a parent."""
+"""Fixtures of synthesis: a profile that asks for few rows, live rows and their source files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vox_assets.profiles import Profile, Synthesis
 from vox_assets.synthesize.vox.programs import Gate
 from vox_assets.vox_syntax import check
 
-# Proofs on a whole real tree exist only where somebody names one.
+# The tests on a real tree run only if VOX_REAL_DIR names one.
 collect_ignore = [] if os.environ.get("VOX_REAL_DIR") else ["test_real_tree.py"]
 
 CHORES = """\
@@ -67,7 +67,7 @@ fn small_numbers() to Unit {
 """
 
 
-#: Shows only the first function of the golden file.
+#: Includes only the first function of the golden file.
 PAGE = "# Words\n\n```vox\n{{#include ../../examples/golden/counts.vox:first}}\n```\n"
 COUNTS = """\
 // ANCHOR: first
@@ -162,18 +162,18 @@ def rust_pair(symbol: str, family: str, prompt: str, response: str, line: int) -
 
 @pytest.fixture(scope="session")
 def profile() -> Profile:
-    """The sample profile, asking for a few rows of each kind."""
-    wanted = Synthesis(seed=11, programs=70, dialogues=18, repairs=12)
-    return profiles.load("sample").model_copy(update={"synthesis": wanted})
+    """Load the sample profile and lower its number of rows."""
+    policy = Synthesis(seed=11, programs=70, dialogues=18, repairs=12)
+    return profiles.load("sample").model_copy(update={"synthesis": policy})
 
 
 @pytest.fixture(scope="session")
 def gate() -> Gate:
-    def verdict(source: str) -> str | None:
-        found = check(source)
-        return str(found[0]) if found else None
+    def first_fault(source: str) -> str | None:
+        diagnostics = check(source)
+        return str(diagnostics[0]) if diagnostics else None
 
-    return verdict
+    return first_fault
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +183,7 @@ def doc_rows() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def rust_rows() -> pl.DataFrame:
-    """A type and two methods of its `impl`."""
+    """Return rows of a type and two methods of its `impl`."""
     boat = "vox_mcp_boats::Boat"
     fill = "    self.crew.iter().filter(|name| !name.is_empty()).count()"
     return rows.to_frame(
@@ -221,7 +221,7 @@ def rust_rows() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def read_source(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """The files that the live rows name: a page that includes a part of a program, and Rust."""
+    """Write the files that the live rows name, and return a function that reads them."""
     root = tmp_path_factory.mktemp("tree")
     for path, text in (
         ("docs/src/counts.md", PAGE),

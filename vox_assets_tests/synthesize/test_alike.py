@@ -33,7 +33,7 @@ def _textbook_lcs(left: list[str], right: list[str]) -> int:
 
 
 @given(SEQUENCES, SEQUENCES)
-def test_the_common_subsequence_is_that_of_the_textbook(left: list[str], right: list[str]) -> None:
+def test_lcs_length_agrees_with_the_textbook_algorithm(left: list[str], right: list[str]) -> None:
     assert lcs_length(left, right) == _textbook_lcs(left, right)
 
 
@@ -43,16 +43,16 @@ def test_rouge_l_of_a_known_pair() -> None:
 
 
 @given(st.lists(st.text("ab ", min_size=1, max_size=12), min_size=1, max_size=6), st.text("ab "))
-def test_the_quick_bound_never_hides_an_instruction_that_is_near(kept: list[str], new: str) -> None:
+def test_the_quick_bound_never_skips_a_similar_instruction(kept: list[str], new: str) -> None:
     pool = Instructions()
     for text in kept:
         pool.add(text)
-    true = max(rouge_l(words(new), words(text)) for text in kept)
-    found = pool.nearest(new, 0.7)
-    assert found == true if true >= 0.7 else found < 0.7
+    expected = max(rouge_l(words(new), words(text)) for text in kept)
+    nearest = pool.nearest(new, 0.7)
+    assert nearest == expected if expected >= 0.7 else nearest < 0.7
 
 
-def test_the_nearest_program_is_named_with_its_jaccard() -> None:
+def test_the_nearest_program_is_returned_with_its_jaccard() -> None:
     pool = Programs()
     first, second = "fn a(x: int) to int { return x }", "component Clock() { view: text() { 1 } }"
     pool.add("first", first)

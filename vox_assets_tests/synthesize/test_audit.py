@@ -1,4 +1,4 @@
-"""The audits of synthetic rows find what they are for."""
+"""Each audit of synthetic rows reports its fault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def program(*answers: str) -> Pair:
     )
 
 
-def test_an_answer_of_any_turn_that_does_not_parse_is_found() -> None:
+def test_an_answer_that_does_not_parse_is_reported_in_any_turn() -> None:
     assert audit.answers_parse(to_frame([program(GOOD)]), vox_fault).passed
     verdict = audit.answers_parse(to_frame([program("fn broken( {", GOOD)]), vox_fault)
     assert not verdict.passed
@@ -35,19 +35,21 @@ def test_a_live_construct_without_a_template_is_named() -> None:
     assert "actor" in verdict.summary
 
 
-def test_a_template_whose_construct_is_gone_has_drifted() -> None:
-    made = to_frame([program(ACTOR)]).with_columns(source_path=pl.lit("templates/actors.vox.j2"))
-    assert audit.templates_still_live(made, table(made, made)).passed
-    verdict = audit.templates_still_live(made, table(to_frame([program(GOOD)]), made))
+def test_a_template_whose_construct_is_no_longer_live_is_reported() -> None:
+    synthetic = to_frame([program(ACTOR)]).with_columns(
+        source_path=pl.lit("templates/actors.vox.j2")
+    )
+    assert audit.templates_still_live(synthetic, table(synthetic, synthetic)).passed
+    verdict = audit.templates_still_live(synthetic, table(to_frame([program(GOOD)]), synthetic))
     assert "templates/actors.vox.j2 needs" in verdict.summary
 
 
-def test_requests_count_as_alike_by_their_words_and_not_by_the_code_they_quote() -> None:
+def test_similarity_of_instructions_ignores_quoted_code() -> None:
     same = "Write the test that belongs to this code, please.\n\n```vox\n{}\n```"
     other = "Which name would you give a function that doubles a number?"
     rows = to_frame(
-        make_pair(prompt, GOOD + "\n" * place, language="vox")
-        for place, prompt in enumerate((same.format(GOOD), same.format(ACTOR), other))
+        make_pair(prompt, GOOD + "\n" * index, language="vox")
+        for index, prompt in enumerate((same.format(GOOD), same.format(ACTOR), other))
     )
     assert audit.instructions_alike(rows) == 1 / 3
     assert audit.instructions_alike(rows.filter(pl.col("prompt") == other)) == 0

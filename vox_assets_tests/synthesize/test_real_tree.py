@@ -1,6 +1,6 @@
-"""What must hold of synthesis on a real tree: set VOX_REAL_DIR to a checkout of vox-foundation/vox.
+"""Checks synthesis on a real tree: set VOX_REAL_DIR to a checkout of vox-foundation/vox.
 
-The tree is read without a model endpoint; each statement stands for a clause of the issue.
+No model endpoint is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(os.environ["VOX_REAL_DIR"])
 PROFILE = profiles.load("vox")
 
-#: Two cores for two minutes, nothing of it in parallel.
+#: Limit of two minutes; synthesis does not run in parallel, so this is processor time of one core.
 PROCESSOR_SECONDS = 120
 
 
@@ -46,23 +46,23 @@ def _synthesise(rust: Extraction, docs: Extraction) -> Synthesis:
 
 
 @pytest.fixture(scope="module")
-def made(rust: Extraction, docs: Extraction) -> tuple[Synthesis, float]:
+def timed_synthesis(rust: Extraction, docs: Extraction) -> tuple[Synthesis, float]:
     start = time.process_time()
-    found = _synthesise(rust, docs)
-    return found, time.process_time() - start
+    synthesis = _synthesise(rust, docs)
+    return synthesis, time.process_time() - start
 
 
 @pytest.fixture(scope="module")
-def rows(made: tuple[Synthesis, float]) -> pl.DataFrame:
-    return made[0].rows
+def rows(timed_synthesis: tuple[Synthesis, float]) -> pl.DataFrame:
+    return timed_synthesis[0].rows
 
 
-def _answers(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], list[str]]]:
+def _rows_with_answers(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], list[str]]]:
     for row in rows.iter_rows(named=True):
         yield row, [turn["content"] for turn in row["messages"] if turn["role"] == "assistant"]
 
 
-def test_two_thousand_rows_of_which_no_two_are_the_same(rows: pl.DataFrame) -> None:
+def test_there_are_two_thousand_distinct_rows(rows: pl.DataFrame) -> None:
     assert rows.height >= 2_000
     assert rows["pair_id"].is_unique().all()
     assert rows["prompt"].is_unique().all()
@@ -72,24 +72,24 @@ def test_five_hundred_dialogues_of_two_to_five_turns_repeat_no_answer(rows: pl.D
     dialogues = rows.filter(pl.col("task_family") == "dialogue")
     sound = [
         row
-        for row, answers in _answers(dialogues)
+        for row, answers in _rows_with_answers(dialogues)
         if len(set(answers)) == len(answers) and 2 <= len(answers) <= 5
     ]
     assert len(sound) == dialogues.height >= 500
     assert {"rust", "vox"} <= set(dialogues["language"])
 
 
-def test_most_rust_dialogues_end_in_a_test_that_stands_in_the_tree(rows: pl.DataFrame) -> None:
-    talks = rows.filter((pl.col("task_family") == "dialogue") & (pl.col("language") == "rust"))
-    tested = talks.filter(pl.col("response").str.starts_with("#[test]"))
-    assert tested.height >= talks.height / 2
+def test_half_of_the_rust_dialogues_end_in_a_test_from_the_tree(rows: pl.DataFrame) -> None:
+    dialogues = rows.filter((pl.col("task_family") == "dialogue") & (pl.col("language") == "rust"))
+    tested = dialogues.filter(pl.col("response").str.starts_with("#[test]"))
+    assert tested.height >= dialogues.height / 2
     for path, response in tested.select("source_path", "response").iter_rows():
         source = (ROOT / path).read_text(encoding="utf-8-sig")
         assert all(line.strip() in source for line in response.split("\n"))
 
 
-def test_thirty_five_constructs_are_synthesised(made: tuple[Synthesis, float]) -> None:
-    table = made[0].coverage
+def test_thirty_five_constructs_are_synthesised(timed_synthesis: tuple[Synthesis, float]) -> None:
+    table = timed_synthesis[0].coverage
     assert table.filter(pl.col("synthetic_count") > 0).height >= 35
     assert coverage.missing(table) == []
 
@@ -108,7 +108,7 @@ def test_every_repair_shows_a_program_that_the_gate_refuses_and_why(rows: pl.Dat
         assert fault in prompt
 
 
-def test_every_kind_of_live_task_is_made_and_names_its_parents(
+def test_every_kind_of_live_task_has_rows_that_name_their_parents(
     rows: pl.DataFrame, docs: Extraction
 ) -> None:
     live = rows.filter(pl.col("parents").list.len() > 0).filter(pl.col("language") == "vox")
@@ -121,9 +121,9 @@ def test_every_kind_of_live_task_is_made_and_names_its_parents(
     assert set(live["parents"].explode()) <= set(docs.rows["pair_id"])
 
 
-def test_few_requests_resemble_another_of_their_construct(rows: pl.DataFrame) -> None:
+def test_few_instructions_resemble_an_earlier_one_of_their_construct(rows: pl.DataFrame) -> None:
     share = audit.instructions_alike(rows)
-    print(f"{share:.2%} of the requests resemble an earlier one")
+    print(f"{share:.2%} of the instructions resemble an earlier one")
     assert share <= audit.MAX_ALIKE
     written = rows.filter(pl.col("task_family") == "write_construct")
     assert audit.instructions_alike(written) == 0
@@ -135,6 +135,6 @@ def test_the_same_tree_gives_the_same_rows(
     assert _synthesise(rust, docs).rows.equals(rows)
 
 
-def test_it_takes_less_than_two_minutes(made: tuple[Synthesis, float]) -> None:
-    print(f"{made[1]:.1f} s of one core")
-    assert made[1] < PROCESSOR_SECONDS
+def test_synthesis_takes_less_than_two_minutes(timed_synthesis: tuple[Synthesis, float]) -> None:
+    print(f"{timed_synthesis[1]:.1f} s of one core")
+    assert timed_synthesis[1] < PROCESSOR_SECONDS

@@ -16,7 +16,7 @@ from vox_assets.vox_syntax import CONSTRUCTS
 
 
 @pytest.fixture(scope="module")
-def made(
+def synthesis(
     rust_rows: pl.DataFrame,
     doc_rows: pl.DataFrame,
     profile: Profile,
@@ -26,29 +26,31 @@ def made(
     return synthesize(rust_rows, doc_rows, profile, check_vox=gate, read_source=read_source)
 
 
-def test_as_many_rows_as_the_profile_asks_for(made: Synthesis, profile: Profile) -> None:
-    counts = dict(made.rows.group_by("task_family").len().iter_rows())
-    wanted = profile.synthesis
-    assert counts["dialogue"] == wanted.dialogues
-    assert counts["repair_syntax"] == wanted.repairs
-    assert made.rows.height == wanted.programs + wanted.dialogues + wanted.repairs
+def test_the_profile_decides_the_number_of_rows(synthesis: Synthesis, profile: Profile) -> None:
+    counts = dict(synthesis.rows.group_by("task_family").len().iter_rows())
+    policy = profile.synthesis
+    assert counts["dialogue"] == policy.dialogues
+    assert counts["repair_syntax"] == policy.repairs
+    assert synthesis.rows.height == policy.programs + policy.dialogues + policy.repairs
 
 
-def test_the_frames_have_their_schemas_and_ids_are_unique(made: Synthesis) -> None:
-    assert dict(made.rows.schema) == rows.SCHEMA
-    assert dict(made.drops.schema) == rows.DROP_SCHEMA
-    assert dict(made.coverage.schema) == coverage.SCHEMA
-    assert made.rows["pair_id"].is_unique().all()
+def test_the_frames_have_their_schemas_and_ids_are_unique(synthesis: Synthesis) -> None:
+    assert dict(synthesis.rows.schema) == rows.SCHEMA
+    assert dict(synthesis.drops.schema) == rows.DROP_SCHEMA
+    assert dict(synthesis.coverage.schema) == coverage.SCHEMA
+    assert synthesis.rows["pair_id"].is_unique().all()
 
 
-def test_ids_are_those_of_the_content(made: Synthesis) -> None:
-    for row in made.rows.iter_rows(named=True):
+def test_ids_are_computed_from_the_content(synthesis: Synthesis) -> None:
+    for row in synthesis.rows.iter_rows(named=True):
         assert row["pair_id"] == rows.pair_id(row["lane"], row["messages"])
         assert row["response"] == row["messages"][-1]["content"]
 
 
-def test_every_answer_is_code_alone_and_vox_passes_the_gate(made: Synthesis, gate: Gate) -> None:
-    for row in made.rows.iter_rows(named=True):
+def test_every_answer_is_code_alone_and_vox_passes_the_gate(
+    synthesis: Synthesis, gate: Gate
+) -> None:
+    for row in synthesis.rows.iter_rows(named=True):
         for turn in row["messages"][1::2]:
             assert "```" not in turn["content"]
             if row["language"] == "vox":
@@ -56,10 +58,10 @@ def test_every_answer_is_code_alone_and_vox_passes_the_gate(made: Synthesis, gat
 
 
 def test_parents_are_live_rows(
-    made: Synthesis, rust_rows: pl.DataFrame, doc_rows: pl.DataFrame
+    synthesis: Synthesis, rust_rows: pl.DataFrame, doc_rows: pl.DataFrame
 ) -> None:
     known = {*rust_rows["pair_id"], *doc_rows["pair_id"]}
-    parents = set(made.rows["parents"].explode().drop_nulls())
+    parents = set(synthesis.rows["parents"].explode().drop_nulls())
     assert parents
     assert parents <= known
 
@@ -77,8 +79,9 @@ profile = profiles.load("sample").model_copy(update={"synthesis": few})
 gate = lambda source: next(map(str, check(source)), None)
 frames = [pl.read_parquet(path) for path in sys.argv[1:]]
 read = source_reader(Path.cwd())
-made = synthesize(*frames, profile, check_vox=gate, read_source=read)
-print(hashlib.sha256((made.rows.write_json() + made.drops.write_json()).encode()).hexdigest())
+synthesis = synthesize(*frames, profile, check_vox=gate, read_source=read)
+result = synthesis.rows.write_json() + synthesis.drops.write_json()
+print(hashlib.sha256(result.encode()).hexdigest())
 """
 
 
@@ -100,15 +103,15 @@ def test_another_process_makes_the_same_rows_byte_for_byte(
     assert len(digests) == 1
 
 
-def test_coverage_counts_live_and_synthetic_rows(made: Synthesis) -> None:
-    counts = {name: (live, new) for name, live, new in made.coverage.iter_rows()}
+def test_coverage_counts_live_and_synthetic_rows(synthesis: Synthesis) -> None:
+    counts = {name: (live, new) for name, live, new in synthesis.coverage.iter_rows()}
     assert set(counts) == set(CONSTRUCTS)
     assert counts["table"][0] == 1
     assert counts["table"][1] > 0
-    assert coverage.missing(made.coverage) == []
+    assert coverage.missing(synthesis.coverage) == []
 
 
-def test_missing_names_what_is_live_and_never_synthesised() -> None:
+def test_missing_lists_live_constructs_without_synthetic_rows() -> None:
     table = pl.DataFrame(
         {
             "construct": ["table", "actor", "form"],
@@ -119,12 +122,14 @@ def test_missing_names_what_is_live_and_never_synthesised() -> None:
     assert coverage.missing(table) == ["table"]
 
 
-def test_a_template_drifts_when_what_it_insists_on_is_no_longer_live(
+def test_a_template_drifts_when_a_construct_that_it_requires_is_no_longer_live(
     doc_rows: pl.DataFrame, profile: Profile, gate: Gate
 ) -> None:
-    few = [one for one in templates.load() if one.construct in ("actors", "tables")]
-    stream = programs.candidates(few, lexicon.load()[:3], 1)
+    variants = [
+        variant for variant in templates.load() if variant.construct in ("actors", "tables")
+    ]
+    stream = programs.candidates(variants, lexicon.load()[:3], 1)
     written, _ = programs.take(stream, 20, programs.Pool(), 1, gate)
-    frame = rows.to_frame(programs.pair(one, profile) for one in written)
+    frame = rows.to_frame(programs.pair(program, profile) for program in written)
     drifted = coverage.drifted(frame, coverage.table(doc_rows, frame))
     assert drifted == {"synthesize/templates/actors.vox.j2": ("actor",)}

@@ -1,4 +1,4 @@
-"""Names that a text uses are told from those it declares, and known ones from invented ones."""
+"""Names that a text declares are separated from open names, and known names from invented."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ fn add(task: str) to Result[int] {
 """
 
 
-def test_rust_names_that_somebody_else_has_to_know() -> None:
+def test_open_names_of_rust_code_are_those_it_does_not_declare() -> None:
     names = names_in(RUST, "rust")
     declared = set("Crew T Vessel people board names low high first total one place name".split())
     assert declared | {"rest", "other"} <= names.declared
@@ -75,7 +75,7 @@ def test_rust_names_that_somebody_else_has_to_know() -> None:
     assert names.open - open_names <= {"u8", "usize", "must_use", "crate"}
 
 
-def test_vox_names_that_somebody_else_has_to_know() -> None:
+def test_open_names_of_vox_code_are_those_it_does_not_declare() -> None:
     names = names_in(VOX, "vox")
     assert {"Chore", "Mood", "Glad", "Tired", "add", "task", "done", "n", "c", "v"} <= (
         names.declared
@@ -93,11 +93,11 @@ def test_vox_names_that_somebody_else_has_to_know() -> None:
         ("", set()),
     ],
 )
-def test_prose_names_are_those_that_look_like_code(text: str, expected: set[str]) -> None:
+def test_open_names_of_prose_are_those_that_look_like_code(text: str, expected: set[str]) -> None:
     assert names_in(text, "markdown").open == expected
 
 
-def test_code_may_use_names_of_its_own_language_and_prose_of_all() -> None:
+def test_code_may_use_names_of_its_own_language_and_prose_those_of_every_language() -> None:
     rows = pl.DataFrame(
         {
             "language": ["rust", "vox", "markdown"],
@@ -120,7 +120,7 @@ def test_any_text_is_read_as_rust_without_an_error(text: str) -> None:
 
 
 @given(st.text() | st.text("(){}[]|@.:=> \nabfnT"))
-def test_any_text_is_read_as_vox_or_refused_as_no_program(text: str) -> None:
+def test_any_text_is_read_as_vox_or_is_a_syntax_error(text: str) -> None:
     try:
         names = names_in(text, "vox")
     except VoxSyntaxError:

@@ -24,13 +24,13 @@ from vox_assets.store.cache import BlobCache
 from vox_assets.synthesize.model.uplift import uplift
 from vox_assets.synthesize.vox.programs import Gate
 
-#: Loading a small model on a busy machine.
+#: Limit for the start of the server: a busy machine loads even a small model slowly.
 START_SECONDS = 180
 
 
 @pytest.fixture(scope="module")
 def served(base_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of a server that holds the packaged model."""
+    """Start a server with the packaged model and yield its base URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -40,9 +40,9 @@ def served(base_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> 
         *("serve", str(base_model.path)),
         *("--host", "127.0.0.1", "--port", port, "--default-seed", "1"),
     ]
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         server = subprocess.Popen(
-            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=said, stderr=said
+            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=output, stderr=output
         )
     try:
         address = f"http://127.0.0.1:{port}"
@@ -66,7 +66,7 @@ def _healthy(address: str) -> bool:
 
 
 @pytest.mark.slow
-def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
+def test_each_answer_of_a_real_server_becomes_a_row_or_a_drop(
     served: str,
     base_model: LocalModel,
     rust_rows: pl.DataFrame,
@@ -82,7 +82,7 @@ def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
     )
     lines: list[str] = []
 
-    def lift():  # type: ignore[no-untyped-def]
+    def run():  # type: ignore[no-untyped-def]
         return uplift(
             rust_rows,
             doc_rows,
@@ -97,7 +97,7 @@ def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
             log=lines.append,
         )
 
-    first = lift()
+    first = run()
     reasons = first.drops["reason"].to_list()
     print(*reasons, *first.rows["response"], *lines, sep="\n")
     assert first.usage.requests == 6
@@ -106,7 +106,7 @@ def test_a_real_server_answers_and_its_answers_are_rows_or_reasons(
     assert not [reason for reason in reasons if reason.startswith(("not asked", "no answer"))]
     for row in first.rows.filter(language="vox").iter_rows(named=True):
         assert gate(row["response"]) is None
-    again = lift()
-    assert (again.usage.from_store, again.usage.requests) == (6, 0)
-    assert again.rows.equals(first.rows)
-    assert again.drops.equals(first.drops)
+    second = run()
+    assert (second.usage.from_store, second.usage.requests) == (6, 0)
+    assert second.rows.equals(first.rows)
+    assert second.drops.equals(first.drops)

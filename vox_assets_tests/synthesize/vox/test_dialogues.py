@@ -25,7 +25,7 @@ def test_vox_dialogues_differ_in_script_length_and_words(profile: Profile, gate:
         assert [gate(answer) for answer in answers] == [None] * len(answers)
 
 
-def test_what_the_gate_refuses_is_a_drop(profile: Profile) -> None:
+def test_a_dialogue_that_the_gate_refuses_is_dropped(profile: Profile) -> None:
     pairs, drops = dialogues.vox_dialogues(
         dialogues.scripts()[:1], lexicon.load()[:1], profile, Pool(), lambda _: "1:1: no", 1
     )
@@ -33,12 +33,12 @@ def test_what_the_gate_refuses_is_a_drop(profile: Profile) -> None:
     assert drops[0].reason == "refused by the syntax gate: 1:1: no"
 
 
-def test_rust_takes_no_more_than_its_share(
+def test_rust_dialogues_are_limited_to_their_share(
     rust_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Callable[[str], str]
 ) -> None:
     few = profile.synthesis.model_copy(update={"dialogues": 2, "programs": 0, "repairs": 0})
     smaller = profile.model_copy(update={"synthesis": few})
-    made = synthesize(
+    synthesis = synthesize(
         rust_rows, rust_rows.clear(), smaller, check_vox=gate, read_source=read_source
     )
-    assert made.rows["language"].to_list() == ["vox", "vox"]
+    assert synthesis.rows["language"].to_list() == ["vox", "vox"]

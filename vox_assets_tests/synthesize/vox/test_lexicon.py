@@ -15,24 +15,24 @@ def test_there_are_at_least_forty_domains_with_every_role() -> None:
     domains = lexicon.load()
     assert len(domains) >= 40
     for domain in domains:
-        assert [one.role for one in domain.attributes] == list(ROLES)
+        assert [attribute.role for attribute in domain.attributes] == list(ROLES)
 
 
 def test_no_name_of_any_domain_is_a_reserved_word() -> None:
     for domain in lexicon.load():
         payloads = {part.name for state in domain.states for part in state.payload}
-        names = {one.name for one in domain.attributes} | set(domain.thing) | payloads
+        names = {attribute.name for attribute in domain.attributes} | set(domain.thing) | payloads
         assert not names & RESERVED, domain.name
 
 
-def _broken(tmp_path: Path, change: dict[str, object]) -> Path:
+def _changed(tmp_path: Path, change: dict[str, object]) -> Path:
     name, entry = next(iter(yaml.safe_load(FIRST_FILE.read_text()).items()))
     (tmp_path / "one.yaml").write_text(yaml.safe_dump({name: {**entry, **change}}))
     return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "message"),
     [
         ({"colour": "red"}, "colour"),
         ({"flag": {"name": "match", "holds": "on", "fails": "off"}}, "reserved word"),
@@ -45,13 +45,13 @@ def _broken(tmp_path: Path, change: dict[str, object]) -> Path:
         ({"states": [["Lent", "lent to {nobody}"]] * 5}, "does not carry"),
     ],
 )
-def test_a_domain_that_would_not_compile_is_refused_by_name(
-    tmp_path: Path, change: dict[str, object], named: str
+def test_an_invalid_domain_is_refused_with_its_file_and_fault(
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(LexiconError, match=named) as refused:
-        lexicon.load(_broken(tmp_path, change))
-    assert "one.yaml" in str(refused.value)
-    assert "\n" not in str(refused.value)
+    with pytest.raises(LexiconError, match=message) as error:
+        lexicon.load(_changed(tmp_path, change))
+    assert "one.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_an_article_follows_the_sound() -> None:
@@ -76,7 +76,7 @@ def test_a_plural_follows_the_ending() -> None:
     ]
 
 
-def test_a_place_is_named_with_either_article_and_on_a_sign() -> None:
+def test_the_place_of_a_domain_has_a_form_with_an_article_and_one_for_signs() -> None:
     library = next(domain for domain in lexicon.load() if domain.name == "library")
     assert library.the_place == "the town library"
     assert library.sign == "Town library"

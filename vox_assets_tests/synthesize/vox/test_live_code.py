@@ -19,18 +19,20 @@ Reader = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
-def made(doc_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Reader) -> list[Pair]:
+def expanded(
+    doc_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Reader
+) -> list[Pair]:
     return live_code.expand_live_code(
         doc_rows, lexicon.load(), profile, Pool(), gate, 300, read_source
     )[0]
 
 
-def _one(made: list[Pair], family: str) -> Pair:
-    return next(pair for pair in made if pair.task_family == family)
+def _first_of(expanded: list[Pair], family: str) -> Pair:
+    return next(pair for pair in expanded if pair.task_family == family)
 
 
-def test_each_task_is_made_from_two_small_programs(made: list[Pair]) -> None:
-    assert {pair.task_family for pair in made} == {
+def test_two_small_programs_give_rows_of_every_task(expanded: list[Pair]) -> None:
+    assert {pair.task_family for pair in expanded} == {
         "rename_domain",
         "complete_body",
         "write_test",
@@ -38,19 +40,19 @@ def test_each_task_is_made_from_two_small_programs(made: list[Pair]) -> None:
     }
 
 
-def test_every_row_names_its_parent_and_where_it_stands(
-    made: list[Pair], doc_rows: pl.DataFrame, gate: Gate
+def test_every_row_names_its_parent_and_its_source_file(
+    expanded: list[Pair], doc_rows: pl.DataFrame, gate: Gate
 ) -> None:
     parents = {row["pair_id"]: row for row in doc_rows.iter_rows(named=True)}
-    for pair in made:
+    for pair in expanded:
         (parent,) = pair.parents
         assert pair.source_path == parents[parent]["source_path"]
         assert pair.source_commit == "c0ffee"
         assert gate(pair.response) is None
 
 
-def test_a_new_field_reaches_table_endpoint_and_view(made: list[Pair]) -> None:
-    pair = _one(made, "extend_program")
+def test_a_new_field_reaches_table_endpoint_and_view(expanded: list[Pair]) -> None:
+    pair = _first_of(expanded, "extend_program")
     field, kind = (
         pair.prompt.split("`")[1].split(": ")
         if ": " in pair.prompt.split("`")[1]
@@ -62,25 +64,29 @@ def test_a_new_field_reaches_table_endpoint_and_view(made: list[Pair]) -> None:
     assert f"text() {{ c.task }}\n            text() {{ c.{field} }}" in pair.response
 
 
-def test_a_renamed_program_keeps_its_shape_and_none_of_the_old_names(made: list[Pair]) -> None:
-    pair = _one(made, "rename_domain")
+def test_a_renamed_program_keeps_its_line_count_and_none_of_the_old_names(
+    expanded: list[Pair],
+) -> None:
+    pair = _first_of(expanded, "rename_domain")
     assert "Chore" not in pair.response
     assert "chore" not in pair.response
     assert pair.response.count("\n") == pair.prompt.split("```vox\n")[1].count("\n") - 1
 
 
-def test_a_completion_is_the_declaration_whose_body_the_prompt_cuts(made: list[Pair]) -> None:
-    pair = _one(made, "complete_body")
+def test_a_completion_is_the_declaration_whose_body_the_prompt_omits(expanded: list[Pair]) -> None:
+    pair = _first_of(expanded, "complete_body")
     assert pair.response.startswith("fn longest(words: list[str]) to str {")
     assert "to be completed" in pair.prompt
     assert "return best" not in pair.prompt
-    assert "`longest` keeps the longest word." in pair.prompt, "the parent's words are kept"
+    assert "`longest` keeps the longest word." in pair.prompt, (
+        "the description of the parent is kept"
+    )
 
 
-def test_tests_are_the_documented_one_and_those_whose_outcome_was_computed(
-    made: list[Pair],
+def test_rows_for_tests_have_the_documented_test_and_a_test_with_computed_results(
+    expanded: list[Pair],
 ) -> None:
-    answers = [pair.response for pair in made if pair.task_family == "write_test"]
+    answers = [pair.response for pair in expanded if pair.task_family == "write_test"]
     assert any(answer.startswith('@test("one and two have words")') for answer in answers)
     assert (
         "@test\nfn word_for_is_right() to Unit {\n"
@@ -93,16 +99,18 @@ def test_a_function_that_ignores_its_input_gets_no_test(
     profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     frame = rows.to_frame([live_pair('fn same(n: int) to str {\n    return "x"\n}', "same")])
-    made = live_code.expand_live_code(frame, lexicon.load(), profile, Pool(), gate, 9, read_source)
-    assert made == ([], [])
+    expanded = live_code.expand_live_code(
+        frame, lexicon.load(), profile, Pool(), gate, 9, read_source
+    )
+    assert expanded == ([], [])
 
 
-def test_a_fence_that_includes_a_part_stands_for_the_whole_file(
+def test_a_fence_that_includes_a_part_gives_the_whole_file(
     profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     shown = live_pair("fn doubled(n: int) to int {\n    return n * 2\n}", "counts")
     (live,) = live_code.programs(rows.to_frame([shown]), read_source, profile)
-    assert [one.name for one in live.declared] == ["doubled", "rated"]
+    assert [declaration.name for declaration in live.declared] == ["doubled", "rated"]
     assert live.parents == (shown.pair_id,)
     pairs, _ = live_code.expand_live_code(
         rows.to_frame([shown]), lexicon.load(), profile, Pool(), gate, 30, read_source
@@ -112,7 +120,7 @@ def test_a_fence_that_includes_a_part_stands_for_the_whole_file(
     assert "fn doubled" in test.prompt, "what the function calls is shown with it"
 
 
-def test_the_texts_of_a_missing_part_are_told(
+def test_the_prompt_lists_the_strings_of_the_missing_part(
     profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     shown = live_pair("fn doubled(n: int) to int {\n    return n * 2\n}", "counts")
@@ -123,13 +131,13 @@ def test_the_texts_of_a_missing_part_are_told(
     assert 'The missing part uses `"low"`.' in completed.prompt
 
 
-def test_the_existing_test_is_not_shown_in_the_prompt(made: list[Pair]) -> None:
-    pair = next(pair for pair in made if "small_numbers" in pair.source_symbol)
+def test_the_existing_test_is_not_shown_in_the_prompt(expanded: list[Pair]) -> None:
+    pair = next(pair for pair in expanded if "small_numbers" in pair.source_symbol)
     assert "fn small_numbers" not in pair.prompt
     assert '`word_for(1) is "one"`' in pair.prompt
 
 
-def test_strings_keep_their_words_and_follow_in_their_holes() -> None:
+def test_renaming_changes_interpolations_but_no_other_text_of_a_string() -> None:
     source = 'fn boat() to str { return "boat {boat} is boat" } // boat'
     assert live_tasks.renamed(source, {"boat": "tram"}) == (
         'fn tram() to str { return "boat {tram} is boat" } // boat'
@@ -141,7 +149,7 @@ def test_renaming_nothing_changes_nothing(text: str) -> None:
     assert live_tasks.renamed(text, {}) == text
 
 
-def test_a_program_that_speaks_in_phrases_is_not_carried_into_another_domain(
+def test_a_program_with_phrases_in_strings_is_not_renamed_to_another_domain(
     profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     source = (
@@ -160,7 +168,7 @@ def test_a_program_that_speaks_in_phrases_is_not_carried_into_another_domain(
     assert all(pair.task_family != "rename_domain" for pair in pairs)
 
 
-def test_live_rows_leave_the_larger_part_to_templates(
+def test_live_rows_are_limited_to_a_third_of_the_budget(
     doc_rows: pl.DataFrame, profile: Profile, gate: Gate, read_source: Reader
 ) -> None:
     pairs, _ = live_code.expand_live_code(
@@ -169,9 +177,9 @@ def test_live_rows_leave_the_larger_part_to_templates(
     assert len(pairs) == 2
 
 
-def test_prose_and_broken_code_are_no_parents(
-    profile: Profile, gate: Gate, read_source: Reader
-) -> None:
+def test_broken_code_is_not_a_parent(profile: Profile, gate: Gate, read_source: Reader) -> None:
     frame = rows.to_frame([live_pair("fn broken( {", "broken")])
-    made = live_code.expand_live_code(frame, lexicon.load(), profile, Pool(), gate, 9, read_source)
-    assert made == ([], [])
+    expanded = live_code.expand_live_code(
+        frame, lexicon.load(), profile, Pool(), gate, 9, read_source
+    )
+    assert expanded == ([], [])

@@ -14,30 +14,34 @@ DOMAINS = lexicon.load()
 VARIANTS = templates.load()
 
 
-def test_the_stream_shows_every_variant_before_any_twice() -> None:
+def test_the_stream_yields_every_variant_once_before_it_repeats_any() -> None:
     stream = programs.candidates(VARIANTS, DOMAINS[:2], 5)
-    lap = [told.variant for _, told in itertools.islice(stream, len(VARIANTS))]
+    lap = [rendered.variant for _, rendered in itertools.islice(stream, len(VARIANTS))]
     assert set(lap) == set(VARIANTS)
     assert len(list(stream)) == len(VARIANTS)
 
 
-def test_what_is_taken_is_neither_near_in_code_nor_in_words(gate: Gate) -> None:
+def test_kept_programs_are_similar_neither_in_code_nor_in_instruction(gate: Gate) -> None:
     few = [variant for variant in VARIANTS if variant.construct in ("contracts", "properties")]
     kept, drops = programs.take(programs.candidates(few, DOMAINS, 5), 10**6, Pool(), 5, gate)
     seen = Programs()
-    for one in kept:
-        assert seen.nearest(one.rendered.source)[1] < NEAR_PROGRAM
-        seen.add(one.symbol, one.rendered.source)
+    for program in kept:
+        assert seen.nearest(program.rendered.source)[1] < NEAR_PROGRAM
+        seen.add(program.symbol, program.rendered.source)
     for construct in ("contracts", "properties"):
-        said = [one.instruction for one in kept if one.rendered.variant.construct == construct]
-        assert share_alike(said, NEAR_INSTRUCTION) == 0
+        texts = [
+            program.instruction
+            for program in kept
+            if program.rendered.variant.construct == construct
+        ]
+        assert share_alike(texts, NEAR_INSTRUCTION) == 0
     assert len(kept) + len(drops) == len(few) * len(DOMAINS)
-    lost = [drop for drop in drops if "near-duplicate" in drop.reason]
-    assert lost
-    assert all(drop.lost_to in {one.symbol for one in kept} for drop in lost)
+    duplicates = [drop for drop in drops if "near-duplicate" in drop.reason]
+    assert duplicates
+    assert all(drop.lost_to in {program.symbol for program in kept} for drop in duplicates)
 
 
-def test_a_program_that_the_gate_refuses_is_a_drop_with_the_reason() -> None:
+def test_a_program_that_the_gate_refuses_is_dropped_with_the_reason() -> None:
     stream = programs.candidates(VARIANTS[:1], DOMAINS[:1], 5)
     kept, drops = programs.take(stream, 1, Pool(), 5, lambda _: "1:1: no")
     assert kept == []
@@ -45,18 +49,18 @@ def test_a_program_that_the_gate_refuses_is_a_drop_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("style", range(len(instructions.STYLES)))
-def test_every_style_names_the_language_and_tells_every_fact(style: int) -> None:
+def test_every_style_names_the_language_and_states_every_fact(style: int) -> None:
     for number, variant in enumerate(VARIANTS):
-        told = templates.render(variant, DOMAINS[number % len(DOMAINS)], random.Random(number))
-        text = instructions.word(told, style, random.Random(number))
+        rendered = templates.render(variant, DOMAINS[number % len(DOMAINS)], random.Random(number))
+        text = instructions.word(rendered, style, random.Random(number))
         assert "Vox" in text
-        assert all(fact[1:] in text for fact in told.facts)
+        assert all(fact[1:] in text for fact in rendered.facts)
 
 
 def test_a_row_points_at_the_lines_of_its_template(gate: Gate, profile: Profile) -> None:
     stream = programs.candidates(VARIANTS, DOMAINS, 5)
-    (one,), _ = programs.take(stream, 1, Pool(), 5, gate)
-    row = programs.pair(one, profile)
+    (program,), _ = programs.take(stream, 1, Pool(), 5, gate)
+    row = programs.pair(program, profile)
     assert row.source_path == f"synthesize/templates/{row.category}.vox.j2"
     assert row.source_start_line < row.source_end_line
     assert (row.origin, row.lane, row.response_mode) == ("synthetic", "vox_codegen", "code_only")

@@ -25,27 +25,31 @@ def test_at_least_thirty_five_constructs_with_several_variants() -> None:
     assert {variant.level for variant in VARIANTS} == {1, 2, 3}
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda one: f"{one.construct}-{one.name}")
+@pytest.mark.parametrize(
+    "variant", VARIANTS, ids=lambda variant: f"{variant.construct}-{variant.name}"
+)
 def test_every_variant_passes_the_gate_in_every_fourth_domain(variant: Variant, gate: Gate) -> None:
     first = VARIANTS.index(variant)
     for number in range(first, first + len(DOMAINS), 4):
-        told = _rendered(variant, number)
-        assert gate(told.source) is None, told.source
+        rendered = _rendered(variant, number)
+        assert gate(rendered.source) is None, rendered.source
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda one: f"{one.construct}-{one.name}")
+@pytest.mark.parametrize(
+    "variant", VARIANTS, ids=lambda variant: f"{variant.construct}-{variant.name}"
+)
 def test_facts_name_everything_that_a_program_declares(variant: Variant) -> None:
     """A model cannot guess a name: each function, type and component is in the instruction."""
-    told = _rendered(variant, VARIANTS.index(variant))
-    said = "\n".join((*told.facts, *told.goals))
+    rendered = _rendered(variant, VARIANTS.index(variant))
+    instruction = "\n".join((*rendered.facts, *rendered.goals))
     declared = re.findall(
-        r"\b(?:fn|type|component|actor|state_machine|fragment|url|@form) (\w+)", told.source
+        r"\b(?:fn|type|component|actor|state_machine|fragment|url|@form) (\w+)", rendered.source
     )
     # A helper whose name follows from another (`find_loan_label`) is spelled out as well.
-    assert [name for name in declared if name not in said] == []
+    assert [name for name in declared if name not in instruction] == []
 
 
-def test_a_variant_knows_its_lines() -> None:
+def test_a_variant_has_its_lines_in_the_template_file() -> None:
     for variant in VARIANTS:
         text = (TEMPLATE_DIR / variant.source_path.rpartition("/")[2]).read_text().splitlines()
         assert text[variant.start_line - 1].startswith(f"=== {variant.name} (level")
@@ -56,15 +60,15 @@ def test_the_same_seed_renders_the_same_text() -> None:
     assert _rendered(VARIANTS[0], 3) == _rendered(VARIANTS[0], 3)
 
 
-def test_no_mark_of_the_template_language_is_left() -> None:
+def test_rendered_text_contains_no_template_syntax() -> None:
     for number, variant in enumerate(VARIANTS):
-        told = _rendered(variant, number)
-        text = "\n".join((told.source, *told.facts, *told.goals, told.why))
+        rendered = _rendered(variant, number)
+        text = "\n".join((rendered.source, *rendered.facts, *rendered.goals, rendered.why))
         assert not re.search(r"<<|>>|%%|\[\[[^\]]*\||~~~", text), variant.name
 
 
 @pytest.mark.parametrize(
-    ("body", "named"),
+    ("body", "message"),
     [
         ("goal: a\nwhy: b\nfn f() {}", "needs goal"),
         ("why: b\n~~~\nfn f() {}", "needs goal"),
@@ -72,13 +76,13 @@ def test_no_mark_of_the_template_language_is_left() -> None:
         ("goal: << e\nwhy: b\n~~~\nfn f() {}", "few.j2: odd"),
     ],
 )
-def test_a_variant_that_breaks_the_layout_is_named(body: str, named: str) -> None:
+def test_an_error_names_the_variant_with_a_wrong_layout(body: str, message: str) -> None:
     variant = Variant("few", "odd", 1, f"\n{body}\n", "few.j2", 1, 5)
-    with pytest.raises(TemplateError, match=named):
+    with pytest.raises(TemplateError, match=message):
         templates.render(variant, DOMAINS[0], random.Random(1))
 
 
-def test_declarations_are_apart_by_one_blank_line_and_a_style_is_not() -> None:
+def test_tidy_puts_one_blank_line_between_declarations_but_not_before_a_style() -> None:
     crowded = "type A =\n    | B\nfn f() {\n}\n\n\n@test\nfn g() {\n}\nstyle {\n}\n"
     assert templates.tidy(crowded) == (
         "type A =\n    | B\n\nfn f() {\n}\n\n@test\nfn g() {\n}\nstyle {\n}"
@@ -90,11 +94,13 @@ def test_a_file_without_a_heading_is_refused() -> None:
         templates.split("fn f() {}", "few", "few.j2")
 
 
-@pytest.mark.parametrize("script", dialogues.scripts(), ids=lambda one: one.name)
-def test_every_answer_of_a_script_is_new_and_passes_the_gate(script: Variant, gate: Gate) -> None:
+@pytest.mark.parametrize("script", dialogues.scripts(), ids=lambda script: script.name)
+def test_every_answer_of_a_script_is_distinct_and_passes_the_gate(
+    script: Variant, gate: Gate
+) -> None:
     for domain in DOMAINS[::5]:
-        talk = dialogues.render(script, domain, random.Random(domain.name))
-        assert 2 <= len(talk.answers) <= 5
-        assert len(set(talk.answers)) == len(talk.answers)
-        assert [gate(answer) for answer in talk.answers] == [None] * len(talk.answers)
-        assert all("Vox" in ask for ask in talk.asks[0]), "the first turn names the language"
+        dialogue = dialogues.render(script, domain, random.Random(domain.name))
+        assert 2 <= len(dialogue.answers) <= 5
+        assert len(set(dialogue.answers)) == len(dialogue.answers)
+        assert [gate(answer) for answer in dialogue.answers] == [None] * len(dialogue.answers)
+        assert all("Vox" in ask for ask in dialogue.asks[0]), "the first turn names the language"
