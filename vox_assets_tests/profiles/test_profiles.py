@@ -11,7 +11,7 @@ from vox_assets import profiles
 
 
 @pytest.mark.parametrize("name", profiles.available())
-def test_bundled_profiles_load_and_train_code_alone(name: str) -> None:
+def test_bundled_profiles_load_and_train_only_code(name: str) -> None:
     profile = profiles.load(name)
     assert profile.name == name
     assert profile.mix.lanes == ("vox_codegen",)
@@ -33,7 +33,7 @@ def test_lanes_follow_crate_and_mode() -> None:
     )
 
 
-def test_a_run_may_ask_for_other_lanes_by_name() -> None:
+def test_a_run_may_select_other_lanes_by_name() -> None:
     profile = profiles.load("vox").with_lanes(["vox_docs_qa"])
     assert profile.mix.lanes == ("vox_docs_qa",)
     for lanes in ([], ["vox_songs"], ["vox_speech", "vox_speech"]):
@@ -55,13 +55,13 @@ def test_a_profile_may_be_a_path(tmp_path: Path) -> None:
     assert profiles.load(edited(tmp_path, name="mine")).name == "mine"
 
 
-def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> None:
+def test_the_digest_depends_on_the_policy_and_not_on_the_layout(tmp_path: Path) -> None:
     assert profiles.load(edited(tmp_path)).digest == profiles.load("sample").digest
     assert profiles.load(edited(tmp_path, name="x")).digest != profiles.load("sample").digest
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "message"),
     [
         ({"scoring": {"threshold": 11}}, "scoring.threshold"),
         ({"colour": "blue"}, "colour"),
@@ -90,14 +90,14 @@ def test_the_digest_follows_the_policy_and_not_the_layout(tmp_path: Path) -> Non
         ({"lane_rules": [{"lane": "vox_speech", "repository": "b*"}]}, "last rule has cond"),
     ],
 )
-def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:
-    with pytest.raises(profiles.ProfileError, match=complaint) as caught:
+def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(profiles.ProfileError, match=message) as error:
         profiles.load(edited(tmp_path, **changes))
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "a: [", "\x00"])
-def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_profile_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(content)
     with pytest.raises(profiles.ProfileError, match=r"broken\.yaml"):

@@ -1,4 +1,4 @@
-"""Collect the tests over other people's files and programs only where these are named."""
+"""Collects the tests on external files and programs only if environment variables name them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A row is kept when the front end accepts each of its Vox answers, in its dialogue."""
+"""A row is kept if the front end accepts all its Vox answers, each after the earlier turns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dialogue(*contents: str, language: str = "vox") -> Pair:
 
 @pytest.fixture
 def needs_helper(tmp_path: Path) -> Compiler:
-    """A compiler that knows only what is declared: `helper` is not, unless it stands before."""
+    """Write a compiler that refuses a use of `helper` unless the program declares it."""
     program = tmp_path / "vox"
     program.write_text(
         "#!/bin/sh\n"
@@ -38,19 +38,19 @@ def needs_helper(tmp_path: Path) -> Compiler:
     return Compiler(program, os.defpath)
 
 
-def test_every_answer_of_a_dialogue_is_judged() -> None:
+def test_every_answer_of_a_dialogue_is_checked() -> None:
     rows = to_frame([dialogue("a", GOOD), dialogue("b", BAD, "c", GOOD), dialogue("d", GOOD)])
-    (found,) = answer_faults(rows, BuiltInGrammar())
-    assert (found.row, found.answer) == (1, BAD)
-    assert found.fault.startswith("2:")
+    (fault,) = answer_faults(rows, BuiltInGrammar())
+    assert (fault.row, fault.answer) == (1, BAD)
+    assert fault.fault.startswith("2:")
 
 
-def test_answers_in_other_languages_are_not_judged() -> None:
+def test_answers_in_other_languages_are_not_checked() -> None:
     rows = to_frame([dialogue("a", "not Vox; at all", language="rust")])
     assert answer_faults(rows, BuiltInGrammar()) == []
 
 
-def test_an_answer_may_build_on_the_answers_before_it(needs_helper: Compiler) -> None:
+def test_an_answer_may_use_declarations_of_earlier_answers(needs_helper: Compiler) -> None:
     uses, declares = "fn use_it() { helper() }", "fn helper() {}"
     rows = to_frame([dialogue("a", declares, "b", "fn other() {}", "c", uses), dialogue("d", uses)])
     faults = answer_faults(rows, needs_helper)
@@ -59,7 +59,7 @@ def test_an_answer_may_build_on_the_answers_before_it(needs_helper: Compiler) ->
     ]
 
 
-def test_an_answer_may_build_on_the_code_that_the_user_shows(needs_helper: Compiler) -> None:
+def test_an_answer_may_use_declarations_that_the_user_shows(needs_helper: Compiler) -> None:
     shown = "Write a test for this.\n\n```vox\nfn helper() {}\n```\n"
     uses = "@test fn t() { helper() }"
     assert answer_faults(to_frame([dialogue(shown, uses)]), needs_helper) == []
@@ -67,7 +67,7 @@ def test_an_answer_may_build_on_the_code_that_the_user_shows(needs_helper: Compi
     assert faults_by_answer(rows, needs_helper) == {uses: "1:1: Undefined variable: helper"}
 
 
-def test_a_refused_row_is_a_drop_with_its_place_and_the_first_fault(
+def test_a_refused_row_is_dropped_with_its_line_and_the_first_fault(
     needs_helper: Compiler,
 ) -> None:
     rows = to_frame([dialogue("a", "helper()", "b", "helper(2)"), dialogue("c", GOOD)])

@@ -1,6 +1,6 @@
-"""The real compiler behind the seam, where VOX_FRONTEND names one.
+"""Tests the real `vox` compiler as a front end, if VOX_FRONTEND names one.
 
-`conftest.py` leaves this module out where it does not.
+`conftest.py` leaves this module out if the variable is not set.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from vox_assets_tests.vox_syntax.test_syntax_external import SYNTAX, files
 
 pytestmark = pytest.mark.slow
 
-#: What the compiler parses and then refuses as not yet implemented, and files that it does not
-#: know as modules of the user interface.
-BEYOND_SYNTAX = ("_gate_", ".vox.ui")
+#: Examples to skip, by a part of their name: forms that the compiler parses and then refuses as not
+#: yet implemented, and user interface modules, which it does not recognise by these names.
+SKIPPED = ("_gate_", ".vox.ui")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,11 @@ def vox(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
     return Compiler(settings.compiler, settings.search_path, BlobCache(folder / "verdicts.sqlite"))
 
 
-def test_it_tells_its_version(vox: Compiler) -> None:
+def test_the_name_contains_the_version(vox: Compiler) -> None:
     assert vox.name.startswith("vox ")
 
 
-def test_it_judges_syntax_types_and_what_its_lexer_drops(vox: Compiler) -> None:
+def test_syntax_errors_type_errors_and_dropped_characters_are_refused(vox: Compiler) -> None:
     good, types, drops, parse = vox.check(
         [
             "fn one() to int {\n    return 1\n}",
@@ -47,7 +47,7 @@ def test_it_judges_syntax_types_and_what_its_lexer_drops(vox: Compiler) -> None:
     assert not any(fault and fault.startswith("no verdict") for fault in (types, drops, parse))
 
 
-def test_a_program_that_no_parser_reads_to_its_end_is_a_fault_and_not_an_error(
+def test_a_program_too_deep_for_the_parser_does_not_affect_the_next_verdict(
     vox: Compiler,
 ) -> None:
     deep = "fn f() { let x = " + "(" * 50_000 + "1" + ")" * 50_000 + " }"
@@ -56,11 +56,13 @@ def test_a_program_that_no_parser_reads_to_its_end_is_a_fault_and_not_an_error(
 
 @pytest.mark.skipif(not SYNTAX, reason="VOX_SYNTAX_DIR names no examples")
 @pytest.mark.parametrize(("folder", "good"), [("ok", True), ("bad", False)])
-def test_it_agrees_with_the_built_in_grammar(vox: Compiler, folder: str, good: bool) -> None:
+def test_the_compiler_agrees_with_the_built_in_grammar(
+    vox: Compiler, folder: str, good: bool
+) -> None:
     paths = [
         path
         for path in files(SYNTAX, f"{folder}/*")
-        if not any(mark in path.name for mark in BEYOND_SYNTAX)
+        if not any(mark in path.name for mark in SKIPPED)
     ]
     sources = [path.read_text(encoding="utf-8") for path in paths]
     front_ends: list[FrontEnd] = [vox, BuiltInGrammar()]

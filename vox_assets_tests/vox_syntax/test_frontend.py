@@ -10,23 +10,23 @@ BAD = "fn one() to int {\n    ret 1\n}"
 SCREEN = "state n: int = 0"
 
 
-def test_verdicts_stand_in_the_order_of_the_programs() -> None:
+def test_verdicts_are_in_the_order_of_the_programs() -> None:
     front_end: FrontEnd = BuiltInGrammar()
     assert front_end.check([BAD, GOOD, BAD]) == [str(check(BAD)[0]), None, str(check(BAD)[0])]
 
 
-def test_the_same_text_is_judged_by_the_kind_of_its_file() -> None:
+def test_the_verdict_depends_on_the_kind_of_the_file() -> None:
     front_end = BuiltInGrammar()
     assert front_end.check([SCREEN], ui_module=True) == [None]
     assert front_end.check([SCREEN]) != [None]
 
 
-def test_one_program_at_a_time_is_judged_alike() -> None:
+def test_one_by_one_gives_the_same_verdicts() -> None:
     judge = one_by_one(BuiltInGrammar())
     assert [judge(BAD), judge(GOOD)] == BuiltInGrammar().check([BAD, GOOD])
 
 
-def test_its_name_tells_one_grammar_from_another() -> None:
+def test_the_name_ends_with_a_digest_of_the_grammar() -> None:
     name = BuiltInGrammar().name
     assert name.startswith("built-in grammar ")
     assert len(name.split()[-1]) == 12

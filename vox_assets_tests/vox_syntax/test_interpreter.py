@@ -1,4 +1,4 @@
-"""The interpreter computes what the language says, and refuses to guess."""
+"""The interpreter computes the values that the language defines, and never guesses a value."""
 
 from __future__ import annotations
 
@@ -185,18 +185,20 @@ def test_an_expression_has_its_value(program: Program, expression: str, value: A
         '"a" + 1',
     ],
 )
-def test_what_is_not_certain_is_not_guessed(program: Program, expression: str) -> None:
+def test_an_expression_without_a_certain_value_is_refused(
+    program: Program, expression: str
+) -> None:
     with pytest.raises(UnknownError):
         program.value(expression)
 
 
-def test_an_assertion_that_does_not_hold_fails_with_its_source() -> None:
+def test_a_false_assertion_fails_with_its_source() -> None:
     program = Program("@test\nfn t() to Unit {\n    assert(1 is 1)\n    assert(1 is 2)\n}")
     with pytest.raises(FailedError, match="1 is 2"):
         program.call("t")
 
 
-def _passing(source: str) -> list[str]:
+def _run_tests(source: str) -> list[str]:
     program = Program(source)
     tests = [item.name for item in declarations(source) if item.kind == "test"]
     for name in tests:
@@ -208,20 +210,22 @@ TESTED = [variant for variant in templates.load() if "@test" in variant.body]
 
 
 @pytest.mark.parametrize("variant", TESTED, ids=lambda item: f"{item.construct}-{item.name}")
-def test_the_tests_that_a_template_writes_hold(variant: Template) -> None:
+def test_the_tests_of_a_template_pass(variant: Template) -> None:
     for domain in DOMAINS[::6]:
         rng = random.Random(f"{variant.name}:{domain.name}")
-        assert _passing(templates.render(variant, domain, rng).source)
+        assert _run_tests(templates.render(variant, domain, rng).source)
 
 
 SCRIPTS = [script for script in dialogues.scripts() if "@test" in script.body]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda item: f"{item.construct}-{item.name}")
-def test_the_tests_that_a_dialogue_ends_in_hold_for_what_was_written_before(
+def test_the_tests_of_a_dialogue_pass_with_the_code_of_its_earlier_answers(
     script: Template,
 ) -> None:
     for domain in DOMAINS[::6]:
-        talk = dialogues.render(script, domain, random.Random(domain.name))
-        latest = {item.name: item.text for answer in talk.answers for item in declarations(answer)}
-        assert _passing("\n\n".join(latest.values()))
+        dialogue = dialogues.render(script, domain, random.Random(domain.name))
+        latest = {
+            item.name: item.text for answer in dialogue.answers for item in declarations(answer)
+        }
+        assert _run_tests("\n\n".join(latest.values()))

@@ -1,4 +1,4 @@
-"""The grammar's tables are kept beside the bytecode, and trusted only whole."""
+"""The parser tables are cached beside the bytecode, and damaged tables are not used."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vox_assets.vox_syntax import builtin
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that tables are kept in; no parser is in memory."""
+def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder of the cached tables, and remove the parser from memory."""
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     builtin._parser.cache_clear()
@@ -24,13 +24,15 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def _verdicts() -> list[list[str]]:
     builtin._parser.cache_clear()
     programs = ["fn a() to int { return 1 }", "fn a( {", "let x = 1; let y = 2"]
-    return [[str(fault) for fault in builtin.check(program)] for program in programs]
+    return [[str(diagnostic) for diagnostic in builtin.check(program)] for program in programs]
 
 
-def test_kept_tables_judge_like_new_ones_and_damaged_ones_are_not_used(kept: Path) -> None:
+def test_cached_tables_give_the_same_verdicts_and_damaged_tables_are_replaced(
+    cache_dir: Path,
+) -> None:
     computed = _verdicts()
-    assert [bool(faults) for faults in computed] == [False, True, True]
-    (tables,) = kept.rglob("*.lalr")
+    assert [bool(messages) for messages in computed] == [False, True, True]
+    (tables,) = cache_dir.rglob("*.lalr")
     written = tables.stat().st_mtime_ns
     assert _verdicts() == computed
     assert tables.stat().st_mtime_ns == written
@@ -40,9 +42,9 @@ def test_kept_tables_judge_like_new_ones_and_damaged_ones_are_not_used(kept: Pat
     assert tables.stat().st_size > len(half)
 
 
-def test_nothing_is_written_where_python_writes_no_bytecode(
-    kept: Path, monkeypatch: pytest.MonkeyPatch
+def test_no_table_is_written_if_python_writes_no_bytecode(
+    cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert not _verdicts()[0]
-    assert not list(kept.rglob("*.lalr"))
+    assert not list(cache_dir.rglob("*.lalr"))

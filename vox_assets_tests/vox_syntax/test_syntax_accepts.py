@@ -1,4 +1,4 @@
-"""What the gate accepts, and which constructs it finds there."""
+"""Programs that the grammar accepts, and the constructs that are found in them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def sections(name: str) -> list[tuple[str, list[str]]]:
-    """Read a file of examples: the text of each, and the constructs its heading names."""
+    """Read the examples of a file: the text of each and the constructs that its heading lists."""
     _, *parts = (HERE / name).read_text(encoding="utf-8").split("\n////")
     split = (part.partition("\n") for part in parts)
     return [(text, heading.split()) for heading, _, text in split]
@@ -22,7 +22,7 @@ def in_function(body: str) -> str:
 
 CASES = [
     *sections("programs.vox"),
-    *((in_function(body), found) for body, found in sections("statements.vox")),
+    *((in_function(body), expected) for body, expected in sections("statements.vox")),
 ]
 
 TYPES = [
@@ -56,7 +56,7 @@ def test_a_program_is_accepted_and_its_constructs_are_found(
 
 
 @pytest.mark.parametrize("written", TYPES)
-def test_a_type_is_accepted_wherever_types_stand(written: str) -> None:
+def test_a_type_is_accepted_wherever_types_are_allowed(written: str) -> None:
     program = (
         f"fn f(x: {written}) to {written} {{ let y: {written} = x }}\ntype T {{ x: {written} }}"
     )
@@ -70,11 +70,11 @@ def test_every_construct_is_described_and_found_in_some_program() -> None:
     assert all(CONSTRUCTS.values())
 
 
-def test_a_plain_function_shows_no_other_construct() -> None:
+def test_a_plain_function_contains_no_other_construct() -> None:
     assert constructs("fn idle() { }") == {"function"}
 
 
-def test_a_condition_counts_as_part_of_a_view_only_where_it_is_shown() -> None:
+def test_a_condition_is_a_view_condition_only_among_the_children_of_an_element() -> None:
     handler = 'component A() { view: button(on_click={fn() { if a { go() } }}) { "x" } }'
     child = 'component A() { view: row() { if a { text() { "x" } } } }'
     assert "view_condition" not in constructs(handler)
@@ -95,9 +95,9 @@ def test_a_program_may_be_empty(program: str) -> None:
 
 
 @pytest.mark.parametrize("program", [program for program, _ in CASES])
-def test_windows_line_ends_and_tabs_change_nothing(program: str) -> None:
+def test_windows_line_ends_and_tabs_do_not_change_the_verdict(program: str) -> None:
     assert check(program.replace("\n", "\r\n").replace("    ", "\t")) == []
 
 
-def test_the_inside_of_a_string_is_not_looked_at() -> None:
+def test_the_text_of_a_string_is_not_checked() -> None:
     assert check('fn f() { print("; ! ` && {broken") }') == []

@@ -1,4 +1,4 @@
-"""How a program divides into declarations."""
+"""A program is divided into declarations."""
 
 import pytest
 
@@ -26,7 +26,7 @@ pub fn weigh(loaf: Loaf) to int { return scale(loaf) } routes { "/" to Home }
 
 
 def test_declarations_come_in_order_with_kind_and_name() -> None:
-    assert [(found.kind, found.name) for found in declarations(PROGRAM)] == [
+    assert [(item.kind, item.name) for item in declarations(PROGRAM)] == [
         ("import", "std.http"),
         ("constant", "tray"),
         ("table", "Loaf"),
@@ -48,7 +48,7 @@ def test_the_text_of_a_declaration_starts_at_the_comments_that_touch_it() -> Non
     assert routes.text == 'routes { "/" to Home }'
 
 
-def test_references_are_the_identifiers_beside_the_own_name() -> None:
+def test_references_are_all_identifiers_except_the_declared_name() -> None:
     _, _, table, endpoint, weigh, _ = declarations(PROGRAM)
     assert table.references == {"name", "str"}
     assert {"Loaf", "tray", "first"} <= endpoint.references
@@ -71,16 +71,16 @@ def test_references_are_the_identifiers_beside_the_own_name() -> None:
     ],
 )
 def test_a_declaration_is_named_after_what_it_declares(program: str, kind: str, name: str) -> None:
-    (found,) = declarations(program)
-    assert (found.kind, found.name, found.text) == (kind, name, program)
-    assert found.kind in CONSTRUCTS
+    (declaration,) = declarations(program)
+    assert (declaration.kind, declaration.name, declaration.text) == (kind, name, program)
+    assert declaration.kind in CONSTRUCTS
 
 
 def test_a_ui_module_declares_its_reactive_members() -> None:
-    found = declarations("state heat: int = 0\non mount: { go() }", ui_module=True)
-    assert [(item.kind, item.name) for item in found] == [("state", "heat"), ("lifecycle", "")]
+    items = declarations("state heat: int = 0\non mount: { go() }", ui_module=True)
+    assert [(item.kind, item.name) for item in items] == [("state", "heat"), ("lifecycle", "")]
 
 
-def test_a_text_that_is_no_program_has_no_declarations() -> None:
+def test_a_text_that_is_not_a_program_is_a_syntax_error() -> None:
     with pytest.raises(VoxSyntaxError, match="1:1"):
         declarations("not vox")

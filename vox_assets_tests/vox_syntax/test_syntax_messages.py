@@ -1,4 +1,4 @@
-"""What a refusal says: where, what is wrong, what could stand there and what to write instead."""
+"""A diagnostic gives the position, the fault, the expected tokens and the replacement."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def only(source: str) -> Diagnostic:
         ("fn bake() {\n    let x = a +\n        b\n}", 2, 16),
     ],
 )
-def test_a_diagnostic_points_at_what_is_wrong(source: str, line: int, column: int) -> None:
+def test_a_diagnostic_points_at_the_fault(source: str, line: int, column: int) -> None:
     diagnostic = only(source)
     assert (diagnostic.line, diagnostic.column) == (line, column)
 
@@ -41,7 +41,7 @@ def test_a_diagnostic_points_at_what_is_wrong(source: str, line: int, column: in
         ("@scheduled(15) fn bake() { }", {"a string in double quotes"}),
     ],
 )
-def test_a_diagnostic_tells_what_could_stand_there(source: str, expected: set[str]) -> None:
+def test_a_diagnostic_lists_the_expected_tokens(source: str, expected: set[str]) -> None:
     assert set(only(source).expected) == expected
 
 
@@ -54,7 +54,7 @@ def test_a_diagnostic_tells_what_could_stand_there(source: str, expected: set[st
         (("a", "b", "c"), "3:7: unexpected `x`; expected a, b or c"),
     ],
 )
-def test_a_diagnostic_reads_as_one_line(expected: tuple[str, ...], text: str) -> None:
+def test_a_diagnostic_is_formatted_as_one_line(expected: tuple[str, ...], text: str) -> None:
     assert str(Diagnostic(3, 7, "unexpected `x`", expected)) == text
 
 
@@ -112,7 +112,7 @@ def test_a_diagnostic_reads_as_one_line(expected: tuple[str, ...], text: str) ->
         ("let x = \x00", "U+0000"),
     ],
 )
-def test_a_message_names_the_form_and_what_replaces_it(statement: str, advice: str) -> None:
+def test_a_message_names_the_replacement_of_a_wrong_statement(statement: str, advice: str) -> None:
     assert advice in only(f"fn bake() {{\n{statement}\n}}").message
 
 
@@ -162,5 +162,7 @@ def test_a_message_names_the_form_and_what_replaces_it(statement: str, advice: s
         ('import { a } from "b"', "`import lib.name`"),
     ],
 )
-def test_a_message_names_a_retired_declaration(declaration: str, advice: str) -> None:
+def test_a_message_names_the_replacement_of_a_wrong_declaration(
+    declaration: str, advice: str
+) -> None:
     assert advice in only(declaration).message

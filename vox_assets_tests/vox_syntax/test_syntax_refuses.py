@@ -1,4 +1,4 @@
-"""What the gate refuses: retired forms, dropped characters, and text that only happens to parse."""
+"""Programs that the grammar refuses: retired forms, dropped characters, accidental parses."""
 
 import pytest
 
@@ -40,7 +40,7 @@ DECLARATIONS = [
     "def bake(): pass",
     "function bake() { return 1 }",
     "func bake() int { return 1 }",
-    # The old surface.
+    # Retired declarations.
     "@component fn Oven() { }",
     'component Oven { view: text() { "hot" } }',
     'component Oven() { view { text() { "hot" } } }',
@@ -111,10 +111,10 @@ DECLARATIONS = [
     'routes { "/" -> Home }',
     "@form Order { name: str required }",
     '@tokens { colour ink: "#111" }',
-    # Two declarations beside each other.
+    # Two declarations on one line.
     "import std.http import std.json",
     "let a: int = 1 let b: int = 2",
-    # Statements outside of a function, and reactive members outside of a component.
+    # Statements outside a function, and reactive members outside a component.
     "print(1)",
     "state loaves: int = 0",
 ]
@@ -163,7 +163,7 @@ STATEMENTS = [
     "match dough { 1 => 2 2 => 3 }",
     "match dough { case 1 => 2 }",
     "match dough { 1 => return, _ => 2 }",
-    # Expressions over a line end.
+    # Expressions that continue on the next line.
     "let x = dough +\n    1",
     "let x = dough\n    + 1",
     "let x = rows\n    .sorted()",
@@ -214,7 +214,7 @@ STATEMENTS = [
     "let x = (1, 2",
     "let x = [1, 2",
     "let x = list<int>()",
-    # Two statements beside each other.
+    # Two statements on one line.
     "ret dough",
     "await fetch(1)",
     "let a = 1 let b = 2",
@@ -224,14 +224,14 @@ STATEMENTS = [
     "go();",
     "throw dough",
     "print dough",
-    # A value that goes nowhere.
+    # Values that are not used.
     "dough\ngo()",
     "1\ngo()",
     '"done"\ngo()',
     "dough is 1\ngo()",
     "dough.weight\ngo()",
     "[1, 2]\ngo()",
-    # Text.
+    # Strings, numbers and names.
     "let x = `raw`",
     'let x = "open',
     "let x = 'open",
@@ -312,33 +312,33 @@ def test_a_wrong_view_is_refused(child: str) -> None:
 
 @pytest.mark.parametrize("use", RESERVED_USES)
 @pytest.mark.parametrize("word", RESERVED_EVERYWHERE)
-def test_a_reserved_word_names_nothing(word: str, use: str) -> None:
+def test_a_reserved_word_is_not_a_name(word: str, use: str) -> None:
     assert check(use.format("loaf")) == []
     assert check(use.format(word))
 
 
 @pytest.mark.parametrize("word", HALF_RESERVED)
-def test_a_half_reserved_word_names_no_variable_key_or_argument(word: str) -> None:
+def test_a_half_reserved_word_may_not_name_a_variable_key_or_argument(word: str) -> None:
     assert check(f"fn f() {{ let {word} = 1 }}")
     assert check(f"fn f() {{ go({{ {word}: 1 }}) }}")
     assert check(f"fn f() {{ go({word}=1) }}")
 
 
 @pytest.mark.parametrize("word", HALF_RESERVED)
-def test_a_half_reserved_word_names_a_parameter_field_method_or_function(word: str) -> None:
+def test_a_half_reserved_word_may_name_a_parameter_field_method_or_function(word: str) -> None:
     assert check(f"fn f({word}: int) {{ }}") == []
     assert check(f"type Loaf {{ {word}: int }}") == []
     assert check(f"fn f(o: Loaf) {{ o.{word}() }}") == []
     assert check(f"fn {word}() {{ }}") == []
 
 
-def test_reactive_members_stand_at_the_top_only_in_ui_modules() -> None:
+def test_reactive_members_are_allowed_at_the_top_level_only_in_ui_modules() -> None:
     program = "state heat: int = 0\neffect: { print(heat) }\n"
     assert check(program)
     assert check(program, ui_module=True) == []
 
 
-def test_a_component_member_without_use_is_refused() -> None:
+def test_an_unused_value_in_a_component_is_refused() -> None:
     assert check("component Oven() {\n    heat\n    view: text() { heat }\n}")
 
 
@@ -354,8 +354,8 @@ def test_a_component_member_without_use_is_refused() -> None:
 def test_a_call_that_the_compiler_reads_as_a_view_element_is_refused(
     declared: str, call: str
 ) -> None:
-    (found,) = check(f"{declared}\nfn bake() {{ let x = {call} }}")
-    assert "is a view element" in found.message
+    (diagnostic,) = check(f"{declared}\nfn bake() {{ let x = {call} }}")
+    assert "is a view element" in diagnostic.message
     assert check(f"fn bake() {{ let x = {call} }}") == []
 
 
@@ -364,12 +364,12 @@ def test_a_call_with_a_positional_argument_is_a_call() -> None:
     assert check(declared + 'fn bake() { let x = label("a")\nlet y = Rye(1) }') == []
 
 
-def test_to_after_the_parameters_of_a_lambda_is_no_variable() -> None:
+def test_to_after_the_parameters_of_a_lambda_is_not_a_variable() -> None:
     assert check("fn bake() { let f = fn(a) to.b }")
     assert check("fn bake() { let f = fn(a) to int { return a } }") == []
     assert check("fn bake() { let f = fn(a) total }") == []
 
 
-def test_a_member_on_the_line_of_a_return_is_refused() -> None:
+def test_a_member_after_a_return_in_a_component_is_refused() -> None:
     assert check('component Oven() { return view: text() { "a" } }')
     assert check('component Oven() { return\nview: text() { "a" } }') == []

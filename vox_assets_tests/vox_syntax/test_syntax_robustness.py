@@ -1,4 +1,4 @@
-"""No text makes the gate fail, hang or answer twice differently."""
+"""The grammar gives a quick and deterministic verdict on any text."""
 
 import time
 
@@ -39,12 +39,12 @@ FRAGMENTS = [
 ]  # fmt: skip
 
 
-def assert_judged(source: str) -> None:
-    """The verdict is a list of well-placed diagnostics, the same one every time."""
+def assert_valid_verdict(source: str) -> None:
+    """Assert that the verdict is deterministic and that each diagnostic has a valid position."""
     for ui_module in (False, True):
-        found = check(source, ui_module=ui_module)
-        assert found == check(source, ui_module=ui_module)
-        for diagnostic in found:
+        diagnostics = check(source, ui_module=ui_module)
+        assert diagnostics == check(source, ui_module=ui_module)
+        for diagnostic in diagnostics:
             assert 1 <= diagnostic.line <= source.count("\n") + 1
             assert diagnostic.column >= 1
             assert diagnostic.message
@@ -55,44 +55,44 @@ def test_the_program_that_is_mutated_below_is_valid() -> None:
     assert check(PROGRAM) == []
 
 
-@settings(deadline=None)  # the first call of all builds the grammar
+@settings(deadline=None)  # the first call builds the grammar
 @given(st.text())
-def test_any_text_is_judged(source: str) -> None:
-    assert_judged(source)
+def test_any_text_gets_a_valid_verdict(source: str) -> None:
+    assert_valid_verdict(source)
 
 
-@settings(deadline=None)  # the first call of all builds the grammar
+@settings(deadline=None)  # the first call builds the grammar
 @given(st.lists(st.sampled_from(FRAGMENTS)).map(" ".join))
-def test_any_mixture_of_tokens_is_judged(source: str) -> None:
-    assert_judged(source)
+def test_any_mixture_of_tokens_gets_a_valid_verdict(source: str) -> None:
+    assert_valid_verdict(source)
 
 
-@settings(deadline=None)  # the first call of all builds the grammar
+@settings(deadline=None)  # the first call builds the grammar
 @given(
     st.integers(0, len(PROGRAM)),
     st.integers(0, 12),
     st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=4)),
 )
-def test_any_damaged_program_is_judged(start: int, length: int, patch: str) -> None:
-    assert_judged(PROGRAM[:start] + patch + PROGRAM[start + length :])
+def test_any_damaged_program_gets_a_valid_verdict(start: int, length: int, patch: str) -> None:
+    assert_valid_verdict(PROGRAM[:start] + patch + PROGRAM[start + length :])
 
 
-@settings(deadline=None)  # the first call of all builds the grammar
+@settings(deadline=None)  # the first call builds the grammar
 @given(st.integers(0, len(PROGRAM.splitlines()) - 1), st.integers(0, len(PROGRAM.splitlines())))
-def test_any_program_with_a_line_moved_is_judged(taken: int, put: int) -> None:
+def test_any_program_with_a_moved_line_gets_a_valid_verdict(taken: int, put: int) -> None:
     lines = PROGRAM.splitlines()
     lines.insert(put, lines.pop(taken))
-    assert_judged("\n".join(lines))
+    assert_valid_verdict("\n".join(lines))
 
 
 @pytest.mark.parametrize("dropped", ["!", ";", "`", "&", "$", "~", "^", "é", "\x00", "\ufeff"])
-def test_a_character_the_compiler_drops_is_refused_wherever_it_stands(dropped: str) -> None:
+def test_a_character_that_the_compiler_drops_is_refused_at_every_position(dropped: str) -> None:
     for position in range(PROGRAM.index("type"), PROGRAM.index("fn pick")):
-        if not inside_text(position):
+        if not inside_string(position):
             assert check(PROGRAM[:position] + dropped + PROGRAM[position:])
 
 
-def inside_text(position: int) -> bool:
+def inside_string(position: int) -> bool:
     line = PROGRAM[PROGRAM.rfind("\n", 0, position) + 1 : position]
     return line.count('"') % 2 == 1
 
@@ -129,11 +129,11 @@ def test_a_huge_text_is_refused_quickly(source: str) -> None:
         "a" + " |> f" * 20_000,
     ],
 )
-def test_a_long_chain_is_no_nesting(expression: str) -> None:
+def test_a_long_chain_does_not_count_as_nesting(expression: str) -> None:
     assert check("fn f() { let x = " + expression + " }") == []
 
 
-def test_brackets_nest_as_deep_as_the_bound_and_no_deeper() -> None:
+def test_brackets_nest_up_to_the_limit() -> None:
     def nested(depth: int) -> str:
         return "fn f() { return " + "(" * depth + "1" + ")" * depth + " }"
 
@@ -142,12 +142,12 @@ def test_brackets_nest_as_deep_as_the_bound_and_no_deeper() -> None:
     assert str(MAX_NESTING) in diagnostic.message
 
 
-def test_a_text_may_be_as_long_as_the_bound_and_no_longer() -> None:
+def test_a_text_may_have_a_length_up_to_the_limit() -> None:
     assert check("\n" * MAX_CHARACTERS) == []
     (diagnostic,) = check("\n" * (MAX_CHARACTERS + 1))
     assert str(MAX_CHARACTERS) in diagnostic.message
 
 
 @pytest.mark.parametrize("callee", ["[]", "{}", "(go)", '"go"', "go()", "o.go", "xs[0]"])
-def test_a_call_of_anything_is_judged(callee: str) -> None:
+def test_the_verdict_on_a_call_does_not_depend_on_its_arguments(callee: str) -> None:
     assert check(f"fn f() {{ {callee}() }}") == check(f"fn f() {{ {callee}(1) }}")
