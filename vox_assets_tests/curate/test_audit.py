@@ -1,4 +1,4 @@
-"""What scoring did to the corpus is counted, and a group that it emptied is named."""
+"""The audit counts what scoring drops in each group and names a group that lost all rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_group_that_scoring_emptied_is_named() -> None:
     assert nothing_emptied(scored(kept=[True] * 3)).passed
 
 
-def test_the_feature_that_cost_most_is_counted_by_its_column() -> None:
+def test_costliest_features_are_counted_by_the_column() -> None:
     assert costliest(scored()).rows() == [("parses", 1)]
     assert (
         costliest(

@@ -1,4 +1,4 @@
-"""One copy stays: the better one, named by what it beat."""
+"""Dedup keeps the best row of a cluster, and each dropped row names that row."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ BODY = """fn mean(values: &[f64]) -> Option<f64> {
 }"""
 
 
-def apart(count: int) -> np.ndarray:
-    """Embeddings of texts that have nothing to do with each other."""
+def unrelated(count: int) -> np.ndarray:
+    """Return embeddings of unrelated texts."""
     return np.eye(count, dtype=np.float32)
 
 
 def outcome(*pairs: Pair, vectors: np.ndarray | None = None, policy: Dedup = POLICY):
     rows = to_frame(pairs)
-    found = deduplicate(rows, apart(len(pairs)) if vectors is None else vectors, policy)
-    losses = {row["pair_id"]: row for row in found.drops.iter_rows(named=True)}
-    return found.survivors, losses
+    result = deduplicate(rows, unrelated(len(pairs)) if vectors is None else vectors, policy)
+    losses = {row["pair_id"]: row for row in result.drops.iter_rows(named=True)}
+    return result.survivors, losses
 
 
-def test_unlike_rows_all_survive_in_their_order() -> None:
+def test_dissimilar_rows_all_survive_in_their_order() -> None:
     pairs = [make_pair(f"p{i}", f"fn f{i}() -> u32 {{ {i} * {i + 7} }}") for i in range(5)]
     survivors, losses = outcome(*pairs)
     assert survivors["pair_id"].to_list() == [pair.pair_id for pair in pairs]
@@ -45,7 +45,7 @@ def test_unlike_rows_all_survive_in_their_order() -> None:
     assert losses == {}
 
 
-def test_white_space_makes_no_difference() -> None:
+def test_rows_that_differ_in_white_space_are_exact_duplicates() -> None:
     first = make_pair("a", BODY, documented=True)
     second = make_pair("b", BODY.replace("\n    ", "\n\t"))
     _, losses = outcome(first, second)
@@ -74,8 +74,8 @@ def test_the_better_source_survives_whatever_the_order(
     assert losses[loser.pair_id]["lost_to"] == winner.pair_id
 
 
-def test_a_near_copy_loses_with_its_similarity() -> None:
-    # Long enough that one changed name leaves more than 0.8 of the shingles alone.
+def test_a_near_duplicate_is_dropped_with_its_similarity() -> None:
+    # Long enough that one changed name leaves more than 0.8 of the shingles unchanged.
     long_body = "\n".join(BODY.replace("mean", f"mean_{i}") for i in range(4))
     first = make_pair("a", long_body, documented=True)
     second = make_pair("b", long_body.replace("mean_3", "average"))
@@ -85,40 +85,40 @@ def test_a_near_copy_loses_with_its_similarity() -> None:
     assert 0.8 <= loss["similarity"] < 1
 
 
-def test_prose_of_one_meaning_is_one_row_and_code_needs_its_tokens_to_agree() -> None:
-    same_place = np.array([[1, 0], [1, 0]], dtype=np.float32)
-    one = "A table keeps rows of one type, and an index finds them by a field."
-    other = "Rows of the same type live in tables; indexes look them up by field."
+def test_prose_of_equal_meaning_is_a_duplicate_but_code_must_also_share_tokens() -> None:
+    same_vector = np.array([[1, 0], [1, 0]], dtype=np.float32)
+    first = "A table keeps rows of one type, and an index finds them by a field."
+    second = "Rows of the same type live in tables; indexes look them up by field."
     prose = {"response_mode": "prose_only", "lane": "vox_docs_qa", "language": "markdown"}
     _, losses = outcome(
-        make_pair("a", one, **prose), make_pair("b", other, **prose), vectors=same_place
+        make_pair("a", first, **prose), make_pair("b", second, **prose), vectors=same_vector
     )
     assert [loss["reason"] for loss in losses.values()] == ["semantic duplicate"]
-    _, losses = outcome(make_pair("a", one), make_pair("b", other), vectors=same_place)
+    _, losses = outcome(make_pair("a", first), make_pair("b", second), vectors=same_vector)
     assert losses == {}
 
 
-def test_meaning_is_compared_inside_a_lane_only() -> None:
-    same_place = np.array([[1, 0], [1, 0]], dtype=np.float32)
+def test_meaning_is_compared_only_within_a_lane() -> None:
+    same_vector = np.array([[1, 0], [1, 0]], dtype=np.float32)
     prose = {"response_mode": "prose_only", "language": "markdown"}
     _, losses = outcome(
         make_pair("a", "Tables hold rows.", lane="vox_docs_qa", **prose),
         make_pair("b", "Rows are held by tables.", lane="vox_speech", **prose),
-        vectors=same_place,
+        vectors=same_vector,
     )
     assert losses == {}
 
 
-def test_a_dialogue_does_not_lose_to_a_row_that_is_its_first_answer() -> None:
-    same_place = np.array([[1, 0], [1, 0]], dtype=np.float32)
+def test_a_dialogue_does_not_lose_to_a_row_with_its_first_answer() -> None:
+    same_vector = np.array([[1, 0], [1, 0]], dtype=np.float32)
     spread = "fn spread(low: f64, high: f64) -> f64 { (high - low).abs() }"
     dialogue = make_pair("a", "b", messages=turns("mean?", BODY, "And the spread?", spread))
-    survivors, _ = outcome(make_pair("mean?", BODY), dialogue, vectors=same_place)
+    survivors, _ = outcome(make_pair("mean?", BODY), dialogue, vectors=same_vector)
     assert survivors.height == 2
 
 
 def test_similarity_is_not_passed_on_along_a_chain() -> None:
-    """a ~ b and b ~ c, but a and c are far apart: c stays, because b is gone."""
+    """a and b are similar, b and c too, but not a and c: b loses to a, so c stays."""
     angles = np.radians([0.0, 20.0, 40.0])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     prose = {"response_mode": "prose_only", "lane": "vox_docs_qa", "language": "markdown"}
@@ -143,19 +143,21 @@ def test_similarity_is_not_passed_on_along_a_chain() -> None:
         max_size=20,
     )
 )
-def test_rows_are_conserved_and_no_equal_pair_is_left(cases: list[tuple[str, str]]) -> None:
+def test_every_row_is_kept_or_dropped_and_no_equal_rows_remain(
+    cases: list[tuple[str, str]],
+) -> None:
     pairs = {
         pair.pair_id: pair
         for i, (text, origin) in enumerate(cases)
         for pair in [make_pair(f"p{i}", text, origin=origin)]
     }
     rows = to_frame(pairs.values())
-    found = deduplicate(rows, apart(rows.height), POLICY)
-    kept, lost = found.survivors["pair_id"].to_list(), found.drops["pair_id"].to_list()
+    result = deduplicate(rows, unrelated(rows.height), POLICY)
+    kept, lost = result.survivors["pair_id"].to_list(), result.drops["pair_id"].to_list()
     assert sorted(kept + lost) == sorted(pairs)
-    assert set(found.drops["lost_to"]) <= set(kept)
-    assert found.survivors["cluster_size"].sum() == rows.height
-    assert residual_duplicates(found.survivors, 0.85) == []
+    assert set(result.drops["lost_to"]) <= set(kept)
+    assert result.survivors["cluster_size"].sum() == rows.height
+    assert residual_duplicates(result.survivors, 0.85) == []
 
 
 def test_a_rebuild_gives_the_same_table() -> None:
@@ -175,4 +177,4 @@ def test_tables_without_provenance_can_be_deduplicated() -> None:
             "response_mode": ["code_only"] * 2,
         }
     )
-    assert deduplicate(rows, apart(2), POLICY).survivors["pair_id"].to_list() == ["a"]
+    assert deduplicate(rows, unrelated(2), POLICY).survivors["pair_id"].to_list() == ["a"]

@@ -1,4 +1,4 @@
-"""Each feature moves when what it measures is there, and is documented."""
+"""Each feature reacts to the property that it measures, and is documented."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_feature_has_a_definition_a_direction_and_a_line_in_the_docs() -> N
     assert all(f"| `{name}` |" in documented for name in (*FEATURES, *KINDS))
 
 
-def test_a_good_row_measures_well() -> None:
+def test_a_good_row_has_good_values() -> None:
     good = features()
     assert good["parses"] == good["complete"] == good["standing_alone"] == 1
     assert good["stub_share"] == 0
@@ -91,13 +91,14 @@ def test_a_fault_raises_its_feature(feature: str, worse: str) -> None:
     assert features(answer=worse)[feature] > features()[feature]
 
 
-def test_saying_the_same_again_adds_no_information_and_length_takes_none() -> None:
+def test_information_falls_with_repetition_and_not_with_length() -> None:
     line = "    let total = total + values.len();\n"
     assert features(answer=line * 12)["information"] < 0.5 * features(answer=line)["information"]
     fresh = "\n".join(f"fn {name}() -> u8 {{ {n} }}" for n, name in enumerate(NAMES))
     half = fresh[: len(fresh) // 2]
-    found, whole = features(answer=half)["information"], features(answer=fresh)["information"]
-    assert whole == pytest.approx(found, rel=0.1)
+    from_half = features(answer=half)["information"]
+    from_all = features(answer=fresh)["information"]
+    assert from_all == pytest.approx(from_half, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -108,16 +109,16 @@ def test_saying_the_same_again_adds_no_information_and_length_takes_none() -> No
         ("markdown", "The page lists what is to do, item by item."),
     ],
 )
-def test_what_speaks_of_things_to_do_is_no_stub(language: str, answer: str) -> None:
+def test_mentioning_things_to_do_does_not_make_a_stub(language: str, answer: str) -> None:
     assert features(answer=answer, language=language)["stub_share"] == 0
 
 
-def test_a_string_over_several_lines_leaves_code_complete() -> None:
+def test_code_with_a_string_over_several_lines_is_complete() -> None:
     answer = 'fn text() -> &\'static str {\n    "one (\\\n     two"\n}'
     assert features(answer=answer)["complete"] == 1
 
 
-def test_marks_of_markdown_are_no_repetition() -> None:
+def test_markdown_syntax_does_not_count_as_repetition() -> None:
     listed = "\n".join(f"- **`{name}`**: keeps {name} apart." for name in "rows users days".split())
     assert features(PROSE_PROMPT, listed, "markdown")["repetition"] == 0
 
@@ -135,17 +136,17 @@ def test_cut_prose_is_incomplete_and_whole_prose_is_not() -> None:
 
 @given(st.text(), st.text(), st.sampled_from(["rust", "vox", "markdown"]))
 def test_features_of_any_text_stay_in_their_range(prompt: str, answer: str, language: str) -> None:
-    found = measure(prompt, answer, language)
-    assert all(0.0 <= value <= 1.0 for value in found.values())
-    known = set(found) | {"alignment", "neighbour_distance", "freshness", *MODEL_FEATURES}
-    assert known == set(FEATURES)
+    values = measure(prompt, answer, language)
+    assert all(0.0 <= value <= 1.0 for value in values.values())
+    all_names = set(values) | {"alignment", "neighbour_distance", "freshness", *MODEL_FEATURES}
+    assert all_names == set(FEATURES)
 
 
-def test_freshness_halves_by_age_and_forgives_a_missing_date() -> None:
-    found = freshness(pl.Series(["2026-06-01", "2025-06-01", None, "not a date"]))
-    assert found[0] == 1
-    assert found[1] == pytest.approx(0.368, abs=0.01)
-    assert list(found[2:]) == [1, 1]
+def test_freshness_falls_with_age_and_is_1_without_a_date() -> None:
+    values = freshness(pl.Series(["2026-06-01", "2025-06-01", None, "not a date"]))
+    assert values[0] == 1
+    assert values[1] == pytest.approx(0.368, abs=0.01)
+    assert list(values[2:]) == [1, 1]
 
 
 ROWS = pl.DataFrame(
@@ -158,17 +159,17 @@ ROWS = pl.DataFrame(
 )
 
 
-def test_mutants_differ_from_their_rows_and_are_the_same_every_time() -> None:
+def test_mutants_differ_from_their_rows_and_are_deterministic() -> None:
     mutants = plant(ROWS, per_kind=3, seed=1)
     assert set(mutants["mutant"]) == set(KINDS)
     originals = dict(ROWS.select("pair_id", pl.concat_str("prompt", "response")).iter_rows())
-    spoilt = mutants.select("pair_id", pl.concat_str("prompt", "response"))
-    assert all(originals[pair_id] != text for pair_id, text in spoilt.iter_rows())
+    mutated = mutants.select("pair_id", pl.concat_str("prompt", "response"))
+    assert all(originals[pair_id] != text for pair_id, text in mutated.iter_rows())
     assert mutants.equals(plant(ROWS.reverse(), per_kind=3, seed=1))
     assert not mutants.equals(plant(ROWS, per_kind=3, seed=2))
 
 
-def test_a_row_more_leaves_most_mutants_as_they_are() -> None:
+def test_adding_a_row_leaves_most_mutants_unchanged() -> None:
     rows = pl.concat(
         [
             ROWS.with_columns(pl.col("pair_id") + str(n), pl.col("response") + f"\n{n}")
@@ -181,7 +182,7 @@ def test_a_row_more_leaves_most_mutants_as_they_are() -> None:
 
 
 @given(st.text(min_size=1), st.sampled_from(["rust", "vox", "markdown"]))
-def test_any_text_can_be_spoilt(text: str, language: str) -> None:
+def test_any_text_can_be_mutated(text: str, language: str) -> None:
     rows = ROWS.with_columns(response=pl.lit(text), language=pl.lit(language))
     mutants = plant(rows, per_kind=2, seed=1)
     assert "" not in mutants["response"].to_list()

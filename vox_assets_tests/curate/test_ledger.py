@@ -1,4 +1,4 @@
-"""Every row ends somewhere, and the ledger says where."""
+"""The ledger has one line per row with its fate, and every step of a build balances."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_row_that_no_step_accounts_for_fails_the_balance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows_out", "dropped", "complaint"),
+    ("rows_out", "dropped", "message"),
     [
         ({"a"}, ["b"], None),
         ({"a"}, [], "1 rows vanished"),
@@ -92,14 +92,14 @@ def test_a_row_that_no_step_accounts_for_fails_the_balance() -> None:
     ],
 )
 def test_rows_in_are_rows_out_plus_dropped(
-    rows_out: set[str], dropped: list[str], complaint: str | None
+    rows_out: set[str], dropped: list[str], message: str | None
 ) -> None:
     verdict = rows_balance({"a", "b"}, rows_out, dropped)
-    assert verdict.passed == (complaint is None)
-    assert (complaint or "2 rows in = 1 out + 1 dropped") in verdict.summary
+    assert verdict.passed == (message is None)
+    assert (message or "2 rows in = 1 out + 1 dropped") in verdict.summary
 
 
-def test_the_funnel_counts_what_is_left_of_each_source_after_each_step() -> None:
+def test_the_funnel_counts_the_rows_of_each_source_after_each_step() -> None:
     docs = make_pair("page", "A table keeps rows.", lane="vox_docs_qa")
     sources = {"raw_rust_fns": tables()["raw_rust_fns"], "doc_qa_pairs": to_frame([docs])}
     cut = pl.concat(
@@ -108,8 +108,8 @@ def test_the_funnel_counts_what_is_left_of_each_source_after_each_step() -> None
             drops_to_frame([Drop("training_mix", "lane is not trained", pair_id=docs.pair_id)]),
         ]
     )
-    book = ledger(sources=sources, mix_drops=cut)
-    assert funnel(book).rows() == [
+    table = ledger(sources=sources, mix_drops=cut)
+    assert funnel(table).rows() == [
         ("sources", "raw_rust_fns", 4),
         ("sources", "doc_qa_pairs", 1),
         ("one copy", "raw_rust_fns", 3),
@@ -118,17 +118,17 @@ def test_the_funnel_counts_what_is_left_of_each_source_after_each_step() -> None
         ("kept by score", "doc_qa_pairs", 1),
         ("the mix", "raw_rust_fns", 1),
     ]
-    assert ("training_mix", "lane is not trained", 1) in reasons(book).rows()
+    assert ("training_mix", "lane is not trained", 1) in reasons(table).rows()
 
 
-def test_a_row_that_ends_twice_fails_the_balance() -> None:
-    both = pl.concat(
+def test_a_row_with_two_fates_fails_the_balance() -> None:
+    two_drops = pl.concat(
         [
             drops()["training_mix"],
             drops_to_frame([Drop("training_mix", "again", pair_id=TRAINED.pair_id)]),
         ]
     )
-    verdict = ledger_balances(ledger(mix_drops=both))
+    verdict = ledger_balances(ledger(mix_drops=two_drops))
     assert not verdict.passed
     assert f"{TRAINED.pair_id} has two lines" in verdict.summary
 
@@ -146,7 +146,7 @@ def steps(**changes: Any) -> Verdict:
     return steps_balance(**{**parts, **changes})
 
 
-def test_every_step_balances_by_itself() -> None:
+def test_every_step_must_balance() -> None:
     assert steps().passed
     assert steps().figures["scored_corpus/dropped"] == 1
     t = tables()
@@ -160,15 +160,15 @@ def test_every_step_balances_by_itself() -> None:
         assert f"{step}: 1 rows vanished without a reason" in verdict.summary
 
 
-def test_a_story_tells_each_step_and_shows_the_winner() -> None:
-    told = story(LOST.pair_id, tables(), drops())
-    assert "implement_from_doc in lane vox_codegen" in told[0]
-    assert "near duplicate at similarity 0.90" in told[1]
-    assert TRAINED.pair_id in told[1]
-    assert told[2:] == [f"  prompt: {TRAINED.prompt}", f"  answer: {TRAINED.response}"]
-    told = story(TRAINED.pair_id, tables(), drops())
-    assert f"deduped_corpus: {LOST.pair_id} lost to it" in "\n".join(told)
-    assert told[-1] == "training_mix: in the train split with 12 tokens."
+def test_a_story_has_a_line_per_step_and_shows_the_winner() -> None:
+    lines = story(LOST.pair_id, tables(), drops())
+    assert "implement_from_doc in lane vox_codegen" in lines[0]
+    assert "near duplicate at similarity 0.90" in lines[1]
+    assert TRAINED.pair_id in lines[1]
+    assert lines[2:] == [f"  prompt: {TRAINED.prompt}", f"  answer: {TRAINED.response}"]
+    lines = story(TRAINED.pair_id, tables(), drops())
+    assert f"deduped_corpus: {LOST.pair_id} lost to it" in "\n".join(lines)
+    assert lines[-1] == "training_mix: in the train split with 12 tokens."
 
 
 def test_a_build_that_stopped_early_has_a_story_too() -> None:

@@ -1,4 +1,4 @@
-"""What was measured once is not measured again, wherever the rows come from now."""
+"""Measurements are cached by content, so a moved row is not measured again."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def rows_of(root: Path) -> pl.DataFrame:
 
 
 def model_calls() -> int:
-    """How often either model was reached for in this process."""
+    """Count the uses of both models in this process."""
     infos = (embedding._encoder.cache_info(), perplexity._network.cache_info())
     return sum(info.hits + info.misses for info in infos)
 
 
-def test_renamed_files_and_a_branch_that_comes_back_cost_no_model_pass(
+def test_renamed_files_and_a_restored_branch_cost_no_model_pass(
     tmp_path: Path, base_model: LocalModel, embedding_model: LocalModel
 ) -> None:
     root = tmp_path / "tree"
@@ -51,7 +51,7 @@ def test_renamed_files_and_a_branch_that_comes_back_cost_no_model_pass(
     calls = model_calls()
     assert calls > 0
 
-    # Another file of the same module, and another name of the page.
+    # Move the module to another file and rename the page.
     moved = root / "crates/vox-graph/src/unionfind/mod.rs"
     moved.parent.mkdir()
     (root / MODULE).replace(moved)
@@ -62,7 +62,7 @@ def test_renamed_files_and_a_branch_that_comes_back_cost_no_model_pass(
     assert model_calls() == calls
     assert (np.sort(again, axis=0) == np.sort(measured, axis=0)).all()
 
-    # A branch changes the module, and is left again.
+    # Change the module as a branch would, then restore it.
     text = moved.read_text()
     moved.write_text(text.replace("pub fn", "/// Changed on a branch.\npub fn", 1))
     measure()

@@ -1,4 +1,4 @@
-"""Scores separate real rows from spoilt ones, on a stable scale and with reasons."""
+"""Scores separate real rows from mutants, on a stable scale and with reasons."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def meter(
 
 @pytest.fixture(scope="module")
 def rows() -> pl.DataFrame:
-    """Real rows of one crate."""
-    found = extract_rust(SAMPLE, load("sample"), commit=None).rows
-    return found.filter(
+    """Extract the rows of one crate."""
+    extracted = extract_rust(SAMPLE, load("sample"), commit=None).rows
+    return extracted.filter(
         pl.col("source_path").str.contains("vox-units") & (pl.col("language") == "rust")
     )
 
@@ -60,7 +60,7 @@ def test_most_real_rows_are_kept_and_every_score_is_on_the_scale(scored: pl.Data
     assert set(FEATURES) <= set(scored.columns)
 
 
-def test_a_dropped_row_says_what_cost_it_most(evaluator: LocalEvaluator) -> None:
+def test_a_dropped_row_names_the_costliest_features(evaluator: LocalEvaluator) -> None:
     poor = pl.DataFrame(
         {
             "pair_id": ["a"],
@@ -74,21 +74,23 @@ def test_a_dropped_row_says_what_cost_it_most(evaluator: LocalEvaluator) -> None
     assert not row["kept"]
     assert "parses 0.00" in row["drop_reason"]
     assert row["drop_reason"].startswith(f"score below 7: {row['score']:.1f} by ")
-    # Nothing that the model could say would save it, so the model is not asked.
+    # No result of the language model could raise the row to the threshold, so it is not run.
     assert row["perplexity"] is None
 
 
 def test_ratings_are_the_scores_and_the_reasons(
     evaluator: LocalEvaluator, rows: pl.DataFrame, scored: pl.DataFrame
 ) -> None:
-    asked: Evaluator = evaluator
-    ratings = asked.rate(rows)
+    interface: Evaluator = evaluator
+    ratings = interface.rate(rows)
     assert ratings.schema == RATINGS
     assert ratings["score"].equals(scored["score"])
     assert ratings["note"].to_list() == scored["drop_reason"].fill_null("").to_list()
 
 
-def test_spoilt_rows_score_lower(evaluator: LocalEvaluator, scored: pl.DataFrame) -> None:
+def test_mutants_score_lower_than_real_rows(
+    evaluator: LocalEvaluator, scored: pl.DataFrame
+) -> None:
     kinds = auc_per_kind(evaluator.separation(scored, per_kind=8, seed=1))
     assert len(kinds) == 7
     assert np.mean(list(kinds.values())) > 0.9
@@ -100,7 +102,7 @@ def test_a_second_scoring_gives_the_same_table(
     assert evaluator.score(rows).equals(scored)
 
 
-def test_rows_that_the_model_did_not_read_are_mostly_decided_as_if_it_had(
+def test_rows_without_a_model_pass_mostly_get_the_verdict_of_a_model_pass(
     evaluator: LocalEvaluator, meter: Meter, scored: pl.DataFrame
 ) -> None:
     unread = scored.filter(pl.col("perplexity").is_null()).head(30)
@@ -110,14 +112,16 @@ def test_rows_that_the_model_did_not_read_are_mostly_decided_as_if_it_had(
     assert ((scores >= 7) == (unread["score"] >= 7).to_numpy()).mean() >= 0.9
 
 
-def test_an_empty_table_is_scored_to_an_empty_table(
+def test_scoring_an_empty_table_gives_the_same_columns(
     evaluator: LocalEvaluator, rows: pl.DataFrame
 ) -> None:
     assert evaluator.score(rows.clear()).columns == evaluator.score(rows.head(1)).columns
 
 
-def test_nll_is_that_of_the_model_itself(base_model: LocalModel, tmp_path: Path) -> None:
-    """Batched, chunked and cached, against the plain computation on one row."""
+def test_nll_equals_a_direct_computation_with_the_model(
+    base_model: LocalModel, tmp_path: Path
+) -> None:
+    """Compare batched, chunked and cached values with a plain computation on one row."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -139,15 +143,15 @@ def test_nll_is_that_of_the_model_itself(base_model: LocalModel, tmp_path: Path)
     other = turns("Say a number.", "Seventeen, which is a prime, and odd, and not a square.")
     store = VectorCache(tmp_path / "v.sqlite")
     nll, counts = answer_nll([dialogue, other, dialogue], base_model, 256, store)
-    # bfloat16 rounds otherwise in another batch.
+    # bfloat16 rounds differently in another batch.
     assert nll[0] == pytest.approx(plain, abs=0.03)
     assert counts[0] == len(after["input_ids"])
     assert nll[0] == nll[2]
-    again, _ = answer_nll([dialogue, other, dialogue], base_model, 256, store)
-    assert (again == nll).all()
+    cached, _ = answer_nll([dialogue, other, dialogue], base_model, 256, store)
+    assert (cached == nll).all()
 
 
-def test_nonsense_surprises_the_model_more(base_model: LocalModel, tmp_path: Path) -> None:
+def test_nonsense_has_a_higher_nll(base_model: LocalModel, tmp_path: Path) -> None:
     question = "What is the capital of France?"
     sense = turns(question, "The capital of France is Paris.")
     nonsense = turns(question, "Paris capital the is France of the of.")
@@ -155,14 +159,14 @@ def test_nonsense_surprises_the_model_more(base_model: LocalModel, tmp_path: Pat
     assert nll[0] < nll[1]
 
 
-def test_the_hardest_share_goes_by_lane_and_language() -> None:
+def test_the_hardest_share_is_dropped_per_lane_and_language() -> None:
     count = 2 * MIN_GROUP_ROWS
     rows = pl.DataFrame(
         {
             "pair_id": [f"{language}{i}" for language in ("rust", "vox") for i in range(count)],
             "lane": ["vox_codegen"] * 2 * count,
             "language": ["rust"] * count + ["vox"] * count,
-            # All Vox is harder than any Rust; only the hardest of each may go.
+            # All Vox is harder than any Rust; only the hardest of each may be dropped.
             "perplexity": [float(i) for i in range(count)] + [1000.0 + i for i in range(count)],
         }
     )
@@ -184,11 +188,11 @@ def test_auc_counts_pairs_and_halves_ties() -> None:
     assert math.isnan(auc(real, mutants[:0]))
 
 
-def test_a_fit_keeps_the_stated_directions_and_finds_the_signal() -> None:
+def test_a_fit_keeps_the_stated_directions_and_weights_the_signal() -> None:
     rng = np.random.default_rng(2)
     names = list(FEATURES)
     matrix = rng.normal(size=(600, len(names)))
-    # `parses` tells real from spoilt; `repetition` does too, but in a direction that is not meant.
+    # `parses` separates real rows from mutants; so does `repetition`, but against its direction.
     real = matrix[:, names.index("parses")] + matrix[:, names.index("repetition")] > 0
     form = fit(matrix, real, np.ones(600))
     assert form["weight"]["parses"] > 0.5
@@ -199,7 +203,7 @@ def test_a_fit_keeps_the_stated_directions_and_finds_the_signal() -> None:
     )
 
 
-def test_the_calibration_of_the_package_covers_every_feature() -> None:
+def test_the_packaged_calibration_covers_every_feature() -> None:
     calibration = Calibration.load()
     assert {"rust", "vox", "markdown"} <= set(calibration.forms)
     for form in calibration.forms.values():
@@ -207,9 +211,9 @@ def test_the_calibration_of_the_package_covers_every_feature() -> None:
         assert form.weight["parses"] >= 0
 
 
-@pytest.mark.parametrize(("by_people", "share"), [(300, 0.5), (900, 0.9)])
-def test_where_templates_wrote_the_most_half_of_what_is_fitted_on_is_peoples(
-    by_people: int, share: float
+@pytest.mark.parametrize(("human_rows", "share"), [(300, 0.5), (900, 0.9)])
+def test_at_least_half_of_the_rows_for_a_fit_are_written_by_people(
+    human_rows: int, share: float
 ) -> None:
     count = 1000
     rows = pl.DataFrame(
@@ -218,7 +222,7 @@ def test_where_templates_wrote_the_most_half_of_what_is_fitted_on_is_peoples(
             "prompt": [f"Write part {n}." for n in range(count)],
             "response": [f"fn part_{n}() {{\n    let a = {n};\n    a\n}}" for n in range(count)],
             "language": ["vox"] * count,
-            "origin": ["human"] * by_people + ["synthetic"] * (count - by_people),
+            "origin": ["human"] * human_rows + ["synthetic"] * (count - human_rows),
         }
     )
     measured: list[pl.DataFrame] = []
@@ -228,7 +232,7 @@ def test_where_templates_wrote_the_most_half_of_what_is_fitted_on_is_peoples(
         return np.tile(part["response"].str.len_chars().to_numpy()[:, None], len(FEATURES)) / 50
 
     assert set(fit_forms(rows, lengths)) == {"vox"}
-    real, spoilt = measured
+    real, mutants = measured
     assert (real["origin"] == "human").mean() == pytest.approx(share, abs=0.06)
     assert real["pair_id"].is_unique().all()
-    assert spoilt.height > real.height
+    assert mutants.height > real.height

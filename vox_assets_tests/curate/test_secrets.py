@@ -1,4 +1,4 @@
-"""Secrets and personal data are recognised; ordinary code is not accused."""
+"""Secrets and personal data are found; ordinary code is not reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vox_assets.publish.export import export
 from vox_assets.publish.trainers import TrainingChoice
 from vox_assets.training.plan.ranks import choose_rank
 
-# Put together here, so that no scanner takes this file for a leak.
+# Split, so that no secret scanner reports this file.
 PLANTED = {
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n",
     "aws access key": 'let id = "AKIA' + 'Q3EGRTZX5N2MWLFY";',
@@ -32,7 +32,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("kind", PLANTED)
-def test_a_planted_secret_is_found_and_not_repeated(kind: str) -> None:
+def test_a_secret_is_found_and_not_repeated_in_the_finding(kind: str) -> None:
     found = findings(f"fn setup() {{\n    {PLANTED[kind]}\n}}")
     assert kind in found
     assert PLANTED[kind] not in " ".join(found)
@@ -58,11 +58,11 @@ WORDS = "amber basin cedar delta ember fjord grove heron inlet jetty knoll ledge
 
 
 def function(number: int, planted: str) -> str:
-    """A documented function of its own, with one line planted in it."""
+    """Write a distinct, documented function that contains the line `planted`."""
     words = random.Random(number).sample(WORDS, 6)
     body = "\n".join(
-        f"    let {word}_{number} = {word}_of(input, {number}).max({place});"
-        for place, word in enumerate(words)
+        f"    let {word}_{number} = {word}_of(input, {number}).max({index});"
+        for index, word in enumerate(words)
     )
     return (
         f"/// Folds the {words[0]} of every {words[1]} into one {words[2]}, number {number}.\n"
@@ -71,10 +71,10 @@ def function(number: int, planted: str) -> str:
     )
 
 
-def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
+def test_a_secret_in_a_source_file_reaches_neither_the_mix_nor_an_export(
     tmp_path: Path,
 ) -> None:
-    """From Rust files to the exported files, through every step that moves a row."""
+    """Run every step that moves a row, from Rust files to exported files."""
     profile = load("sample")
     digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     harmless = f'let expected = "{digest}";'
@@ -87,7 +87,7 @@ def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
         (source / f"part_{number}.rs").write_text(function(number, line))
 
     rows = extract_rust(tmp_path / "tree", profile, commit=None).rows
-    # The longest word of each: quotes are escaped in some files.
+    # Search for the longest word of each secret, because some files escape quotes.
     needles = {kind: max(re.split(r'["\s]', text), key=len) for kind, text in PLANTED.items()}
     assert all(needle in texts_of(rows) for needle in needles.values())
     scored = refuse_secrets(
@@ -109,12 +109,12 @@ def test_what_is_planted_in_a_source_file_reaches_neither_the_mix_nor_an_export(
     export(scored.lazy(), mix.rows, tmp_path / "out", name="vault", license_id="mit", choice=choice)
 
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    left = [texts_of(mix.rows)] + [
+    texts = [texts_of(mix.rows)] + [
         texts_of(pl.read_parquet(path)) if path.suffix == ".parquet" else path.read_text()
         for path in files
     ]
-    assert sum(digest in text for text in left) >= 3
-    assert [kind for kind, needle in needles.items() if any(needle in text for text in left)] == []
+    assert sum(digest in text for text in texts) >= 3
+    assert [kind for kind, needle in needles.items() if any(needle in text for text in texts)] == []
     reasons = set(scored.filter(~pl.col("kept"))["drop_reason"])
     assert all(any(kind in reason for reason in reasons) for kind in PLANTED)
 

@@ -1,4 +1,4 @@
-"""Similar texts are found, all of them, and only they."""
+"""The search finds the same similar texts as a plain comparison of all pairs."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from vox_assets.curate.similarity import (
 WORDS = [f"word_{i}" for i in range(400)]
 
 
-def variants(seed: int, families: int) -> list[str]:
-    """Texts in families, each member a few words away from its founder."""
+def variants(seed: int, groups: int) -> list[str]:
+    """Make groups of texts: an original and three variants with 1, 2 and 6 words replaced."""
     rng = random.Random(seed)
     texts = []
-    for _ in range(families):
-        founder = rng.choices(WORDS, k=60)
-        texts.append(" ".join(founder))
+    for _ in range(groups):
+        original = rng.choices(WORDS, k=60)
+        texts.append(" ".join(original))
         for changes in (1, 2, 6):
-            member = list(founder)
-            for place in rng.sample(range(len(member)), changes):
-                member[place] = rng.choice(WORDS)
-            texts.append(" ".join(member))
+            variant = list(original)
+            for position in rng.sample(range(len(variant)), changes):
+                variant[position] = rng.choice(WORDS)
+            texts.append(" ".join(variant))
     return texts
 
 
@@ -46,13 +46,13 @@ def reference_jaccard(left: str, right: str) -> float:
     return len(a & b) / len(a | b)
 
 
-def test_jaccard_is_that_of_five_token_shingles() -> None:
+def test_jaccard_compares_five_token_shingles() -> None:
     texts = variants(1, 5)
     shingles = shingle(texts)
     for i in range(len(texts)):
         for j in range(i):
-            found = jaccard(shingles, np.array([i]), np.array([j]))[0]
-            assert found == pytest.approx(reference_jaccard(texts[i], texts[j]))
+            similarity = jaccard(shingles, np.array([i]), np.array([j]))[0]
+            assert similarity == pytest.approx(reference_jaccard(texts[i], texts[j]))
 
 
 @pytest.mark.parametrize("threshold", [0.6, 0.7, 0.8])
@@ -66,14 +66,14 @@ def test_sketches_find_what_the_exact_join_finds(threshold: float) -> None:
     assert len(found) >= 0.99 * len(truth)
 
 
-def test_short_texts_are_alike_only_when_equal() -> None:
+def test_short_texts_are_similar_only_when_equal() -> None:
     shingles = shingle(["return 1", "return 2", "return 1", "a b", ""])
     pairs = exact_pairs(shingles, 0.1)
     assert list(zip(pairs.left, pairs.right, strict=True)) == [(0, 2)]
     assert list(near_pairs(shingles, 0.1).left) == [0]
 
 
-def test_a_short_text_is_unlike_a_longer_one_that_contains_it() -> None:
+def test_a_short_text_is_not_similar_to_a_longer_text_that_contains_it() -> None:
     assert len(exact_pairs(shingle(["a b c d", "a b c d e"]), 0.05)) == 0
 
 
@@ -87,12 +87,12 @@ def test_any_texts_can_be_compared(texts: list[str]) -> None:
         assert ((pairs.similarity >= 0.5) & (pairs.similarity <= 1)).all()
 
 
-def test_semantic_pairs_are_those_of_the_whole_product() -> None:
+def test_semantic_pairs_agree_with_the_full_matrix_of_cosines() -> None:
     rng = np.random.default_rng(3)
     vectors = rng.normal(size=(1500, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    product = vectors @ vectors.T
-    expected = {(i, j) for i, j in zip(*np.nonzero(product >= 0.97), strict=True) if i < j}
+    cosines = vectors @ vectors.T
+    expected = {(i, j) for i, j in zip(*np.nonzero(cosines >= 0.97), strict=True) if i < j}
     pairs = semantic_pairs(vectors, 0.97)
     assert {(int(i), int(j)) for i, j in zip(pairs.left, pairs.right, strict=True)} == expected
     assert expected
@@ -104,18 +104,18 @@ def test_distance_is_to_the_nearest_other_row() -> None:
     assert neighbour_distance(vectors[:1]).tolist() == [1.0]
 
 
-def test_a_large_family_of_copies_is_found_whole() -> None:
-    """One bucket holds them all, and every two of them are a pair."""
-    founder = " ".join(WORDS[:100])
-    texts = [f"{founder} member_{i}" for i in range(300)] + variants(4, 20)
-    found = near_pairs(shingle(texts), 0.8)
-    family = (found.left < 300) & (found.right < 300)
-    assert family.sum() == 300 * 299 // 2
-    assert len(found) == len(exact_pairs(shingle(texts), 0.8))
+def test_all_pairs_of_a_large_group_of_copies_are_found() -> None:
+    """All copies fall into one bucket, and every two of them form a pair."""
+    original = " ".join(WORDS[:100])
+    texts = [f"{original} member_{i}" for i in range(300)] + variants(4, 20)
+    pairs = near_pairs(shingle(texts), 0.8)
+    among_copies = (pairs.left < 300) & (pairs.right < 300)
+    assert among_copies.sum() == 300 * 299 // 2
+    assert len(pairs) == len(exact_pairs(shingle(texts), 0.8))
 
 
-def peak_of_cosines(rows: int) -> int:
-    """Bytes that finding neighbours and pairs takes at most, besides what goes in and comes out."""
+def peak_memory(rows: int) -> int:
+    """Measure the peak memory in bytes of finding neighbours and pairs, without the vectors."""
     vectors = np.random.default_rng(0).standard_normal((rows, 32)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     tracemalloc.start()
@@ -126,17 +126,17 @@ def peak_of_cosines(rows: int) -> int:
     return peak
 
 
-def test_three_times_the_rows_need_no_more_memory_for_their_cosines() -> None:
-    assert peak_of_cosines(24_576) < 1.2 * peak_of_cosines(8_192)
+def test_peak_memory_does_not_grow_with_the_number_of_rows() -> None:
+    assert peak_memory(24_576) < 1.2 * peak_memory(8_192)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 0.6, 0.7, 0.85, 1.0]))
 def test_the_exact_join_misses_no_pair(seed: int, threshold: float) -> None:
     shingles = shingle(variants(seed, 8))
-    every = [(i, j) for i in range(len(shingles)) for j in range(i + 1, len(shingles))]
-    left, right = (np.array(side) for side in zip(*every, strict=True))
-    alike = jaccard(shingles, left, right) >= threshold
-    found = exact_pairs(shingles, threshold)
-    assert found.left.tolist() == left[alike].tolist()
-    assert found.right.tolist() == right[alike].tolist()
+    all_pairs = [(i, j) for i in range(len(shingles)) for j in range(i + 1, len(shingles))]
+    left, right = (np.array(side) for side in zip(*all_pairs, strict=True))
+    similar = jaccard(shingles, left, right) >= threshold
+    pairs = exact_pairs(shingles, threshold)
+    assert pairs.left.tolist() == left[similar].tolist()
+    assert pairs.right.tolist() == right[similar].tolist()

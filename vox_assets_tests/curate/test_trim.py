@@ -30,9 +30,7 @@ from vox_assets_tests.conftest import make_pair
         ("markdown", "Use a table.\n\nI hope this helps!", "Use a table.", "closing chatter"),
     ],
 )
-def test_each_rule_takes_out_what_it_names(
-    language: str, before: str, after: str, rule: str
-) -> None:
+def test_each_rule_removes_what_it_names(language: str, before: str, after: str, rule: str) -> None:
     text, saved = trim(before, language)
     assert text == after
     assert list(saved) == [rule]
@@ -48,11 +46,11 @@ def test_each_rule_takes_out_what_it_names(
         'fn url() -> &\'static str {\n    "https://example.org"\n}',
     ],
 )
-def test_code_that_has_nothing_to_spare_is_left_alone(code: str) -> None:
+def test_code_without_removable_text_is_unchanged(code: str) -> None:
     assert trim(code, "rust")[0] == code
 
 
-def test_prose_that_only_sounds_like_chatter_stays() -> None:
+def test_prose_that_only_resembles_chatter_is_unchanged() -> None:
     text = "Here are the rules that hold for tables, one by one and in order."
     assert trim(text, "markdown")[0] == text
 
@@ -70,7 +68,7 @@ PROGRAMS = {
         'component Page() {\n    view: text() { "Nothing // here   " }\n}',
     ],
 }
-# What a rule might take out, and what only looks like it.
+# Lines that a rule may remove, and lines that only resemble them.
 NOISE = [
     "",
     "   ",
@@ -84,15 +82,15 @@ NOISE = [
 
 @pytest.mark.parametrize("language", PROGRAMS)
 @given(data=st.data())
-def test_trimming_leaves_the_parse_tree_as_it_was(language: str, data: st.DataObject) -> None:
-    """Comments and empty lines strewn anywhere, also into quoted text."""
+def test_trimming_does_not_change_the_parse_tree(language: str, data: st.DataObject) -> None:
+    """Insert comments and blank lines anywhere, also inside strings."""
     pieces = data.draw(st.lists(st.sampled_from(PROGRAMS[language]), min_size=1, max_size=3))
     lines = "\n".join(pieces).split("\n")
-    strewn = data.draw(
+    insertions = data.draw(
         st.lists(st.tuples(st.integers(0, len(lines)), st.sampled_from(NOISE)), max_size=12)
     )
-    for place, noise in sorted(strewn, reverse=True):
-        lines.insert(place, noise)
+    for position, noise in sorted(insertions, reverse=True):
+        lines.insert(position, noise)
     text = "\n".join(lines)
     before = tree(language, text)
     assume(before is not None)
@@ -101,7 +99,7 @@ def test_trimming_leaves_the_parse_tree_as_it_was(language: str, data: st.DataOb
     assert tokens(text) - tokens(shorter) == saved.total()
 
 
-def test_the_tree_tells_code_from_code_and_not_from_its_comments() -> None:
+def test_trees_differ_by_code_and_not_by_comments() -> None:
     assert tree("rust", "fn f() { 1 } // one") == tree("rust", "fn f() {\n    1\n}")
     assert tree("rust", "fn f() { 1 }") != tree("rust", "fn f() { 2 }")
     assert tree("rust", 'fn f() { "a\n\nb" }') != tree("rust", 'fn f() { "a\nb" }')
@@ -111,7 +109,7 @@ def test_the_tree_tells_code_from_code_and_not_from_its_comments() -> None:
     assert tree("rust", "fn f( {") is None
 
 
-def test_code_that_does_not_parse_is_left_alone() -> None:
+def test_code_that_does_not_parse_is_unchanged() -> None:
     assert trim("fn f( {\n\n\n\n// end\n", "rust")[0] == "fn f( {\n\n\n\n// end\n"
 
 
@@ -119,7 +117,7 @@ def test_savings_are_counted_in_tokens() -> None:
     assert trim("fn f() {}\n// one two three", "rust")[1] == {"trailing comments": 5}
 
 
-def test_no_tokeniser_makes_fewer_tokens(base_model: LocalModel) -> None:
+def test_the_token_count_is_a_lower_bound_of_a_real_tokeniser(base_model: LocalModel) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_model.path)
@@ -128,16 +126,16 @@ def test_no_tokeniser_makes_fewer_tokens(base_model: LocalModel) -> None:
 
 
 @given(st.text())
-def test_no_text_grows_or_breaks_the_trimmer(text: str) -> None:
+def test_trimming_never_fails_and_never_lengthens_a_text(text: str) -> None:
     for language in ("rust", "markdown"):
-        once = trim(text, language)[0]
-        assert len(once) <= len(text)
+        trimmed = trim(text, language)[0]
+        assert len(trimmed) <= len(text)
 
 
-def test_ids_follow_the_text_and_rows_made_equal_are_accounted_for() -> None:
+def test_ids_are_recomputed_and_rows_that_become_equal_are_dropped() -> None:
     long, short = make_pair("p", "fn f() {}\n\n"), make_pair("p", "fn f() {}")
-    beaten = drops_to_frame([Drop("extract_rust", "says the same", lost_to=long.pair_id)])
-    rows, drops, saved = trim_rows(to_frame([long, short]), beaten, "raw_rust_fns")
+    earlier_drops = drops_to_frame([Drop("extract_rust", "says the same", lost_to=long.pair_id)])
+    rows, drops, saved = trim_rows(to_frame([long, short]), earlier_drops, "raw_rust_fns")
     assert rows["pair_id"].to_list() == [pair_id("vox_codegen", short.messages)]
     assert rows["response"].to_list() == ["fn f() {}"]
     assert drops["stage"].to_list() == ["extract_rust", "raw_rust_fns"]
