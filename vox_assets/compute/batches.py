@@ -1,8 +1,8 @@
 """Run batches of work in this process or on a cluster.
 
-A stage cuts its work into batches and maps a pure function over them. How the work is cut decides
-the last bit of a result; the machine that runs a batch does not. A stage therefore cuts its batches
-without knowing the engine.
+A stage cuts its work into batches and maps a pure function over them. Down to the last bit, a
+result may depend on the batches, but not on the machine that runs a batch. A stage therefore cuts
+its batches without knowing the engine.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pathlib import Path
 from vox_assets.store.files import atomic_directory, file_sha256
 from vox_assets.store.progress import quiet_libraries
 
-# Digests of the third-party packages that carry the default models; anything else is refused.
+# Digests of the default models in third-party packages; files with other digests are refused.
 SMOLLM2_GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MINILM_SAFETENSORS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -53,7 +53,7 @@ class LocalModel:
 
 @dataclass(frozen=True)
 class RemoteModel:
-    """A language model behind a server of another party."""
+    """A language model that an OpenAI-compatible server provides."""
 
     #: The URL without `/chat/completions`.
     base_url: str
@@ -155,7 +155,7 @@ def _referenced_model(reference: str, variable: str) -> LocalModel:
     except Exception as error:
         detail = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{variable}: {reference} is neither a directory nor a hub model at hand: {detail}"
+            f"{variable}: {reference} is neither a directory nor an available hub model: {detail}"
         ) from error
     return LocalModel(
         name=reference,
@@ -166,7 +166,7 @@ def _referenced_model(reference: str, variable: str) -> LocalModel:
 
 
 def _packaged_file(module: str, distribution: str, relative: str) -> Path:
-    # The module is never imported: only its data is used, and its code is a third party's.
+    # Do not import the module: only its data is needed, and its code comes from a third party.
     spec = find_spec(module)
     root = Path(spec.origin).parent if spec is not None and spec.origin else None
     if root is None or not (root / relative).is_file():

@@ -65,7 +65,7 @@ class Session:
 
     _stopped: str | None = None
     _reserved: int = 0
-    _under_way: int = 0
+    _pending: int = 0
     _silent: int = 0
     #: Monotonic time before which nothing is sent: a requested pause holds for all questions.
     _not_before: float = 0.0
@@ -73,14 +73,14 @@ class Session:
     _given_up: set[str] = field(default_factory=set)
 
     def spread(self, questions: Mapping[str, Question], engine: Engine) -> dict[str, Question]:
-        """Ask from many machines the questions whose worst case fits the budget; return the others.
+        """Ask questions on many machines while the budget covers their worst case.
 
-        The budget is accounted for here: a machine may spend at most the worst case of its
-        question. The same questions are therefore asked as by `run`, which asks those at the end
-        of the budget.
+        Returns the other questions, for `run`. A machine gets the worst case of its question as a
+        budget, and this method adds up the real costs. Together, the two methods therefore ask the
+        same questions as `run` alone.
         """
         left = dict(questions)
-        while not self._stopped and (sure := self._sure(left)):
+        while not self._stopped and (covered := self._covered(left)):
             ask = partial(
                 _ask_alone,
                 model=self.model,
@@ -90,10 +90,10 @@ class Session:
                 schema=self.schema,
                 given_up=frozenset(self._given_up),
             )
-            batches = [(left[key], budget) for key, budget in sure.items()]
+            batches = [(left[key], budget) for key, budget in covered.items()]
             report = engine.map(ask, batches, at_once=self.budget.concurrency)
             with closing(report):
-                keys = list(sure)
+                keys = list(covered)
                 for index, outcome in report:
                     del left[keys[index]]
                     self._record(keys[index], outcome)
@@ -101,8 +101,8 @@ class Session:
                         break
         return left
 
-    def _sure(self, questions: Mapping[str, Question]) -> dict[str, Budget]:
-        """Select the first questions whose every try the budget covers, with a budget for each."""
+    def _covered(self, questions: Mapping[str, Question]) -> dict[str, Budget]:
+        """Select the first questions whose tries the budget covers, with a budget for each."""
         requests = self.patience.tries + len(OPTIONAL)
         left = self.budget.requests - self.usage.requests
         tokens = self.budget.tokens - self.usage.tokens
@@ -127,7 +127,7 @@ class Session:
         else:
             self.unanswered[key] = report.why
         if report.silent:
-            self._fall_silent(report.why.text)
+            self._count_silence(report.why.text)
         self.hopeless = self.hopeless or report.hopeless
         if report.stopped:
             self._stop(report.stopped)
@@ -169,19 +169,19 @@ class Session:
         ):
             for key, question in questions.items():
                 cost = self._bound(question)
-                # Refuse a question only if no pending answer could still leave enough budget by its
-                # real cost. The order, not the timing, then decides which questions are asked.
-                while self._under_way and (
-                    self._under_way >= self.budget.concurrency or not self._affords(cost)
+                # Wait for pending answers before refusing a question: they may cost less than was
+                # reserved. Which questions are asked then depends on their order, not on timing.
+                while self._pending and (
+                    self._pending >= self.budget.concurrency or not self._affords(cost)
                 ):
                     settled.clear()
                     await settled.wait()
                 if not self._affords(cost):
-                    self._stop(self._spent())
+                    self._stop(self._budget_message())
                 if self._stopped:
                     self.unanswered[key] = Reason("not asked", str(self._stopped))
                     continue
-                self._under_way += 1
+                self._pending += 1
                 self._reserved += cost
                 self.usage.requests += 1
                 tasks.create_task(self._settle(client, key, question, cost, settled))
@@ -192,7 +192,7 @@ class Session:
         try:
             outcome = await self._exchange(client, question, cost)
         finally:
-            self._under_way -= 1
+            self._pending -= 1
             self._reserved -= cost
             settled.set()
         if isinstance(outcome, WireCompletion):
@@ -236,7 +236,7 @@ class Session:
                 if not outcome.passing:
                     return outcome.text
                 if tries >= self.patience.tries:
-                    self._fall_silent(outcome.text)
+                    self._count_silence(outcome.text)
                     return f"{outcome.text}, {tries} times"
                 if outcome.asked_wait is None:
                     await asyncio.sleep(wait)
@@ -246,7 +246,7 @@ class Session:
                 else:
                     self._stop(f"the server asks to wait {outcome.asked_wait:,.0f} s")
             if not self._affords(0):
-                self._stop(self._spent())
+                self._stop(self._budget_message())
             if self._stopped:
                 return outcome.text
             self.usage.requests += 1
@@ -275,7 +275,7 @@ class Session:
         except ValidationError:
             completion = WireCompletion(choices=[])
         if not completion.choices:
-            return Failure("the reply is no chat completion", passing=True, may_be_charged=True)
+            return Failure("the reply is not a chat completion", passing=True, may_be_charged=True)
         return completion
 
     def _judge(self, error: openai.APIStatusError) -> Failure:
@@ -311,10 +311,10 @@ class Session:
         return sent
 
     def _give_up(self, without: frozenset[str]) -> None:
-        """Ask the other questions, too, without parameters that this server refuses."""
+        """Omit parameters that this server refuses from all later requests."""
         if fresh := without - self._given_up:
             self._given_up |= fresh
-            self.log(f"the server refuses {', '.join(sorted(fresh))}, and is asked without")
+            self.log(f"the server refuses {', '.join(sorted(fresh))}: later requests omit these")
 
     def _messages(self, question: Question) -> list[Any]:
         shape = json.dumps(self.schema, sort_keys=True)
@@ -340,13 +340,13 @@ class Session:
             and self.usage.tokens + self._reserved + tokens <= self.budget.tokens
         )
 
-    def _spent(self) -> str:
+    def _budget_message(self) -> str:
         return (
             f"the budget of {self.budget.requests:,} requests and {self.budget.tokens:,} tokens "
             f"is spent"
         )
 
-    def _fall_silent(self, reason: str) -> None:
+    def _count_silence(self, reason: str) -> None:
         self._silent += 1
         if self._silent >= SILENT_QUESTIONS:
             self._stop(f"the server does not answer: {reason}")

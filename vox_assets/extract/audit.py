@@ -48,11 +48,14 @@ def files_accounted(
         if not path.startswith(covered)
     ]
     faults += [f"{path} is accounted for twice" for path in _repeated(accounted)]
-    silent = files.filter((pl.col("status") != "rows") & pl.col("reason").is_null())
-    faults += [f"{path} gave no rows and no reason" for path in silent["path"]]
+    without_reason = files.filter((pl.col("status") != "rows") & pl.col("reason").is_null())
+    faults += [f"{path} gave no rows and no reason" for path in without_reason["path"]]
     with_rows = set(files.filter(pl.col("status") == "rows")["path"])
-    faults += [f"{p} has rows and no account" for p in sorted(set(rows["source_path"]) - with_rows)]
-    return Verdict.none_of(faults, "files without a place", len(present))
+    faults += [
+        f"{path} has rows but is not accounted for"
+        for path in sorted(set(rows["source_path"]) - with_rows)
+    ]
+    return Verdict.none_of(faults, "faults in the account of files", len(present))
 
 
 def library_code_only(rows: pl.DataFrame) -> Verdict:
@@ -69,7 +72,7 @@ def library_code_only(rows: pl.DataFrame) -> Verdict:
 
 
 def _has_test_attribute(answer: str) -> bool:
-    """Return whether an attribute marks a test; the text of an attribute in a literal does not."""
+    """Return whether Rust code has a test attribute, other than as text in a literal."""
     if "test" not in answer and "bench" not in answer:
         return False
     pending = [rust_syntax.parse(answer.encode())]
@@ -86,7 +89,7 @@ def _has_test_attribute(answer: str) -> bool:
 def includes_replaced(rows: pl.DataFrame) -> Verdict:
     """Check that no row contains an include directive."""
     faults = [
-        f"{pair_id} holds a directive"
+        f"{pair_id} contains a directive"
         for pair_id, prompt, response in rows.select("pair_id", "prompt", "response").iter_rows()
         if _DIRECTIVE in prompt or _DIRECTIVE in response
     ]
@@ -95,19 +98,19 @@ def includes_replaced(rows: pl.DataFrame) -> Verdict:
 
 def includes_found(drops: pl.DataFrame) -> Verdict:
     """Check that no row was dropped because of an include that cannot be resolved."""
-    lost = drops.filter(pl.col("kind") == mdbook.INCLUDE)
+    unresolved = drops.filter(pl.col("kind") == mdbook.INCLUDE)
     faults = [
         f"{path}:{line}: {reason}"
-        for path, line, reason in lost.select("source_path", "line", "reason").iter_rows()
+        for path, line, reason in unresolved.select("source_path", "line", "reason").iter_rows()
     ]
-    return Verdict.none_of(faults, "includes that name nothing", drops.height)
+    return Verdict.none_of(faults, "unresolved includes", drops.height)
 
 
 def eligible_pages_only(roots: Mapping[str, Path], rows: pl.DataFrame) -> Verdict:
-    """Check that no row comes from a page whose front matter opts out, is retired or is invalid.
+    """Check that no row comes from a page that opts out, is retired or has invalid front matter.
 
     Every page is read again by `mdbook.read_page`, so that the check is as strict as the extractor.
-    `roots` as in `files_accounted`.
+    `roots` is that of `files_accounted`.
     """
     faults = []
     pages = sorted(path for path in set(rows["source_path"]) if mdbook.is_page(path))

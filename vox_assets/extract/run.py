@@ -143,7 +143,7 @@ def _rust_refusal(file: SourceFile) -> tuple[source_tree.FileStatus, str] | None
     if folder := crates.test_folder(file.path):
         return ("excluded", f"test code: {folder}")
     if file.path.endswith(".generated.rs"):
-        return ("excluded", "generated: its name says so")
+        return ("excluded", "generated: its name ends in .generated.rs")
     return None
 
 
@@ -232,8 +232,8 @@ def _distinct(
 ) -> tuple[list[Pair], list[Drop]]:
     """Keep the first row with each question and, with `by_answer`, the first with each answer.
 
-    Repeated code passes: curation chooses which copy to keep. A question with two answers and a
-    copy of a page are faults of the source, and are dropped here.
+    Repeated code is kept, because curation chooses among the copies. A second answer to a question
+    and a copy of a page are faults of the source, so they are dropped here.
     """
     first: dict[str, Pair] = {}
     kept: list[Pair] = []
@@ -261,10 +261,10 @@ def _distinct(
 
 
 def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
-    """Return a unique name for each page, for use in questions: its title.
+    """Return a unique name for each page, for use in questions.
 
-    After it, in parentheses, come the repository's name, if any, and the path of a page whose
-    title is not unique.
+    The name is the title. In parentheses follow the name of the repository, if it has one, and the
+    path of the page, if several pages have its title.
     """
     shared = Counter(titles.values())
     labels = {}
@@ -285,21 +285,21 @@ def _title(path: str, page: mdbook.Page) -> str:
 def source_reader(root: Path) -> Callable[[str], str]:
     """Create a reader of files by their path below `root`; it follows no link out of `root`.
 
-    The reader remembers texts. It raises mdbook.IncludeError for a file that it must not or cannot
+    The reader caches texts. It raises mdbook.IncludeError for a file that it must not or cannot
     read.
     """
-    known: dict[str, str] = {}
+    texts: dict[str, str] = {}
 
     def read(path: str) -> str:
-        if path not in known:
+        if path not in texts:
             try:
                 file = source_tree.file_inside(root, path)
                 if file.refused is not None:
                     raise mdbook.IncludeError(file.refused[1])
-                known[path] = source_tree.read(file)
+                texts[path] = source_tree.read(file)
             except UnreadableError as error:
                 raise mdbook.IncludeError(str(error)) from error
-        return known[path]
+        return texts[path]
 
     return read
 
@@ -322,6 +322,6 @@ def _extraction(
         elif rows_in[file.path]:
             accounts[file.path] = file.account("rows", None, rows_in[file.path])
         else:
-            accounts[file.path] = file.account("no_rows", "nothing in it is worth a row")
+            accounts[file.path] = file.account("no_rows", "it contains nothing that becomes a row")
     files = source_tree.files_to_frame([accounts[path] for path in sorted(accounts)])
     return Extraction(to_frame(pairs), files, drops_to_frame(drops))

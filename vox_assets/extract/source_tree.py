@@ -21,7 +21,7 @@ MAX_SOURCE_BYTES = 2_000_000
 #: Rows of a repository whose git does not answer in this time have no commit.
 GIT_TIMEOUT_SECONDS = 10
 
-#: Shown in place of a commit for a folder that git does not track.
+#: Shown instead of a commit for a folder that git does not track.
 NO_COMMIT = "not in git"
 
 FileStatus = Literal["rows", "no_rows", "excluded", "unreadable"]
@@ -147,9 +147,9 @@ def regular_file(
 
 
 def file_inside(root: Path, path: str) -> SourceFile:
-    """Return the file at `path` below `root`, where no link leads out of `root`.
+    """Return the file at `path` below `root`.
 
-    Raises UnreadableError for a path that leads to no file or out of `root`.
+    Raises UnreadableError if there is no such file, or if the path or a link leads out of `root`.
     """
     real_root = root.resolve()
     try:
@@ -178,13 +178,13 @@ def _link_target(link: Path, real_root: Path, real_top: Path) -> tuple[Path | No
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):
-        return None, "a link that leads nowhere"
+        return None, "a broken link"
     if not target.is_relative_to(real_root):
         return None, "a link out of the source root"
     if target.is_relative_to(real_top):
-        return None, "a link to what is read where it lies"
+        return None, "a link to files that are listed under their own path"
     if real_top.is_relative_to(target):
-        return None, "a link to a folder that holds it"
+        return None, "a link to a folder that contains it"
     return target, ""
 
 

@@ -1,7 +1,7 @@
 """Cache the results of expensive work by content.
 
 A key is a digest of everything that decides the result: the text, the model's fingerprint and the
-version of the calling code. The path of the text is no part of the key, so a renamed file or a
+version of the calling code. The path of the text is not part of the key, so a renamed file or a
 branch that is checked out again costs nothing. The cache is independent of what is computed.
 """
 

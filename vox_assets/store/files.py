@@ -15,7 +15,7 @@ _READ_BYTES = 1 << 20
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file, read in blocks: its hex SHA-256."""
+    """Return the hex SHA-256 of a file, which is read in blocks."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_READ_BYTES):
@@ -24,7 +24,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _default_mode(is_directory: bool) -> int:
-    """Return the mode that `open` or `mkdir` sets; temporary files are private at first."""
+    """Return the mode that `open` or `mkdir` would set; temporary files are created private."""
     mask = os.umask(0)
     os.umask(mask)
     return (0o777 if is_directory else 0o666) & ~mask
@@ -34,7 +34,7 @@ def _default_mode(is_directory: bool) -> int:
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yield a path to write, which replaces `target` if the block ends without an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Keep the suffix, because some writers choose the format by it.
+    # Keep the suffix, because some writers derive the format from it.
     handle, name = tempfile.mkstemp(
         prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
     )
@@ -66,7 +66,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         yield work
         work.chmod(_default_mode(is_directory=True))
         if target.exists():
-            # One call cannot replace a directory that has content: move the old one away first.
+            # A rename cannot replace a directory with content: move the old directory away first.
             retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
             target.replace(retired / target.name)
             work.replace(target)
@@ -85,7 +85,7 @@ class LockHeldError(Exception):
 def exclusive(
     lock: Path, log: Callable[[str], None] | None = None, wait: bool = True
 ) -> Iterator[None]:
-    """Hold `lock` for the block. The system frees it when the process ends, even if killed.
+    """Hold `lock` during the block. The system frees it when the process ends, even if killed.
 
     Logs one line before it waits for another process. Without `wait`, raises LockHeldError instead
     of waiting.
@@ -104,7 +104,7 @@ def exclusive(
 
 
 def is_held(lock: Path) -> bool:
-    """Test whether a process holds `lock` by `exclusive` at this moment."""
+    """Return whether a process currently holds `lock` through `exclusive`."""
     if not lock.exists():
         return False
     with _opened(lock) as handle:

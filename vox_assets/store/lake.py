@@ -5,8 +5,8 @@ items dropped, mutants scored), which are Delta tables below `_accounts`.
 An object store's credentials and address come from the environment, under the names that delta-rs
 and polars share (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
 
-delta-rs is imported inside functions: it imports pyarrow, and both make the start of a command that
-reads no table half as long again.
+delta-rs is imported inside functions: it imports pyarrow, and both lengthen the start of a command
+that reads no table by half.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of the Vox answers of a table by a front end."""
+"""Checks the Vox answers of a table with a front end."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def faults_by_answer(rows: pl.DataFrame, front_end: FrontEnd) -> dict[str, str]:
 
 
 def _chains(messages: list[Message]) -> Iterator[list[str]]:
-    """Yield for every answer the code of its dialogue up to and including the answer."""
+    """Yield, for every answer, the pieces of code in its dialogue that end with the answer."""
     code: list[str] = []
     for turn in messages:
         if turn["role"] == "user":

@@ -18,7 +18,7 @@ from lark.parsers.lalr_analysis import Shift
 from vox_assets.vox_syntax.diagnostics import Diagnostic, VoxSyntaxError, advice
 
 MAX_NESTING = 100
-"""Largest nesting depth of brackets: reading the tree never needs a deep stack."""
+"""Largest nesting depth of brackets, so that walking the tree needs no deep stack."""
 
 RESERVED = frozenset(
     "fn let async mut if else while loop break continue match when fetching empty for return dec "
@@ -65,7 +65,7 @@ _ARROW_PARAMETERS = re.compile(
 _OPENERS = frozenset("([{")
 _CLOSERS = frozenset(")]}")
 _JOINING = frozenset({"else", "|", "style", "raw_css"})
-"""Tokens that continue the line before: an `if`, a type's variants, a component."""
+"""Tokens that continue the construct of the previous line: `if`, variants, a component."""
 _MEMBERS = frozenset({"state", "derived", "effect", "on", "view"})
 
 
@@ -157,7 +157,7 @@ def _unreadable(source: str, position: int) -> str:
 
 @dataclass(slots=True)
 class _Bracket:
-    """An open bracket, and the state that the lexer needs inside it and when it closes."""
+    """An open bracket, with the state that the lexer needs until the bracket closes."""
 
     callee: str = ""
     """The bare name before a parenthesis."""
@@ -258,7 +258,7 @@ class VoxLexer(Lexer):
                     terminal = self._terminal(lexeme, source, parser_state)
                     if not accepts(parser_state, terminal) and accepts(parser_state, "_NL"):
                         yield lexeme._replace(text="").token("_NL")
-                # Not earlier: the parser may have consumed a separator since.
+                # Classify the lexeme now: a separator that was yielded changes what is accepted.
                 token = lexeme.token(self._terminal(lexeme, source, parser_state))
             newline = None
 

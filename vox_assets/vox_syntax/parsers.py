@@ -17,7 +17,7 @@ vox_fault = one_by_one(BuiltInGrammar())
 
 
 def parses(language: str, text: str) -> bool:
-    """Return whether `text` parses in `language`; without a grammar, any text but blanks does."""
+    """Return whether `text` parses; in a language without a grammar, any non-blank text does."""
     if language == "vox":
         return vox_fault(text) is None
     if language == "rust":
@@ -26,7 +26,7 @@ def parses(language: str, text: str) -> bool:
 
 
 def tree(language: str, text: str) -> object | None:
-    """Parse `text` to a tree without comments and layout, comparable by `==`, or return None."""
+    """Return a tree without comments and layout, which `==` compares; None if it does not parse."""
     if language == "vox":
         try:
             return vox_syntax.parse(text)

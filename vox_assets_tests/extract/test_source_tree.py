@@ -81,11 +81,11 @@ def test_links_are_followed_neither_out_of_the_root_nor_in_cycles(write_tree: Wr
         (root / path).symlink_to(target)
     reasons = {path: _reason(file) for path, file in _walk(root).items()}
     assert reasons["crates/out.rs"] == "a link out of the source root"
-    assert reasons["crates/up"] == "a link to a folder that holds it"
-    assert reasons["crates/loop"] == "a link to what is read where it lies"
-    assert reasons["crates/again"] == "a link to what is read where it lies"
-    assert reasons["crates/nowhere"] == "a link that leads nowhere"
-    assert reasons["crates/self"] == "a link that leads nowhere"
+    assert reasons["crates/up"] == "a link to a folder that contains it"
+    assert reasons["crates/loop"] == "a link to files that are listed under their own path"
+    assert reasons["crates/again"] == "a link to files that are listed under their own path"
+    assert reasons["crates/nowhere"] == "a broken link"
+    assert reasons["crates/self"] == "a broken link"
     # Links to other folders inside the root are followed, each folder once, by its first name.
     assert reasons["crates/one.rs"] is None
     paths = [path for path in reasons if path.endswith("deep/t.rs")]

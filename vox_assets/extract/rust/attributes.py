@@ -24,8 +24,8 @@ PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*"([^"]+)"')
 def is_test_attribute(attribute: str) -> bool:
     """Return whether an attribute, as written, makes its item test code.
 
-    `cfg` does when it requires `test`, at any depth of `all` or `any` and not under `not`. Other
-    attributes do when a test framework reads them, also inside `cfg_attr`.
+    A `cfg` does if it requires `test`, also inside `all` and `any`, but not under `not`. Another
+    attribute does if a test framework reads it, also inside `cfg_attr`.
     """
     match = ATTRIBUTE.match(attribute)
     if match is None:

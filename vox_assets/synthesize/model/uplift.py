@@ -48,7 +48,7 @@ STAGE = "uplift"
 Kind = Literal["instruction", "dialogue", "harder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-#: Languages whose answers can be checked; asked in turn, so that all of the few Vox facts are used.
+#: Languages whose answers can be checked; questions alternate, so that the few Vox facts are used.
 LANGUAGES = ("vox", "rust", "markdown")
 #: About 1,500 tokens: a longer fact leaves a small model no room for its answer.
 MAX_FACT_CHARS = 6_000
@@ -59,7 +59,7 @@ MIN_INSTRUCTION_WORDS = 4
 MAX_INSTRUCTION_CHARS = 2_000
 #: A shorter answer is a word, an accessor or a promise.
 MIN_ANSWER_CHARS = 24
-#: No profile trains on a context that a longer answer would fit.
+#: A longer answer fits the training context of no profile.
 MAX_ANSWER_CHARS = 7_000
 #: Names that a reason lists.
 NAMED = 5
@@ -221,7 +221,7 @@ def _plan(live: pl.DataFrame, profile: Profile) -> tuple[list[_Task], list[Drop]
 
 
 def _laps(facts: pl.DataFrame, seed: int) -> Iterator[_Task]:
-    """Yield every fact once, with its own kind, before any a second time."""
+    """Yield every fact with its first kind, then every fact with its second kind, and so on."""
     ranked = sorted(
         ((_rank(seed, fact["pair_id"]), fact) for fact in facts.iter_rows(named=True)),
         key=lambda entry: entry[0],

@@ -1,7 +1,7 @@
 """Rust dialogues from live rows: a type, then methods of its `impl`, then a unit test of them.
 
-Type and methods are rows already. The test comes from the same file, so that the last answer
-exercises the code of the earlier turns.
+The type and the methods come from existing rows. The test comes from the same file, so that the
+last answer exercises the code of the earlier turns.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from vox_assets.profiles import Profile
 from vox_assets.synthesize.rust.unit_tests import UnitTest, unit_tests
 from vox_assets.synthesize.shared import STAGE, enumerated
 
-#: A type, three methods and a test.
+#: Limit of the methods between the type and the test.
 MAX_METHODS = 3
 #: About 900 tokens: a longer dialogue would be truncated in a context of 1,024 tokens.
 MAX_CHARS = 3_200
-#: Answers with fewer lines in all are constructors and accessors.
+#: Dialogues whose answers have fewer lines in total contain only constructors and accessors.
 MIN_LINES = 14
-#: Dialogues from a crate: with more, the largest crate would dominate.
+#: Limit of dialogues from one crate: without it, the largest crate would dominate.
 MAX_PER_CRATE = 25
-#: Assertions that a request quotes.
+#: Limit of the assertions that a request quotes.
 MAX_QUOTED = 4
 
 _METHOD_FAMILIES = ("implement_from_doc", "complete_signature")
@@ -47,8 +47,8 @@ _TEST_LEADS = (
     "Finish with the unit test `{name}`, which uses {methods}.",
 )
 
-#: The context line of an extracted prompt, and its block of declarations when that is empty: an
-#: earlier turn of the dialogue holds both already.
+#: Parts that are removed from an extracted prompt, because an earlier turn contains them: the
+#: context line, and a block of declarations that has become empty.
 _CONTEXT = re.compile(r"^Context: [^\n]*$", re.MULTILINE)
 _NOTHING_DECLARED = re.compile(r"[^\n]+:\n\n```rust\s*```")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -83,7 +83,7 @@ class _Impl:
 def rust_dialogues(
     rust_rows: pl.DataFrame, profile: Profile, amount: int, read_source: Callable[[str], str]
 ) -> tuple[list[Pair], list[Drop]]:
-    """Make up to `amount` dialogues, those with a test first, and few of each crate."""
+    """Make up to `amount` dialogues: first those with a test; at most MAX_PER_CRATE of a crate."""
     seed = profile.synthesis.seed
     order = list(_impls(rust_rows, read_source))
     random.Random(f"{seed}:rust").shuffle(order)
@@ -120,7 +120,7 @@ def rust_dialogues(
 def _impls(rust_rows: pl.DataFrame, read_source: Callable[[str], str]) -> Iterator[_Impl]:
     """Yield the types with at least one method that has a row, in source order.
 
-    Answers whose comments hold Markdown fences are left out, because code must be code only.
+    Answers whose comments contain Markdown fences are left out, because answers must be code only.
     """
     code = rust_rows.filter(
         (pl.col("language") == "rust")
@@ -169,7 +169,7 @@ def _suits(test: UnitTest, impl: _Impl) -> bool:
 
 
 def _tested(impl: _Impl, rng: random.Random) -> Pair | None:
-    """Make a dialogue that ends in a test, or return None when none fits."""
+    """Make a dialogue that ends in a test, or return None if no test fits the limits."""
     for test in rng.sample(impl.tests, k=len(impl.tests)):
         rows = [impl.methods[name] for name in impl.used_by(test)]
         if (pair := _pair(impl, rows, test, rng)) is not None:
@@ -178,7 +178,7 @@ def _tested(impl: _Impl, rng: random.Random) -> Pair | None:
 
 
 def _untested(impl: _Impl, rng: random.Random) -> Pair | None:
-    """Make a dialogue of as many documented methods as fit, or return None when none fits."""
+    """Make a dialogue of as many documented methods as fit the limits, or return None."""
     documented = [row for row in impl.methods.values() if row["task_family"] == _METHOD_FAMILIES[0]]
     for amount in range(min(MAX_METHODS, len(documented)), 0, -1):
         rows = sorted(rng.sample(documented, k=amount), key=lambda row: row["source_start_line"])

@@ -1,7 +1,7 @@
 """Compares the constructs of live documentation with those of synthetic rows.
 
-A live construct in no synthetic row is missing. A template has drifted when it needs a construct
-that no longer occurs in live documentation.
+A live construct that no synthetic row contains is missing. A template has drifted when it needs a
+construct that no longer occurs in live documentation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _constructs_of(source: str) -> frozenset[str]:
 
 
 def vox_sources(rows: pl.DataFrame) -> list[str]:
-    """Return the Vox answers of each row as a text: all answers of a dialogue together."""
+    """Return the Vox answers of each row, joined to one text."""
     vox = rows.filter((pl.col("language") == "vox") & (pl.col("response_mode") == "code_only"))
     return ["\n\n".join(_answers(turns)) for turns in vox["messages"].to_list()]
 
@@ -57,13 +57,13 @@ def table(doc_rows: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def missing(coverage: pl.DataFrame) -> list[str]:
-    """List the constructs that occur live and in no synthetic row."""
+    """List the live constructs that no synthetic row contains."""
     gaps = coverage.filter((pl.col("live_count") > 0) & (pl.col("synthetic_count") == 0))
     return gaps["construct"].to_list()
 
 
 def drifted(rows: pl.DataFrame, coverage: pl.DataFrame) -> Mapping[str, tuple[str, ...]]:
-    """Map template files to the constructs that all their programs need and that are gone live."""
+    """Map template files to constructs that all their programs need and no live program has."""
     gone = frozenset(coverage.filter(pl.col("live_count") == 0)["construct"].to_list())
     needed: dict[str, frozenset[str]] = {}
     written = rows.filter(pl.col("task_family") == "write_construct")

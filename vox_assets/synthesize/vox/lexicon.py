@@ -72,9 +72,9 @@ class Attribute(Entry):
     """A typed field of the domain's entity, in a role."""
 
     name: Annotated[str, Field(min_length=2)]
-    #: What people call it, without an article, to fit into "the {words} of a loan".
+    #: Its name in a sentence, without an article, as in "the {words} of a loan".
     words: str
-    #: Three plausible values; of a number the last is above its limit.
+    #: Three plausible values; the last value of a number is above its limit.
     examples: tuple[str, str, str]
     unit: str = ""
     limit: int = 0
@@ -104,7 +104,7 @@ class Attribute(Entry):
 
 
 class Flag(Entry):
-    """The boolean field, and what people call each of its values."""
+    """The boolean field, with a word for each of its values."""
 
     name: Annotated[str, Field(min_length=2)]
     holds: str
@@ -135,7 +135,7 @@ class Payload(Entry):
 
 
 class State(Entry):
-    """A state in the life of the entity; `says` may name its payload in braces."""
+    """A state in the life of the entity; its phrase `says` may name the payload in braces."""
 
     name: str
     payload: tuple[Payload, ...]
@@ -146,7 +146,7 @@ class State(Entry):
     def _from_pair(cls, value: object) -> object:
         """Read `[Lent(borrower: str), "lent to {borrower}"]`."""
         if not (isinstance(value, list) and len(value) == 2):
-            raise ValueError("a state is a pair: [Name(field: type), what is said of it]")
+            raise ValueError("a state is a pair: [Name(field: type), phrase]")
         match = _VARIANT.fullmatch(value[0])
         if not match:
             raise ValueError(f"{value[0]!r} is not Name or Name(field: type)")
@@ -155,7 +155,7 @@ class State(Entry):
         return {"name": match["name"], "payload": payload, "says": value[1]}
 
     @model_validator(mode="after")
-    def _says_what_it_carries(self) -> State:
+    def _phrase_names_only_its_payload(self) -> State:
         named = set(re.findall(r"\{(\w+)\}", self.says))
         if not named <= {part.name for part in self.payload}:
             raise ValueError(f"{self.name}: {self.says!r} names a payload that it does not carry")
@@ -175,7 +175,7 @@ class State(Entry):
 
 
 class Verbs(Entry):
-    """Verbs for an entity; each makes a function name in front of its noun."""
+    """Verbs for an entity; a verb followed by the noun is a function name."""
 
     add: Annotated[str, Field(pattern=_IDENTIFIER.pattern)]
     close: Annotated[str, Field(pattern=_IDENTIFIER.pattern)]
@@ -217,7 +217,7 @@ class Domain(Entry):
         names = [field.name for field in self.attributes] + list(self.thing)
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
-            raise ValueError(f"used for two things: {', '.join(sorted(repeated))}")
+            raise ValueError(f"names used more than once: {', '.join(sorted(repeated))}")
         for noun in self.thing:
             _identifier(noun)
         variants = [state.name for state in self.states]
@@ -226,7 +226,7 @@ class Domain(Entry):
         return self
 
     @model_validator(mode="after")
-    def _count_has_a_limit_that_can_be_passed(self) -> Domain:
+    def _count_has_an_example_above_its_limit(self) -> Domain:
         if not 0 < self.count.limit < max(map(int, self.count.examples)):
             raise ValueError("count: needs a limit, and an example above it")
         return self

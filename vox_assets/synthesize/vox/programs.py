@@ -1,6 +1,6 @@
 """Programs from templates: renders variants in domains and selects those to keep.
 
-The stream visits every variant once before any a second time, so that a small corpus covers as
+The stream visits every variant once before it repeats a variant, so that a small corpus covers as
 many constructs as a large corpus. A candidate is refused when its program or its instruction is
 too similar to a kept program or instruction.
 """
@@ -43,7 +43,7 @@ class Pool:
     last_questions: set[str] = field(default_factory=set)
 
     def wording(self, rendered: Rendered, first_style: int, rng: random.Random) -> str | None:
-        """Find a wording that is unlike the others of its construct, or return None."""
+        """Find a wording that differs enough from the others of its construct, or return None."""
         kept = self.instructions[rendered.variant.construct]
         for attempt in range(WORDINGS):
             text = instructions.word(rendered, first_style + attempt, rng)
@@ -54,7 +54,7 @@ class Pool:
     def least_alike(self, group: str, texts: Iterable[str]) -> str:
         """Return the wording that is least similar to the earlier wordings of the group.
 
-        The comparison ignores quoted code, which is no part of the wording.
+        The comparison ignores quoted code, which is not part of the wording.
         """
         kept = self.instructions[group]
         best = min(texts, key=lambda text: kept.nearest(without_code(text), 0))

@@ -25,7 +25,7 @@ _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|#[^\n]*')
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake out of a habit from another language: a pattern and its replacement."""
+    """A mistake that is a habit from another language: a pattern and its replacement."""
 
     name: str
     #: Positions in the source where the mistake can be made; a random match is changed.
