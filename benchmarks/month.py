@@ -38,7 +38,7 @@ from timing import machine
 from vox_assets.pipeline.automation import history
 from vox_assets.pipeline.automation.alerts import alert_sensor
 from vox_assets.pipeline.automation.fingerprint import sources
-from vox_assets.pipeline.automation.retention import KEEP, forget_builds, old_builds
+from vox_assets.pipeline.automation.retention import KEEP, delete_old_builds, old_builds
 from vox_assets.pipeline.automation.sensors import SENSORS
 from vox_assets.settings import SAMPLE_WORKSPACE, Settings, load_settings
 from vox_assets.store.files import write_text
@@ -297,7 +297,7 @@ def main() -> int:
                 Result("purge after the ticks of half a minute", second_purge, PAGE_SECONDS),
                 Result(
                     "old builds, one tick",
-                    seconds(forget_builds, instance, time.time() + KEEP.total_seconds()),
+                    seconds(delete_old_builds, instance, time.time() + KEEP.total_seconds()),
                     FORGET_SECONDS,
                 ),
             ]

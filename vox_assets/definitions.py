@@ -1,4 +1,4 @@
-"""The code location that `dagster` and `dg` load; `pipeline.wiring` builds it."""
+"""Exports the definitions that `dagster` and `dg` load; `pipeline.wiring` builds them."""
 
 from vox_assets.pipeline.wiring import build_defs, defs
 

@@ -1,5 +1,5 @@
-"""The Dagster shell: each asset beside its checks. No other package imports Dagster.
+"""Dagster assets, each in one module with its checks. No other package imports Dagster.
 
-An asset reads its inputs, calls one pure function and attaches what it measured. Asset modules
-do not import `annotations` from `__future__`: Dagster reads their annotations as types.
+An asset reads its inputs, calls one pure function and attaches metadata. Asset modules do not
+import `annotations` from `__future__`: Dagster reads their annotations as types.
 """

@@ -1,4 +1,4 @@
-"""Ablation on demand: one training per arm, and one table and one plot of all arms so far."""
+"""The ablation asset: trains one arm per partition and compares all arms trained so far."""
 
 import json
 
@@ -27,14 +27,14 @@ GROUP = "ablation"
 
 
 class AblationOptions(dg.Config):
-    """Options of one run; arms are comparable when all arms have the same options."""
+    """Options of one run. Only arms with the same options can be compared."""
 
-    #: Optimiser steps of every arm; the profile's when left out.
+    #: Optimiser steps of the arm. Default: the profile's number.
     steps: int | None = None
 
 
 def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
-    """The asset, partitioned by the arms that the profile's rank table gives."""
+    """Create the asset, with one partition for each arm of the profile's rank table."""
     arms = arms_of.arms(profile)
 
     @dg.asset(
@@ -55,7 +55,10 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         pipes: dg.ResourceParam[dg.PipesSubprocessClient],
         training_mix: pl.DataFrame,
     ) -> dg.MaterializeResult[None]:
-        """One arm: trained at equal tokens and seed, judged on the mix's held-out rows."""
+        """Trains one arm and evaluates it on the held-out rows of the mix.
+
+        All arms see the same number of tokens and use the same seed.
+        """
         arm = arms[context.partition_key]
         policy = arms_of.arm_profile(mix_policy(settings, lake), config.steps)
         seed = policy.training.seed
@@ -87,12 +90,12 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         arm_result = arms_of.result(arm, rows, manifest, evaluation)
         write_json(root / f"{arm.name}.json", arm_result)
 
-        found = [
+        trained = [
             json.loads((root / f"{name}.json").read_text("utf-8"))
             for name in arms
             if (root / f"{name}.json").exists()
         ]
-        results = arms_of.comparable(found, evaluation.eval_digest)
+        results = arms_of.comparable(trained, evaluation.eval_digest)
         lines = arms_of.table_lines(results)
         plot = forest([(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results])
         path = settings.reports_dir / "ablation.html"

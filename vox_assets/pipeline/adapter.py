@@ -1,4 +1,4 @@
-"""The adapter: trained by a program of its own, then judged against its base."""
+"""Assets that train an adapter in a separate process and evaluate it against its base model."""
 
 import math
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from vox_assets.training.adapter.evaluation_table import (
     loss_lines,
 )
 from vox_assets.training.adapter.manifest import read_curve, read_manifest
-from vox_assets.training.adapter.manifest import record as put_on_record
+from vox_assets.training.adapter.manifest import record as record_in_manifest
 from vox_assets.training.adapter.verify import check_loads, verify
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.evaluation.run import record as record_evaluation
@@ -50,10 +50,10 @@ from vox_assets.training.promote import consider, current
 
 GROUP = "adapter"
 
-#: Trainings never share a card: the instance's pool of this name has one slot.
+#: Pool of the Dagster instance with one slot, so that two trainings never share a GPU.
 GPU_POOL = "gpu"
 
-#: Checks that must hold before anything is trained, in the order of the graph.
+#: Checks that must pass before training, in the order of the graph.
 BLOCKING_CHECKS = (
     dg.AssetCheckKey(dg.AssetKey("scored_corpus"), "minimum_size"),
     *(dg.AssetCheckKey(dg.AssetKey("training_mix"), name) for name in gates.GATES),
@@ -67,7 +67,7 @@ _VERDICTS = {
 class TrainingOptions(dg.Config):
     """Options of one training run."""
 
-    #: Instead of the policy table's; the manifest records what was asked for.
+    #: Values that replace those of the profile's rank table. The manifest records them.
     rank: int | None = None
     alpha: int | None = None
     learning_rate: float | None = None
@@ -91,9 +91,9 @@ def qlora_adapter(
     pipes: dg.ResourceParam[dg.PipesSubprocessClient],
     training_mix: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """A QLoRA adapter of the base model, trained on the mix when every gate lets it through."""
+    """Trains a QLoRA adapter of the base model on the mix, when the mix passes every gate."""
     profile = mix_policy(settings, lake)
-    # Repeated here, because a blocking check protects only the runs that include it.
+    # Repeat the blocking checks: they protect only the runs that include them.
     refused = [*failed_checks(context.instance), *gates.refusals(training_mix, profile)]
     if refused:
         raise dg.Failure(
@@ -128,8 +128,8 @@ def qlora_adapter(
     )
     manifest = read_manifest(spec.adapter_dir)
     if manifest["provenance"] != spec.provenance:
-        # The same rows from newer tables: the adapter stays valid for the current corpus.
-        put_on_record(spec.adapter_dir, "provenance", spec.provenance)
+        # Newer tables contain the same rows, so the adapter is valid for them too.
+        record_in_manifest(spec.adapter_dir, "provenance", spec.provenance)
     facts: dict[str, Any] = {
         "name": spec.name,
         "digest": spec.digest,
@@ -159,10 +159,10 @@ def qlora_adapter(
 
 
 def failed_checks(instance: dg.DagsterInstance) -> list[str]:
-    """Blocking checks of the corpus whose last verdict was a failure, one line each.
+    """Return one line for each blocking check of the corpus whose last result was a failure.
 
-    The gates look at the mix that is there. When the corpus before it was refused, that is the mix
-    of an older corpus, which would pass them.
+    The gates check the mix in the lake. When a newer corpus fails a check, that mix still belongs
+    to an older corpus and would pass the gates.
     """
     refused = []
     for key in BLOCKING_CHECKS:
@@ -185,9 +185,9 @@ def launch(
     output_root: Path,
     provenance: Mapping[str, Any],
 ) -> tuple[TrainingSpec, Mapping[str, Any]]:
-    """Run the training program to its end; return its specification and the metadata it reported.
+    """Run the training program and return its specification and the metadata that it reported.
 
-    Raises dg.Failure when it ends early.
+    Raises dg.Failure when the program ends early.
     """
     mix_path = output_root / ".work" / f"mix-{rows_digest(mix_rows)}.parquet"
     with atomic_file(mix_path) as work:
@@ -196,26 +196,26 @@ def launch(
         profile, mix_rows, mix_path, models.base, rank, output_root, provenance=dict(provenance)
     )
     spec_path = spec.write(output_root / ".work" / f"spec-{spec.digest}.json")
-    cards = _cards()
+    gpu_count = _gpu_count()
     try:
-        done = pipes.run(
-            command=launch_command(spec_path, processes=max(1, cards), cpu=not cards),
+        completed = pipes.run(
+            command=launch_command(spec_path, processes=max(1, gpu_count), cpu=not gpu_count),
             env=dict(LAUNCH_ENV),
             context=context.op_execution_context,
         )
     except DagsterPipesExecutionError as error:
         raise dg.Failure(
-            description=f"training of {spec.digest} ended early; its last lines in the log say "
-            f"why. No adapter was written, and a rerun continues at its last checkpoint",
+            description=f"training of {spec.digest} ended early: see the end of the log. "
+            f"No adapter was written. A rerun continues at the last checkpoint",
             allow_retries=False,
         ) from error
-    # Both are in the adapter's manifest by now, and would pile up night after night.
+    # The adapter directory has copies of both. Without deletion, each night would add two files.
     mix_path.unlink(missing_ok=True)
     spec_path.unlink(missing_ok=True)
-    return spec, done.get_materialize_result().metadata or {}
+    return spec, completed.get_materialize_result().metadata or {}
 
 
-def _cards() -> int:
+def _gpu_count() -> int:
     import torch
 
     return torch.cuda.device_count()
@@ -237,7 +237,10 @@ def adapter_eval(
     training_mix: pl.DataFrame,
     scored_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Base against adapter on held-out rows; promotion when every verdict holds."""
+    """Compares the adapter with its base model on held-out rows.
+
+    Promotes it when every verdict passes and it is no worse than the promoted adapter.
+    """
     digest = qlora_adapter["digest"].item()
     directory = settings.adapters_dir / digest
     trained_lanes = training_mix["lane"].unique().to_list()
@@ -253,20 +256,20 @@ def adapter_eval(
     decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)
     context.log.info(decision.reason)
     held_out, figures = evaluation.held_out, evaluation.to_json()
-    serving = current(settings.adapters_dir)
+    promoted = current(settings.adapters_dir)
     page = render_adapter(
         f"{settings.profile.name} adapter {digest}",
         {
             "source commit": commits(settings.source_roots) or "not under git",
             "adapter": digest,
-            "serving adapter": serving["digest"] if serving else "none yet",
+            "promoted adapter": promoted["digest"] if promoted else "none yet",
             "decision": decision.reason,
         },
         read_curve(directory),
         figures,
     )
-    report = settings.reports_dir / "adapter.html"
-    write_text(report, page)
+    report_path = settings.reports_dir / "adapter.html"
+    write_text(report_path, page)
     return dg.MaterializeResult(
         value=evaluation.row_table(),
         metadata={
@@ -289,7 +292,7 @@ def adapter_eval(
                 pl.DataFrame(answer_lines(figures), schema=ANSWER_HEADER, orient="row")
             ),
             "overfitting": str(evaluation.trend),
-            "report": dg.MetadataValue.path(str(report)),
+            "report": dg.MetadataValue.path(str(report_path)),
         },
     )
 
@@ -300,7 +303,7 @@ def adapter_loads(
     models: dg.ResourceParam[Models],
     qlora_adapter: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """Plain peft loads the adapter onto its base, with every tensor in its place."""
+    """Plain peft loads the adapter onto its base model, with no tensor missing or left over."""
     directory = settings.adapters_dir / qlora_adapter["digest"].item()
     return report(Verdict.none_of(check_loads(directory, models.base.path), "faults", 1))
 
@@ -312,7 +315,7 @@ def provenance(
     qlora_adapter: pl.DataFrame,
     training_mix: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """The manifest's digests hold, and it is of the corpus that the lake has now."""
+    """The manifest matches the adapter's files and the tables that are now in the lake."""
     directory = settings.adapters_dir / qlora_adapter["digest"].item()
     expected = {
         "rows_digest": rows_digest(training_mix),
@@ -335,9 +338,10 @@ def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
         evaluation = read_manifest(settings.adapters_dir / digest)["evaluation"]
         if evaluation is None:
             return report(Verdict(False, f"adapter {digest} is not evaluated"))
-        [found] = [entry for entry in evaluation["verdicts"] if entry["name"] == name]
-        verdict = Verdict(found["passed"], found["reason"], found["figures"], found["undecided"])
-        return report(verdict)
+        [entry] = [entry for entry in evaluation["verdicts"] if entry["name"] == name]
+        return report(
+            Verdict(entry["passed"], entry["reason"], entry["figures"], entry["undecided"])
+        )
 
     return check
 
@@ -345,8 +349,12 @@ def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
 CHECKS = [
     adapter_loads,
     provenance,
-    _verdict("beats_base", "Held-out loss is below the base model's, with confidence."),
-    _verdict("not_overfit", "What was learned on training rows carries over to held-out rows."),
-    _verdict("no_forgetting", "Loss on lanes that were not trained has not risen far."),
-    _verdict("lane_discipline", "Code prompts are answered with code that parses, and no prose."),
+    _verdict("beats_base", "The held-out loss is lower than the base model's, with confidence."),
+    _verdict("not_overfit", "The gain on training rows carries over to held-out rows."),
+    _verdict(
+        "no_forgetting", "The loss on lanes that were not trained has risen only within the limit."
+    ),
+    _verdict(
+        "lane_discipline", "The adapter answers code prompts with code that parses, without prose."
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Runs one job from the command line and prints what was built and where to find it."""
+"""Runs one job from the command line and prints its tables, checks and output folders."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from vox_assets.store.program import program
 
 
 def build(job_name: str) -> int:
-    """Materialise a job of the code location in this process, on the instance of DAGSTER_HOME.
+    """Run a job of the code location in this process, on the instance of DAGSTER_HOME.
 
-    Returns 0 when the run succeeded, so that a failed blocking check gives 1.
+    Returns 0 when the run succeeded and 1 otherwise, so a failed blocking check returns 1.
     """
     settings = load_settings()
-    # `execute_in_process` would keep every table of the run in memory to its end.
+    # `execute_in_process` would keep every table in memory until the run ends.
     job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
     with dg.DagsterInstance.get() as instance:
         result = dg.execute_job(
@@ -36,30 +36,30 @@ def build(job_name: str) -> int:
             print(line)
         for event in result.get_step_failure_events():
             kind, message = history.root_cause(event)
-            # The class name of the error tells a user nothing where there is a message.
+            # Print the class name only when the error has no message.
             print(f"FAILED {event.step_key}: {message or kind or 'no message'}", file=sys.stderr)
     return 0 if result.success else 1
 
 
 def named_job(name: str) -> dg.JobDefinition:
-    """A job of the code location by its name."""
+    """Return the job of the code location with this name."""
     from vox_assets.pipeline.wiring import build_defs
 
     return build_defs().resolve_job_def(name)
 
 
 def _tags(settings: Settings, job_name: str) -> dict[str, str]:
-    """The tags by which sensors and schedule recognise a build of everything."""
+    """Return the run tags by which the sensors and the schedule recognise a build."""
     commit = commits(settings.source_roots)
     if job_name != "rebuild":
         return {history.COMMIT_TAG: commit or NO_COMMIT}
-    digests = {name: found.digest for name, found in fingerprint.sources(settings).items()}
+    digests = {name: item.digest for name, item in fingerprint.sources(settings).items()}
     digests["program"] = program()
     return history.build_tags(history.EVERYTHING, digests, commit)
 
 
 def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:
-    """Lines of a table: what was built, the verdicts of the checks, and where the results are."""
+    """Return lines that list the tables, the results of the checks and the output folders."""
     lake = Lake(settings.lake_uri)
     lines = ["", f"{'asset':<18}{'version':>8}{'rows':>9}  lanes"]
     for asset in TABLES:

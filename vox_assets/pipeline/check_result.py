@@ -1,4 +1,4 @@
-"""A verdict as Dagster's check result."""
+"""Converts verdicts to check results of Dagster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from vox_assets.contract.verdict import Verdict
 def report(
     verdict: Verdict, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 ) -> dg.AssetCheckResult:
-    """The summary is what a maintainer reads first; the figures make the chart."""
+    """Convert a verdict: its summary becomes the description, its figures the metadata.
+
+    The UI plots the figures over time.
+    """
     return dg.AssetCheckResult(
         passed=verdict.passed,
         severity=dg.AssetCheckSeverity.WARN if verdict.undecided else severity,
@@ -20,5 +23,5 @@ def report(
 
 
 def warn(verdict: Verdict) -> dg.AssetCheckResult:
-    """Report a verdict as a warning, which stops nothing."""
+    """Convert a verdict to a result that only warns when it fails."""
     return report(verdict, dg.AssetCheckSeverity.WARN)

@@ -1,4 +1,4 @@
-"""Curation: one copy of each row, its score, and the rows that are trained."""
+"""Assets that curate rows: remove duplicates, score, and select the rows to train on."""
 
 from collections.abc import Mapping
 
@@ -49,17 +49,18 @@ GROUP = "corpus"
 class MixOptions(dg.Config):
     """Options of one run."""
 
-    #: Lanes to train instead of the profile's; the adapter's name contains them.
+    #: Lanes to train instead of those of the profile. The adapter's name contains them.
     lanes: list[str] | None = None
 
 
 def mix_policy(settings: Settings, lake: Lake) -> Profile:
-    """The profile with the lanes that the training mix in the lake was asked to hold."""
+    """Return the profile with the lanes that the training mix in the lake was built for."""
     lanes = lake.read_account("training_mix", "lanes")["lane"].to_list()
     return settings.profile.with_lanes(lanes)
 
 
-# Mutants of each kind that the evaluator is tested on: an AUC of 0.9 is then known to +-0.03.
+# Number of mutants of each kind that the evaluator is tested on; an AUC of 0.9 is then known
+# to +-0.03.
 MUTANTS_PER_KIND = 40
 
 
@@ -79,7 +80,10 @@ def deduped_corpus(
     doc_qa_pairs: pl.LazyFrame,
     synthetic_pairs: pl.LazyFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One copy of each row: equal, near and semantic duplicates lose to the better source."""
+    """Keeps one row of each group of equal, near or semantic duplicates.
+
+    A row that a person wrote is preferred to a model's, and a model's to a template's.
+    """
     sources = {
         "raw_rust_fns": raw_rust_fns,
         "doc_qa_pairs": doc_qa_pairs,
@@ -122,7 +126,7 @@ def scored_corpus(
     models: dg.ResourceParam[Models],
     deduped_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Every survivor with its features, its score from 1 to 10, and why it was not kept."""
+    """Scores every row from 1 to 10 and records why a row is not kept."""
     evaluator = LocalEvaluator(
         meter=models.meter(context.log.info),
         calibration=Calibration.load(),
@@ -143,9 +147,9 @@ def scored_corpus(
     lake.write_account("scored_corpus", "mutants", mutants)
     separation = auc_per_kind(mutants)
     weights = {name: form.weight for name, form in evaluator.calibration.forms.items()}
-    kept = scored.select("lane", "kept").filter("kept")["lane"].value_counts().sort("lane")
+    kept_by_lane = scored.select("lane", "kept").filter("kept")["lane"].value_counts().sort("lane")
     dropped = scored.select(pl.col("drop_kind").alias("kind")).filter(~scored["kept"])
-    context.log.info(f"{scored.height:,} rows scored, {kept['count'].sum():,} kept")
+    context.log.info(f"{scored.height:,} rows scored, {kept_by_lane['count'].sum():,} kept")
     return dg.MaterializeResult(
         value=scored,
         metadata={
@@ -154,10 +158,10 @@ def scored_corpus(
             **lineage(
                 scored.columns, {"deduped_corpus": deduped_corpus.columns}, ("prompt", "response")
             ),
-            **{f"kept/{lane}": count for lane, count in kept.iter_rows()},
-            "before_and_after": table(survival(scored)),
+            **{f"kept/{lane}": count for lane, count in kept_by_lane.iter_rows()},
+            "kept_by_group": table(survival(scored)),
             "costliest_features": table(costliest(scored)),
-            "read_by_the_model": int(scored["perplexity"].is_not_null().sum()),
+            "rows_with_perplexity": int(scored["perplexity"].is_not_null().sum()),
             "mutant_auc": {kind: round(value, 4) for kind, value in separation.items()},
             "calibration": evaluator.calibration.version,
             "weights": table(_by_feature(weights)),
@@ -178,7 +182,7 @@ def scored_corpus(
 
 
 def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
-    """One line per feature, its weight in each language's form beside it."""
+    """Make a table with one line per feature and one column of weights per language."""
     return pl.DataFrame(
         {
             "feature": list(FEATURES),
@@ -205,11 +209,17 @@ def training_mix(
     models: dg.ResourceParam[Models],
     scored_corpus: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """The rows that are trained and evaluated: lane policy, caps, token budget, split by source."""
+    """Selects the rows to train on and the held-out rows to evaluate.
+
+    Applies the lanes, caps and token budget of the profile, and splits the rows by source.
+    """
     lanes = config.lanes or list(settings.profile.mix.lanes)
     policy = settings.profile.with_lanes(lanes)
     if policy.mix.lanes != settings.profile.mix.lanes:
-        context.log.warning(f"this run asks for {', '.join(lanes)}: such an adapter never serves")
+        context.log.warning(
+            f"this run selects {', '.join(lanes)} instead of the lanes of the profile: "
+            "its adapter cannot be promoted"
+        )
     mix = build_mix(
         scored_corpus,
         policy,
@@ -244,7 +254,7 @@ def training_mix(
 def copied_between_repositories(
     lake: Lake, scored: pl.DataFrame, profile: Profile
 ) -> list[tuple[str, str]]:
-    """Files that one repository has from another; there are none where no repository is named."""
+    """Return pairs of a copied file and its original; empty without named repositories."""
     if not profile.repositories:
         return []
     assets = ("raw_rust_fns", "doc_qa_pairs", "deduped_corpus")
@@ -254,7 +264,7 @@ def copied_between_repositories(
 
 @dg.asset_check(asset="deduped_corpus")
 def no_residual_duplicates(deduped_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
-    """No two survivors are equal or near, found by a method that dedup does not use."""
+    """No two survivors are equal or near duplicates, by an exact join that dedup does not use."""
     return report(residual_verdict(deduped_corpus.select("pair_id", "messages").collect()))
 
 
@@ -269,7 +279,7 @@ def rows_accounted(
     doc_qa_pairs: pl.LazyFrame,
     synthetic_pairs: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
-    """Rows in = survivors + rows dropped with a winner."""
+    """Every input row either survives or is dropped as a duplicate of a survivor."""
     sources = (raw_rust_fns, doc_qa_pairs, synthetic_pairs)
     rows_in = {pair_id for table in sources for pair_id in _ids(table)}
     drops = lake.read_account("deduped_corpus", "drops")
@@ -284,13 +294,13 @@ def _ids(table: pl.LazyFrame) -> pl.Series:
 def evaluator_separates_mutants(
     lake: dg.ResourceParam[Lake], scored_corpus: pl.LazyFrame
 ) -> dg.AssetCheckResult:
-    """The score separates spoilt rows from real ones, for each kind of mutant."""
+    """The score separates damaged copies (mutants) from real rows, for each kind of mutant."""
     return report(evaluator_separates(lake.read_account("scored_corpus", "mutants")))
 
 
 @dg.asset_check(asset="scored_corpus")
 def no_group_emptied(scored_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
-    """Scoring leaves rows of every lane, language and task family that came in."""
+    """Scoring keeps at least one row of every lane, language and task family."""
     return warn(nothing_emptied(scored_corpus.select(*GROUPINGS, "score", "kept").collect()))
 
 
@@ -298,7 +308,7 @@ def no_group_emptied(scored_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
 def scored_minimum_size(
     settings: dg.ResourceParam[Settings], scored_corpus: pl.LazyFrame
 ) -> dg.AssetCheckResult:
-    """Each lane that is trained keeps enough distinct rows for the profile's tier."""
+    """Each lane to train keeps enough distinct rows for the tier of the profile."""
     kept = scored_corpus.filter("kept").select("pair_id", "lane").collect()
     return report(gates.minimum_size(kept, settings.profile))
 
@@ -324,7 +334,7 @@ def _gate(name: str) -> dg.AssetChecksDefinition:
 def human_share(
     settings: dg.ResourceParam[Settings], training_mix: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Enough of what is trained was written by people."""
+    """People wrote at least the share of rows that the profile requires."""
     return warn(gates.human_share(training_mix, settings.profile))
 
 

@@ -1,4 +1,4 @@
-"""Metadata of assets in the UI: counts by lane, a preview, reasons for drops, lineage."""
+"""Builds asset metadata for the UI: counts by lane, a preview, drop reasons, column lineage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PREVIEW_CHARACTERS = 100
 REASONS_SHOWN = 10
 OWNERS = ["team:vox-maintainers"]
 
-# The nightly run builds at least once a week, even when nothing has changed; half a day later it
-# it warns, and a day later a failed night has not been repaired.
+# The nightly run builds at least once a week, even when nothing changed. An asset warns half a day
+# after that and fails a day after that, when the next night has not built it either.
 FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=7, hours=12), fail_window=timedelta(days=8)
 )
@@ -28,7 +28,7 @@ _PICTURE = re.compile(r'<img alt="([^"]*)" src="(data:image/[^"]+)"')
 
 
 def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:
-    """Counts by lane, a count table over the lane contract, and a preview of a few rows."""
+    """Return counts by lane, a table of counts by lane and family, and a preview of a few rows."""
     lanes = rows.group_by("lane").len().sort("lane")
     return {
         **{f"rows/{lane}": count for lane, count in lanes.iter_rows()},
@@ -42,7 +42,7 @@ def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def drop_metadata(drops: pl.DataFrame) -> dict[str, Any]:
-    """Number of dropped rows and their reasons, the most frequent first."""
+    """Return the number of dropped rows and their most frequent reasons."""
     return {
         "dropped": drops.height,
         "drop_reasons": table(drop_reasons(drops).head(REASONS_SHOWN)),
@@ -50,7 +50,7 @@ def drop_metadata(drops: pl.DataFrame) -> dict[str, Any]:
 
 
 def drop_reasons(drops: pl.DataFrame) -> pl.DataFrame:
-    """Kinds of drop, as `reason`, and their number of rows, the most frequent first."""
+    """Count dropped rows by kind (column `reason`), the most frequent first."""
     return (
         drops.group_by(pl.col("kind").alias("reason"))
         .len("rows")
@@ -59,7 +59,7 @@ def drop_reasons(drops: pl.DataFrame) -> pl.DataFrame:
 
 
 def table(frame: pl.DataFrame) -> dg.MetadataValue:
-    """A small frame as a table in the UI."""
+    """Convert a small frame to a table in the UI."""
     columns = [
         dg.TableColumn(
             name, "int" if dtype.is_integer() else "float" if dtype.is_float() else "string"
@@ -74,22 +74,22 @@ def table(frame: pl.DataFrame) -> dg.MetadataValue:
 
 
 def picture(figure: Picture) -> dg.MetadataValue:
-    """A picture that the UI shows beside the asset."""
+    """Convert a figure to Markdown, which the UI shows on the asset's page."""
     return dg.MetadataValue.md(f"![{figure.caption}]({figure.source})")
 
 
 def lineage(
     columns: Sequence[str], parents: Mapping[str, Collection[str]], made_from: Sequence[str]
 ) -> dict[str, Any]:
-    """Column lineage of a table; `parents` maps each table it is made of to that one's columns.
+    """Return the column lineage of a table; `parents` maps each upstream table to its columns.
 
-    A column that a parent has too is passed on from there; one that no parent has, such as a
-    score, is made from the columns `made_from` of every parent.
+    A column that exists in a parent depends on that column. A new column, such as a score, depends
+    on the columns `made_from` of every parent.
     """
 
     def sources(column: str) -> list[dg.TableColumnDep]:
-        having = [parent for parent, theirs in parents.items() if column in theirs]
-        pairs = [(parent, column) for parent in having] or [
+        with_column = [parent for parent, names in parents.items() if column in names]
+        pairs = [(parent, column) for parent in with_column] or [
             (parent, name) for parent in parents for name in made_from
         ]
         return [dg.TableColumnDep(asset_key=parent, column_name=name) for parent, name in pairs]
@@ -99,9 +99,9 @@ def lineage(
 
 
 def pictures(report: str) -> dg.MetadataValue:
-    """The plots of an HTML report, as Markdown: the UI shows the ones that the report has."""
-    found = _PICTURE.findall(report)
-    return dg.MetadataValue.md("\n\n".join(f"![{label}]({data})" for label, data in found))
+    """Convert the plots of an HTML report to Markdown, so that the UI shows the same plots."""
+    images = _PICTURE.findall(report)
+    return dg.MetadataValue.md("\n\n".join(f"![{label}]({data})" for label, data in images))
 
 
 def _cell(value: object) -> str | int | float | bool | None:
@@ -111,11 +111,11 @@ def _cell(value: object) -> str | int | float | bool | None:
 
 
 def _preview(rows: pl.DataFrame) -> pl.DataFrame:
-    """A few rows spread over the table; one that holds a secret is never shown."""
+    """Pick a few rows spread over the table, without rows that contain a secret."""
     step = max(1, rows.height // PREVIEW_ROWS)
     spread = rows.gather_every(step).head(PREVIEW_ROWS)
-    clean = [not findings(prompt) for prompt in spread["prompt"]]
-    return spread.filter(pl.Series(clean, dtype=pl.Boolean)).select(
+    without_secret = [not findings(prompt) for prompt in spread["prompt"]]
+    return spread.filter(pl.Series(without_secret, dtype=pl.Boolean)).select(
         "pair_id",
         "lane",
         "task_family",

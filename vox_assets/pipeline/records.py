@@ -1,4 +1,4 @@
-"""Assets for people and trainers: the ledger, the exports and the report."""
+"""Assets that describe and publish the corpus: the ledger, the exports and the report."""
 
 import dagster as dg
 import polars as pl
@@ -41,7 +41,10 @@ def row_ledger(
     scored_corpus: pl.LazyFrame,
     training_mix: pl.LazyFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One line per pair that any source gave: where it ended, why, and which row it lost to."""
+    """Records the fate of every source row: trained, evaluated, or dropped and for which reason.
+
+    A row that was dropped as a duplicate names the row that it lost to.
+    """
     sources = {
         name: rows.select("pair_id", "source_path").collect()
         for name, rows in (
@@ -69,14 +72,14 @@ def row_ledger(
         if settings.profile.repositories
         else {}
     )
-    born = dict.fromkeys(sources, ("pair_id",))
-    ends = {"scored_corpus": (), "training_mix": ()}
+    id_columns = dict.fromkeys(sources, ("pair_id",))
+    other_parents = {"scored_corpus": (), "training_mix": ()}
     return dg.MaterializeResult(
         value=ledger,
         metadata={
             "fates": table(fates),
             **by_repository,
-            **lineage(ledger.columns, {**born, **ends}, ("pair_id",)),
+            **lineage(ledger.columns, {**id_columns, **other_parents}, ("pair_id",)),
         },
     )
 
@@ -99,7 +102,7 @@ def corpus_card(
     training_mix: pl.DataFrame,
     row_ledger: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """The Hugging Face dataset, the Vox training contract, and a report with plots."""
+    """Writes the Hugging Face dataset, the Vox training contract and an HTML report with plots."""
     profile = settings.profile
     rank = choose_rank(
         training_mix.filter(split="train").height,
@@ -124,7 +127,7 @@ def corpus_card(
         profile,
         commits(settings.source_roots),
         {name: rows.select("pair_id", "source_path").collect() for name, rows in sources.items()},
-        # The report shows a few sample texts, which the mix has, and no embeddings.
+        # The report shows no embeddings, and takes its few sample texts from the mix.
         scored_corpus.drop("embedding", "prompt", "response").collect(),
         training_mix,
         row_ledger,
@@ -160,7 +163,7 @@ def ledger_rows_accounted(
     scored_corpus: pl.LazyFrame,
     training_mix: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
-    """Each step balances, and every pair was trained, evaluated or dropped for a reason."""
+    """No step loses or adds rows, and every source row is trained, evaluated or dropped."""
     sources = (raw_rust_fns, doc_qa_pairs, synthetic_pairs)
     steps = steps_balance(
         [table.select("pair_id").collect() for table in sources],
@@ -172,12 +175,12 @@ def ledger_rows_accounted(
         training_mix.select("pair_id").collect(),
         lake.read_account("training_mix", "drops"),
     )
-    ends = ledger_balances(row_ledger)
+    fates = ledger_balances(row_ledger)
     return report(
         Verdict(
-            steps.passed and ends.passed,
-            f"{ends.summary}; {steps.summary}",
-            {**ends.figures, **steps.figures},
+            steps.passed and fates.passed,
+            f"{fates.summary}; {steps.summary}",
+            {**fates.figures, **steps.figures},
         )
     )
 

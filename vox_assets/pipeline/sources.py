@@ -1,4 +1,4 @@
-"""Live sources into rows: Rust, documentation, and what is synthesised from both."""
+"""Assets that make rows: from Rust code, from documentation, and synthetic rows from both."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,14 +49,14 @@ crates = dg.AssetSpec(
     group_name=GROUP,
     kinds={"rust"},
     owners=OWNERS,
-    description="The Rust workspace below `crates/`; its data version is a digest of the content.",
+    description="The Rust workspace below `crates/`. Its data version is a digest of the files.",
 )
 docs = dg.AssetSpec(
     "docs",
     group_name=GROUP,
     kinds={"markdown"},
     owners=OWNERS,
-    description="The mdBook pages below `docs/src/`; its data version is a digest of the content.",
+    description="The mdBook pages below `docs/src/`. Its data version is a digest of the files.",
 )
 
 
@@ -73,10 +73,10 @@ def raw_rust_fns(
     lake: dg.ResourceParam[Lake],
     engine: dg.ResourceParam[Engine],
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Instruction pairs from functions and documented types of library code."""
+    """Extracts instruction pairs from the functions and documented types of library code."""
     roots = settings.source_roots
-    found = extract_rust_of(roots, settings.profile, context.log.info, engine)
-    return _source_result(context, lake, found, roots)
+    extraction = extract_rust_of(roots, settings.profile, context.log.info, engine)
+    return _source_result(context, lake, extraction, roots)
 
 
 @dg.asset(
@@ -93,12 +93,12 @@ def doc_qa_pairs(
     front_end: dg.ResourceParam[FrontEnd],
     engine: dg.ResourceParam[Engine],
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Code rows from Vox fences and prose rows from the sections of eligible pages."""
+    """Extracts code rows from Vox fences and prose rows from sections, on eligible pages only."""
     roots = settings.source_roots
-    found = extract_docs_of(
+    extraction = extract_docs_of(
         roots, settings.profile, one_by_one(front_end), context.log.info, engine
     )
-    return _source_result(context, lake, found, roots, front_end=front_end.name)
+    return _source_result(context, lake, extraction, roots, front_end=front_end.name)
 
 
 @dg.asset(
@@ -116,11 +116,11 @@ def synthetic_pairs(
     raw_rust_fns: pl.DataFrame,
     doc_qa_pairs: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Template and live-code expansion into Vox that parses, repairs, and multi-turn dialogues.
+    """Makes Vox programs that parse, repairs and dialogues from templates and live code.
 
-    Where a language model's endpoint is configured, also what it makes of live rows.
+    Where the endpoint of a language model is configured, the model writes more rows from live rows.
     """
-    made = synthesize(
+    synthesis = synthesize(
         raw_rust_fns,
         doc_qa_pairs,
         settings.profile,
@@ -128,41 +128,42 @@ def synthetic_pairs(
         read_source=reader_of(settings.source_roots),
         log=context.log.info,
     )
-    every_row, every_drop = [made.rows], [made.drops]
+    row_tables, drop_tables = [synthesis.rows], [synthesis.drops]
     uplift_metadata: dict[str, Any] = {}
     if models.endpoint is not None:
         lifted = uplift(
             raw_rust_fns,
             doc_qa_pairs,
-            made.rows,
+            synthesis.rows,
             settings.profile,
             models.endpoint,
             check_vox=vox_fault,
             log=context.log.info,
         )
-        every_row.append(lifted.rows)
-        every_drop.append(lifted.drops)
+        row_tables.append(lifted.rows)
+        drop_tables.append(lifted.drops)
         uplift_metadata = _uplift_metadata(lifted)
-    # The built-in grammar has judged while rows were made; a compiler is asked once, in batches.
+    # The built-in grammar checked each row when it was made; a compiler checks all rows at once,
+    # in batches.
     asset = context.asset_key.to_user_string()
-    sound, refused = drop_refused(pl.concat(every_row), front_end, asset, context.log.info)
-    rows, drops, saved = trim_rows(sound, pl.concat([*every_drop, refused]), asset)
+    accepted, refused = drop_refused(pl.concat(row_tables), front_end, asset, context.log.info)
+    rows, drops, saved = trim_rows(accepted, pl.concat([*drop_tables, refused]), asset)
     lake.write_account("synthetic_pairs", "drops", drops)
-    lake.write_account("synthetic_pairs", "coverage", made.coverage)
+    lake.write_account("synthetic_pairs", "coverage", synthesis.coverage)
     context.log.info(f"{rows.height:,} rows, {drops.height:,} dropped")
     return dg.MaterializeResult(
         value=rows,
         metadata={
             **corpus_metadata(rows),
             **drop_metadata(drops),
-            # Rows are new; what they are made from is the answers of live rows.
+            # Synthetic rows are made from the prompts and answers of live rows.
             **lineage(
                 rows.columns, {"raw_rust_fns": (), "doc_qa_pairs": ()}, ("prompt", "response")
             ),
             "front_end": front_end.name,
             **uplift_metadata,
             "tokens_trimmed": dict(saved),
-            "coverage": table(made.coverage),
+            "coverage": table(synthesis.coverage),
             "instructions_alike": instructions_alike(rows),
             "instructions_alike_at_most": MAX_ALIKE,
         },
@@ -170,7 +171,7 @@ def synthetic_pairs(
 
 
 def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
-    """Questions to the endpoint, their cost, and the outcome of the answers."""
+    """Report the requests to the endpoint, their cost, and the reasons for dropped answers."""
     return {
         "uplift/rows": lifted.rows.height,
         "uplift/from_store": lifted.usage.from_store,
@@ -181,7 +182,7 @@ def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
 
 
 def _rows_by_repository(rows: pl.DataFrame, roots: Sequence[SourceRoot]) -> dict[str, Any]:
-    """Rows of each repository, where they are named."""
+    """Count the rows of each named repository."""
     return {
         f"repository/{root.name}": rows["source_path"].str.starts_with(root.prefix).sum()
         for root in roots
@@ -192,16 +193,18 @@ def _rows_by_repository(rows: pl.DataFrame, roots: Sequence[SourceRoot]) -> dict
 def _source_result(
     context: dg.AssetExecutionContext,
     lake: Lake,
-    found: Extraction,
+    extraction: Extraction,
     roots: Sequence[SourceRoot],
-    **more: str,
+    **labels: str,
 ) -> dg.MaterializeResult[pl.DataFrame]:
+    """Trim the rows, write the account tables and attach the metadata of a source asset."""
     asset = context.asset_key.to_user_string()
-    rows, drops, saved = trim_rows(found.rows, found.drops, asset)
-    lake.write_account(asset, "files", found.files)
+    rows, drops, saved = trim_rows(extraction.rows, extraction.drops, asset)
+    lake.write_account(asset, "files", extraction.files)
     lake.write_account(asset, "drops", drops)
+    file_count = extraction.files.height
     context.log.info(
-        f"{rows.height:,} rows from {found.files.height:,} files, {drops.height:,} items dropped"
+        f"{rows.height:,} rows from {file_count:,} files, {drops.height:,} items dropped"
     )
     return dg.MaterializeResult(
         value=rows,
@@ -210,8 +213,8 @@ def _source_result(
             **drop_metadata(drops),
             "commit": commits(roots) or NO_COMMIT,
             **_rows_by_repository(rows, roots),
-            **more,
-            "files": table(found.files.group_by("status").len("files").sort("status")),
+            **labels,
+            "files": table(extraction.files.group_by("status").len("files").sort("status")),
             "tokens_trimmed": dict(saved),
         },
     )
@@ -223,7 +226,7 @@ def files_accounted(
     lake: dg.ResourceParam[Lake],
     raw_rust_fns: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
-    """Every file of the tree gave rows or is listed with the reason why not."""
+    """Every file below `crates/` produced rows or is listed with the reason why it did not."""
     files = lake.read_account("raw_rust_fns", "files")
     rows = raw_rust_fns.select("source_path").collect()
     return report(audit.files_accounted(_roots(settings), RUST_FOLDER, files, rows))
@@ -239,7 +242,7 @@ def library_code_only(raw_rust_fns: pl.DataFrame) -> dg.AssetCheckResult:
 def includes_resolved(
     lake: dg.ResourceParam[Lake], doc_qa_pairs: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Every mdBook include was replaced by what it names; one that names nothing warns."""
+    """Every mdBook include was replaced by its text. Warns when its file or anchor is missing."""
     replaced = audit.includes_replaced(doc_qa_pairs)
     if not replaced.passed:
         return report(replaced)
@@ -258,7 +261,7 @@ def eligible_pages_only(
 def lane_purity(
     front_end: dg.ResourceParam[FrontEnd], doc_qa_pairs: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Code answers are code and prose answers are prose."""
+    """Code answers contain only code, and prose answers contain only prose."""
     faults = faults_by_answer(doc_qa_pairs, front_end)
     return report(audit.lane_purity(doc_qa_pairs, faults.get))
 
@@ -267,7 +270,7 @@ def lane_purity(
 def vox_syntax(
     front_end: dg.ResourceParam[FrontEnd], synthetic_pairs: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """The front end accepts every Vox answer, in every turn."""
+    """The front end accepts every Vox answer, in every turn of a dialogue."""
     faults = faults_by_answer(synthetic_pairs, front_end)
     return report(synthesis_audit.answers_parse(synthetic_pairs, faults.get))
 
@@ -276,7 +279,7 @@ def vox_syntax(
 def construct_coverage(
     lake: dg.ResourceParam[Lake], synthetic_pairs: pl.LazyFrame
 ) -> dg.AssetCheckResult:
-    """Every construct that live documentation uses is also synthesised."""
+    """Synthetic rows cover every language construct that the live documentation uses."""
     return report(
         synthesis_audit.constructs_covered(lake.read_account("synthetic_pairs", "coverage"))
     )
@@ -286,13 +289,13 @@ def construct_coverage(
 def template_drift(
     lake: dg.ResourceParam[Lake], synthetic_pairs: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """No template insists on a construct that live documentation has given up."""
+    """No template requires a construct that the live documentation no longer uses."""
     coverage = lake.read_account("synthetic_pairs", "coverage")
     return warn(synthesis_audit.templates_still_live(synthetic_pairs, coverage))
 
 
 def _roots(settings: Settings) -> dict[str, Path]:
-    """Source folders by the prefix of their paths in the tables."""
+    """Map the prefix of source paths in the tables to the folder of each root."""
     return {root.prefix: root.directory for root in settings.source_roots}
 
 
@@ -300,14 +303,14 @@ def _yield_floor(asset: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset,
         name="yield_floor",
-        description="The asset gives at least as many rows as the profile expects.",
+        description="The asset has at least as many rows as the profile expects.",
     )
     def yield_floor(
         settings: dg.ResourceParam[Settings], rows: pl.LazyFrame
     ) -> dg.AssetCheckResult:
         floor = getattr(settings.profile.yields, asset)
-        found = rows.select(pl.len()).collect().item()
-        return warn(Verdict.at_least(floor, found, f"rows of {asset}"))
+        count = rows.select(pl.len()).collect().item()
+        return warn(Verdict.at_least(floor, count, f"rows of {asset}"))
 
     return yield_floor
 

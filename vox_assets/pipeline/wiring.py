@@ -1,4 +1,4 @@
-"""The code location: wiring, and nothing else."""
+"""Builds the Dagster definitions from assets, checks, jobs, sensors and resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import dagster as dg
 
 
 def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Everything that Dagster runs. Tests and deployments replace resources by name.
+    """Build all definitions; `resource_overrides` replaces resources by name.
 
     Raises SettingsError when a setting has an invalid value and SourceError without a source tree.
     """
@@ -31,7 +31,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
 
     overrides = dict(resource_overrides or {})
     settings = overrides.pop("settings", None) or load_settings()
-    # A location without sources is refused when it loads, not when a sensor first ticks.
+    # Fail at load time when the sources are missing, not at the first tick of a sensor.
     settings.source_roots  # noqa: B018
     resources = {
         "settings": settings,
@@ -62,13 +62,13 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             retention.old_builds,
         ],
         resources=resources,
-        # One process for a run: the models are loaded once, and training, which may run out of
-        # memory, is a process of its own in any case.
+        # One process per run, so that models are loaded once. Training, which may run out of
+        # memory, has its own process.
         executor=dg.in_process_executor,
     )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions that `dagster` and `dg` load."""
+    """Build the definitions that `dagster` and `dg` load."""
     return build_defs()

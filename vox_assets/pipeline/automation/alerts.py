@@ -1,8 +1,8 @@
-"""Alerts: what failed, what still fails, what is overdue, and what holds again.
+"""Sensors that send alerts about failures, repeated failures, overdue assets and recoveries.
 
-One sensor for each channel, with the state of that channel in its cursor. A dead
-channel fails its own sensor's tick, where it can be seen, and nothing else; the cursor stays, so
-that everything since then is gathered in the message that gets through at last.
+Each channel has its own sensor, with the channel's state in the cursor. When a channel does not
+accept a message, only the tick of its sensor fails. The cursor then stays, so that the next message
+that the channel accepts contains everything since.
 """
 
 import builtins
@@ -25,13 +25,13 @@ from vox_assets.pipeline.sources import raw_rust_fns
 from vox_assets.settings import Settings
 
 SECONDS_BETWEEN_TICKS = 30
-# A failure that repeats is counted, and reported again once a day.
+# A repeated failure is counted, and reported again once a day.
 REMIND_AFTER = timedelta(days=1)
-# Lines in one message; the UI has the rest.
-NAMED = 20
-# A line of a message, cut before it becomes a page.
+# Maximum number of lines in one message; the UI has the others.
+MAX_LINES = 20
+# Maximum length of a failure's detail.
 DETAIL_CHARACTERS = 200
-# Enough to catch up with a month of outage in minutes.
+# Enough to read the runs of a month without ticks within minutes.
 RUNS_PER_TICK = 50
 # Runs that end at the same moment may become visible out of order.
 _OVERLAP_SECONDS = 5.0
@@ -48,7 +48,7 @@ _EVENTS = {
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
 }
-#: Errors whose words are safe to repeat: the operating system's speak of files and never of rows.
+#: Errors whose message may be sent: errors of the operating system name files and contain no rows.
 _SYSTEM_ERRORS = frozenset(
     name
     for name, kind in vars(builtins).items()
@@ -58,7 +58,7 @@ _SYSTEM_ERRORS = frozenset(
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that went wrong, and by how much."""
+    """The severity and the details of a failed check, step, job or freshness policy."""
 
     severity: str
     detail: str
@@ -66,44 +66,51 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of one run: subjects that failed, subjects that passed, and the commit."""
+    """Outcome of one run: subjects that failed, subjects that passed, and the commit.
+
+    A subject is a check, a step, a job or a freshness policy, such as "step training_mix".
+    """
 
     failed: Mapping[str, Failure]
-    held: frozenset[str]
+    passed: frozenset[str]
     commit: str
 
 
 class Problem(BaseModel):
-    """A failure that this channel knows of and that has not gone away."""
+    """A failure that was reported to the channel and has not recovered."""
 
     severity: str
     detail: str
     commit: str
     run_id: str = ""
+    #: Number of runs in which the subject failed.
     times: int = 1
+    #: Time of the last report to the channel.
     told_at: float
 
 
 class ChannelState(BaseModel):
-    """A channel's cursor: up to where runs were read, and what the channel knows."""
+    """A channel's cursor: the runs that were read, and the failures that have not recovered."""
 
+    #: Update time of the last run that was read.
     until: float
     #: Runs that were read and may be listed again, because a tag was added to them later.
     read: list[str] = []
+    #: Open problems by subject.
     open: dict[str, Problem] = {}
 
 
 @dataclass
 class Message:
-    """News of one tick."""
+    """The message of one tick: new failures, repeated failures and recoveries."""
 
     new: list[tuple[str, Problem]] = field(default_factory=list)
-    again: list[tuple[str, Problem]] = field(default_factory=list)
+    repeated: list[tuple[str, Problem]] = field(default_factory=list)
     recovered: list[tuple[str, Problem]] = field(default_factory=list)
 
     @property
     def tone(self) -> Tone:
-        severities = {problem.severity for _, problem in [*self.new, *self.again]}
+        severities = {problem.severity for _, problem in [*self.new, *self.repeated]}
         if "ERROR" in severities:
             return "failure"
         return "warning" if severities else "success"
@@ -111,32 +118,32 @@ class Message:
     def title(self) -> str:
         counts = {
             "failed": len(self.new),
-            "still failing": len(self.again),
+            "still failing": len(self.repeated),
             "recovered": len(self.recovered),
         }
-        said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        return f"vox-assets: {said}"
+        summary = ", ".join(f"{count} {label}" for label, count in counts.items() if count)
+        return f"vox-assets: {summary}"
 
     def body(self, ui_url: str) -> str:
-        lines = [f"{p.severity} {what}: {p.detail}{_where(p, ui_url)}" for what, p in self.new]
-        lines += [
-            f"STILL {p.severity} {what}, {p.times} times by now: {p.detail}{_where(p, ui_url)}"
-            for what, p in self.again
+        lines = [
+            f"{p.severity} {subject}: {p.detail}; {_since(p)}{_link(p, ui_url)}"
+            for subject, p in self.new
         ]
         lines += [
-            f"RECOVERED {what}; failures {_since(p)}: {p.times}{_link(p, ui_url)}"
-            for what, p in self.recovered
+            f"STILL {p.severity} {subject}, failed {p.times} times: "
+            f"{p.detail}; {_since(p)}{_link(p, ui_url)}"
+            for subject, p in self.repeated
         ]
-        if len(lines) > NAMED:
-            lines = [*lines[:NAMED], f"and {len(lines) - NAMED} more: {ui_url}/runs"]
+        lines += [
+            f"RECOVERED {subject}; failures {_since(p)}: {p.times}{_link(p, ui_url)}"
+            for subject, p in self.recovered
+        ]
+        if len(lines) > MAX_LINES:
+            lines = [*lines[:MAX_LINES], f"and {len(lines) - MAX_LINES} more: {ui_url}/runs"]
         return "\n".join(lines)
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.again or self.recovered)
-
-
-def _where(problem: Problem, ui_url: str) -> str:
-    return f"; {_since(problem)}{_link(problem, ui_url)}"
+        return bool(self.new or self.repeated or self.recovered)
 
 
 def _since(problem: Problem) -> str:
@@ -149,104 +156,109 @@ def _link(problem: Problem, ui_url: str) -> str:
     return f"; {ui_url}/runs/{problem.run_id}" if problem.run_id else f"; {ui_url}/assets"
 
 
-def outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
-    """Read a finished run: checks that failed or crashed, steps that raised, and what held."""
+def run_outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
+    """Read which checks and steps of a finished run failed, crashed or passed."""
     events = [
         record.event_log_entry.dagster_event
         for record in instance.get_records_for_run(run.run_id, of_type=_EVENTS).records
         if record.event_log_entry.dagster_event is not None
     ]
     failed: dict[str, Failure] = {}
-    held = set()
-    # A check that crashed was planned, failed as a step and came to no verdict.
+    passed = set()
+    # Planned checks by step key. A check that crashed has a failed step and no evaluation.
     checks: dict[str, str] = {}
     for event in events:
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
             key = event.asset_check_planned_data.asset_check_key
-            checks[_step_of(key)] = f"check {key.to_user_string()}"
+            checks[_step_key(key)] = f"check {key.to_user_string()}"
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             subject = f"check {evaluation.asset_check_key.to_user_string()}"
             if evaluation.passed:
-                held.add(subject)
+                passed.add(subject)
             else:
-                failed[subject] = Failure(evaluation.severity.value, _how_far(evaluation))
+                failed[subject] = Failure(evaluation.severity.value, _check_summary(evaluation))
     for event in events:
         step = event.step_key or ""
         subject = checks.get(step, f"step {step}")
         if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step not in checks:
-            held.add(subject)
+            passed.add(subject)
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE and subject not in failed:
-            crashed = "crashed before it came to a verdict: " if step in checks else ""
-            failed[subject] = Failure("ERROR", crashed + _error_message(event))
+            prefix = "crashed before it returned a result: " if step in checks else ""
+            failed[subject] = Failure("ERROR", prefix + _error_message(event))
     job = f"job {run.job_name}"
     if run.status == dg.DagsterRunStatus.SUCCESS:
-        held.add(job)
+        passed.add(job)
     elif not failed:
-        failed[job] = Failure("ERROR", "failed outside every step")
-    return Outcome(failed, frozenset(held - set(failed)), _commit(instance, run, events))
+        failed[job] = Failure("ERROR", "failed outside of all steps")
+    return Outcome(failed, frozenset(passed - set(failed)), _commit(instance, run, events))
 
 
-def _step_of(key: dg.AssetCheckKey) -> str:
+def _step_key(key: dg.AssetCheckKey) -> str:
     return f"{'__'.join(key.asset_key.path)}_{key.name}"
 
 
-def _how_far(evaluation: dg.AssetCheckEvaluation) -> str:
-    """The verdict's own figures; its examples, which may quote a row, are left to the UI."""
-    said = evaluation.description or "no description"
-    return _safe(said.partition(": ")[0] if "faults" in evaluation.metadata else said)
+def _check_summary(evaluation: dg.AssetCheckEvaluation) -> str:
+    """Return the check's summary without its examples, because an example may quote a row."""
+    summary = evaluation.description or "no description"
+    return _redact(summary.partition(": ")[0] if "faults" in evaluation.metadata else summary)
 
 
 def _error_message(event: dg.DagsterEvent) -> str:
-    """Message of a step's error if it is ours or the operating system's; else only its class."""
+    """Return the message of a step's error; of errors from other libraries, only the class name."""
     kind, message = root_cause(event)
     if not kind:
         return "no message"
     ours = kind.startswith(("vox_assets.", "dagster."))
     if (ours or kind in _SYSTEM_ERRORS) and message:
-        return _safe(message)
-    return f"{kind.rpartition('.')[2][:DETAIL_CHARACTERS]}; its words are on the run's page"
+        return _redact(message)
+    return f"{kind.rpartition('.')[2][:DETAIL_CHARACTERS]}; the run's page has the message"
 
 
-def _safe(text: str) -> str:
+def _redact(text: str) -> str:
+    """Shorten a text for a message; replace it entirely when it contains a secret."""
     kinds = findings(text)
-    return f"withheld, for it holds {', '.join(kinds)}" if kinds else text[:DETAIL_CHARACTERS]
+    return f"withheld because it contains {', '.join(kinds)}" if kinds else text[:DETAIL_CHARACTERS]
 
 
 def _commit(instance: dg.DagsterInstance, run: dg.DagsterRun, events: list[dg.DagsterEvent]) -> str:
-    """The commit that a run was started for, else the one that its sources were read at."""
+    """Return the commit of the run's tag, else of the sources that the run or the last one read."""
     if COMMIT_TAG in run.tags:
         return run.tags[COMMIT_TAG]
-    read = [
+    metadata = [
         event.step_materialization_data.materialization.metadata
         for event in events
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
     ]
-    known = [str(item["commit"].value) for item in read if "commit" in item]
-    return known[0] if known else _commit_read_last(instance)
+    read_commits = [str(item["commit"].value) for item in metadata if "commit" in item]
+    return read_commits[0] if read_commits else _commit_of_tables(instance)
 
 
-def _commit_read_last(instance: dg.DagsterInstance) -> str:
-    """The commit of the sources that the tables are made of."""
+def _commit_of_tables(instance: dg.DagsterInstance) -> str:
+    """Return the commit of the sources from which the current tables were made."""
     latest = instance.get_latest_materialization_event(raw_rust_fns.key)
-    made = latest.asset_materialization if latest is not None else None
-    return str(made.metadata["commit"].value) if made and "commit" in made.metadata else "unknown"
+    event = latest.asset_materialization if latest is not None else None
+    return (
+        str(event.metadata["commit"].value) if event and "commit" in event.metadata else "unknown"
+    )
 
 
-def learn(state: ChannelState, message: Message, run_id: str, seen: Outcome, now: float) -> None:
-    """Take a run's outcome into what is known, and into the message where it is news."""
-    for subject in seen.held & set(state.open):
-        problem = state.open.pop(subject)
+def apply_outcome(
+    state: ChannelState, message: Message, run_id: str, outcome: Outcome, now: float
+) -> None:
+    """Update the open problems with an outcome, and add what is new to the message."""
+    for subject in outcome.passed & set(state.open):
+        recovered = state.open.pop(subject)
         message.new = [item for item in message.new if item[0] != subject]
-        message.again = [item for item in message.again if item[0] != subject]
-        message.recovered.append((subject, problem.model_copy(update={"run_id": run_id})))
-    for subject, failure in seen.failed.items():
-        known = state.open.get(subject)
-        if known is None or (known.severity == "WARN" and failure.severity == "ERROR"):
+        message.repeated = [item for item in message.repeated if item[0] != subject]
+        message.recovered.append((subject, recovered.model_copy(update={"run_id": run_id})))
+    for subject, failure in outcome.failed.items():
+        problem = state.open.get(subject)
+        if problem is None or (problem.severity == "WARN" and failure.severity == "ERROR"):
             problem = Problem(
                 severity=failure.severity,
                 detail=failure.detail,
-                commit=seen.commit,
+                commit=outcome.commit,
                 run_id=run_id,
                 told_at=now,
             )
@@ -254,25 +266,25 @@ def learn(state: ChannelState, message: Message, run_id: str, seen: Outcome, now
             message.new.append((subject, problem))
             continue
         if run_id:
-            known.times += 1
-        known.severity, known.detail, known.run_id = failure.severity, failure.detail, run_id
-        if now - known.told_at >= REMIND_AFTER.total_seconds():
-            known.told_at = now
-            message.again.append((subject, known))
+            problem.times += 1
+        problem.severity, problem.detail, problem.run_id = failure.severity, failure.detail, run_id
+        if now - problem.told_at >= REMIND_AFTER.total_seconds():
+            problem.told_at = now
+            message.repeated.append((subject, problem))
 
 
-def overdue(instance: dg.DagsterInstance) -> Outcome:
-    """Violated freshness policies, in the form of a run's outcome."""
+def freshness_outcome(instance: dg.DagsterInstance) -> Outcome:
+    """Return violated and met freshness policies in the form of a run's outcome."""
     failed = {}
-    held = set()
+    passed = set()
     for key, record in instance.get_freshness_state_records(FRESH).items():
         subject = f"freshness {key.to_user_string()}"
         if record.freshness_state in (FreshnessState.FAIL, FreshnessState.WARN):
             severity = "ERROR" if record.freshness_state == FreshnessState.FAIL else "WARN"
             failed[subject] = Failure(severity, _age(instance, key))
         elif record.freshness_state == FreshnessState.PASS:
-            held.add(subject)
-    return Outcome(failed, frozenset(held), _commit_read_last(instance))
+            passed.add(subject)
+    return Outcome(failed, frozenset(passed), _commit_of_tables(instance))
 
 
 def _age(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
@@ -285,19 +297,19 @@ def _age(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
 
 
 def alert_sensors(urls: tuple[str, ...]) -> list[dg.SensorDefinition]:
-    """One sensor for each channel; without channels one that says so at every tick."""
+    """Create one sensor per channel; without channels, one whose ticks report that."""
     return [alert_sensor(channel) for channel in range(1, max(1, len(urls)) + 1)]
 
 
 def alert_sensor(channel: int) -> dg.SensorDefinition:
-    """The sensor that keeps the channel at place `channel` of VOX_ALERT_URLS informed."""
+    """Create the sensor that sends alerts to channel number `channel` of VOX_ALERT_URLS."""
 
     @dg.sensor(
         name=f"alert_channel_{channel}",
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells one channel what failed, what is overdue and what holds again. "
-        "Its tick fails while the channel is dead.",
+        description="Reports failures, overdue assets and recoveries to one channel. "
+        "Its tick fails while the channel does not accept messages.",
     )
     def alert(
         context: dg.SensorEvaluationContext,
@@ -306,23 +318,24 @@ def alert_sensor(channel: int) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         now = time.time()
         if not notifier.urls:
-            return dg.SensorResult(skip_reason="no alert is sent: VOX_ALERT_URLS is not set")
+            return dg.SensorResult(skip_reason="no alerts are sent: VOX_ALERT_URLS is not set")
         if not context.cursor:
             first = ChannelState(until=now).model_dump_json()
-            return dg.SensorResult(skip_reason="alerts from now on", cursor=first)
+            return dg.SensorResult(skip_reason="alerts start at the next tick", cursor=first)
         state = ChannelState.model_validate_json(context.cursor)
         message = Message()
         for record in _ended_runs(context.instance, state):
             run = record.dagster_run
             if run.tags.get("dagster/will_retry") != "true":
-                learn(state, message, run.run_id, outcome(context.instance, run), now)
+                outcome = run_outcome(context.instance, run)
+                apply_outcome(state, message, run.run_id, outcome, now)
             state.until = record.update_timestamp.timestamp()
             state.read = [*state.read, run.run_id][-_READ_KEPT:]
-        learn(state, message, "", overdue(context.instance), now)
+        apply_outcome(state, message, "", freshness_outcome(context.instance), now)
         if message:
             notifier.send(channel, message.title(), message.body(settings.ui_url), message.tone)
         return dg.SensorResult(
-            skip_reason=f"sent: {message.title()}" if message else "no news",
+            skip_reason=f"sent: {message.title()}" if message else "nothing to report",
             cursor=state.model_dump_json(),
         )
 

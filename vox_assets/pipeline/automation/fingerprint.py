@@ -1,6 +1,6 @@
-"""Digests of a build's inputs: sources, policy and program.
+"""Computes digests of the inputs of a build: sources and policy.
 
-They depend on files and settings only. What was built from them is read by `history`.
+The digests depend only on files and settings. `history` reads which of them were built.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from vox_assets.extract import DOCS_FOLDER, RUST_FOLDER, SourceRoot, holding, so
 from vox_assets.extract.docs import mdbook
 from vox_assets.settings import Settings
 
-#: Inputs that the sensors watch. A change of one of them starts a build.
+#: Inputs that the sensors watch. A change of any of them starts a build.
 WATCHED = ("crates", "docs", "profile")
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Digest over the paths and bytes of `files` files."""
+    """A digest over the paths and bytes of files, and the number of these files."""
 
     digest: str
     files: int
@@ -33,7 +33,7 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
     """Return the fingerprint of each input in `WATCHED`, in that order.
 
     Raises SourceError when a source folder is missing and ProfileError when the profile does not
-    load: in both cases nothing could be built.
+    load, because then nothing can be built.
     """
     roots = settings.source_roots
     policy = profiles.load(settings.profile_reference).digest
@@ -48,9 +48,9 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
 def crates(root: Path) -> Fingerprint:
     """Digest every file below `crates/` that extraction reads. Raises SourceError.
 
-    The bytes are read even when the tree is in git: git omits what `.gitignore` names and
-    extraction does not, and `git status` lets the configuration of a working tree start programs.
-    The digest leaves out times, so that a fresh checkout of the same tree has the same digest.
+    The bytes are read even when the tree is in git, for two reasons: extraction also reads files
+    that `.gitignore` names, and `git status` may run programs that the tree's configuration names.
+    The digest ignores times, so that a fresh checkout of the same tree has the same digest.
     """
     return _of(source_tree.walk(root, "crates", "Rust sources"))
 
@@ -85,39 +85,39 @@ class _Contents:
     text: str = ""
 
 
-#: Contents by path, with the file's status when it was read. Three sensors need the same digests
-#: every half minute. They run in one process, so a file is read again only when its status changed.
-_remembered: dict[Path, tuple[tuple[int, ...], _Contents]] = {}
+#: Contents by path, with the file's status when it was read. Three sensors in one process need the
+#: same digests every half minute, so a file is read again only when its status has changed.
+_contents_by_path: dict[Path, tuple[tuple[int, ...], _Contents]] = {}
 
-#: How an mdBook directive begins. `{{` alone is frequent in Rust, and its files stay out of memory.
+#: The start of an mdBook directive. `{{` alone is frequent in Rust, whose text is not cached.
 _DIRECTIVE = re.compile(rb"\{\{\s*#")
 
 #: A file that changed less than this many nanoseconds ago may change again within one step of its
-#: file system's clock (two seconds on FAT), so its contents are not remembered.
+#: file system's clock (two seconds on FAT), so its contents are not cached.
 _CLOCK_STEP = 2_000_000_000
 
 
 def _contents(file: source_tree.SourceFile) -> _Contents:
     """Read a file, or return what was read before when its status is the same.
 
-    A refused file is not read: its contents are the reason, which decides its account.
+    A refused file is not read. Its digest covers the reason, which the account table shows.
     """
     if file.refused is not None:
         return _Contents(_hash("\0".join(file.refused).encode()))
     try:
         status = file.location.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        known = _remembered.get(file.location)
+        known = _contents_by_path.get(file.location)
         if known is not None and known[0] == key:
             return known[1]
         content = file.location.read_bytes()
     except OSError:
-        # The file vanished while the tree was walked: the next tick reads the tree again.
+        # The file was deleted after the tree was listed; the next tick lists the tree again.
         return _Contents(_hash(b""))
     text = content.decode("utf-8", "replace") if _DIRECTIVE.search(content) else ""
     contents = _Contents(_hash(content), text)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _CLOCK_STEP:
-        _remembered[file.location] = (key, contents)
+        _contents_by_path[file.location] = (key, contents)
     return contents
 
 

@@ -1,7 +1,7 @@
-"""History of builds, read from runs and their tags.
+"""Reads the history of builds from runs and their tags.
 
-Nothing is kept beside the runs, so that it cannot claim more than they did: a build counts only
-when its run succeeded, whoever launched it.
+No other state is stored, so the history cannot contradict the runs. Content counts as built only
+when the run succeeded, whoever launched it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dagster as dg
 
 from vox_assets.extract import NO_COMMIT
 
-#: Run tag with the sources that a build covers: one by name, or everything.
+#: Run tag that marks a build. Its value is the name of the source that it covers, or EVERYTHING.
 BUILD_TAG = "vox/build"
 EVERYTHING = "everything"
 #: Run tag with the commit of the sources.
@@ -27,42 +27,42 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-# The daemon looks every five seconds for runs to start again. What it cannot start (a build from
-# the command line) or loses (it reads the run's tags before they are all written) is the sensors'
-# to build after this.
-SECONDS_UNTIL_STARTED_AGAIN = 60.0
-# More builds of one content than any sensor or person starts.
-_BUILDS_OF_ONE_CONTENT = 100
+# The daemon looks every five seconds for runs to retry. It cannot retry a build from the command
+# line, and loses a retry when it reads the run's tags before all are written. After this time, the
+# sensors start the build instead.
+RETRY_GRACE_SECONDS = 60.0
+# More than the number of builds that sensors and people start for the same content.
+_MAX_ATTEMPTS_READ = 100
 
 
 def digest_tag(source: str) -> str:
-    """Run tag that names the content of `source` which a run was started for."""
+    """Return the name of the run tag with the digest of `source` that a run builds."""
     return f"vox/{source}"
 
 
 def build_tags(covers: str, digests: Mapping[str, str], commit: str | None) -> dict[str, str]:
-    """Tags of a run that builds what depends on the sources in `digests`."""
+    """Return the tags of a run that builds everything that depends on the sources in `digests`."""
     return {
         BUILD_TAG: covers,
         COMMIT_TAG: commit or NO_COMMIT,
-        # Tried again from the start: another build may have replaced tables in the meantime.
+        # Retry all steps: another build may have replaced tables in the meantime.
         "dagster/retry_strategy": "ALL_STEPS",
         **{digest_tag(source): digest for source, digest in digests.items()},
     }
 
 
 def last_build(instance: dg.DagsterInstance, source: str) -> dg.RunRecord | None:
-    """The newest build that covered `source`, whatever became of it.
+    """Return the newest build that covered `source`, whether it succeeded or not.
 
-    The newest and not the newest good one: a build that failed may have replaced some tables, so
-    what an older build made is no longer what is there.
+    A failed build counts too: it may have replaced some tables, so the tables in the lake are no
+    longer those of an older build.
     """
     covering = dg.RunsFilter(tags={BUILD_TAG: [source, EVERYTHING]})
     return next(iter(instance.get_run_records(covering, limit=1)), None)
 
 
 def is_built(instance: dg.DagsterInstance, source: str, digest: str) -> bool:
-    """Whether the tables were built from this content of `source`."""
+    """Test whether the newest build of `source` succeeded and was started for `digest`."""
     last = last_build(instance, source)
     if last is None or last.dagster_run.status != dg.DagsterRunStatus.SUCCESS:
         return False
@@ -70,32 +70,32 @@ def is_built(instance: dg.DagsterInstance, source: str, digest: str) -> bool:
 
 
 def being_built(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
-    """A build that is queued, under way, or about to be started again because its process died."""
-    under_way = dg.RunsFilter(statuses=UNFINISHED)
-    for run in instance.get_runs(under_way):
+    """Return a build that is queued, running, or waiting for a retry because its process died."""
+    unfinished = dg.RunsFilter(statuses=UNFINISHED)
+    for run in instance.get_runs(unfinished):
         if BUILD_TAG in run.tags:
             return run
-    died = dg.RunsFilter(
+    to_retry = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"}
     )
-    for record in instance.get_run_records(died, limit=1):
+    for record in instance.get_run_records(to_retry, limit=1):
         run, ended = record.dagster_run, record.end_time or 0.0
-        waits = time.time() - ended < SECONDS_UNTIL_STARTED_AGAIN
-        if BUILD_TAG in run.tags and run.is_complete_and_waiting_to_retry and waits:
+        in_time = time.time() - ended < RETRY_GRACE_SECONDS
+        if BUILD_TAG in run.tags and run.is_complete_and_waiting_to_retry and in_time:
             return run
     return None
 
 
 def attempts(instance: dg.DagsterInstance, digests: Mapping[str, str]) -> Sequence[dg.DagsterRun]:
-    """Builds of exactly this content, newest first."""
+    """Return the builds that were started for exactly this content, newest first."""
     tags = {digest_tag(source): digest for source, digest in digests.items()}
-    return instance.get_runs(dg.RunsFilter(tags=tags), limit=_BUILDS_OF_ONE_CONTENT)
+    return instance.get_runs(dg.RunsFilter(tags=tags), limit=_MAX_ATTEMPTS_READ)
 
 
 def root_cause(failure: dg.DagsterEvent) -> tuple[str, str]:
     """Return the class name and the message of the error that made a step fail, on one line each.
 
-    Errors that were raised from another one are skipped. The message is empty when the error has
+    An error that was raised from another error is skipped. The message is empty when the error has
     none; both are empty when the event has no error.
     """
     error = failure.step_failure_data.error
@@ -106,7 +106,7 @@ def root_cause(failure: dg.DagsterEvent) -> tuple[str, str]:
 
 
 def blocked_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
-    """Blocking checks that failed in a run: the same rows would fail them again."""
+    """Return the blocking checks that failed in a run. The same rows would fail them again."""
     evaluations = [
         record.event_log_entry.dagster_event.asset_check_evaluation_data
         for record in instance.get_records_for_run(

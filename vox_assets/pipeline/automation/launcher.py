@@ -1,4 +1,4 @@
-"""Dagster's launcher of runs as processes of this machine, which knows when one has died."""
+"""Launches runs as processes of this machine and detects runs whose process died."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from vox_assets.pipeline.resources.build_lock import LOCK
 from vox_assets.settings import load_settings
 from vox_assets.store.files import is_held
 
-# A run holds the build lock from its first step to its last. Longer than it takes to load the
-# code before and to store the last events after.
+# A run holds the build lock from its first step to its last. This is longer than a run needs to
+# load its code before, and to store its last events after.
 SECONDS_WITHOUT_LOCK = 60.0
 
 
 class ProcessRunLauncher(dg.DefaultRunLauncher):
-    """A run whose process is gone is reported, so that run monitoring fails and retries it.
+    """Reports a run whose process has ended, so that run monitoring fails and retries it.
 
-    Dagster's own launcher cannot tell. After a power cut its run would stand as started, and the
-    queue behind it, until the longest runtime is over.
+    Dagster's default launcher cannot check this. After a power cut, the run would count as started
+    and block the queue until `max_runtime_seconds` is over.
     """
 
     def __init__(self, *arguments: object, **named: object) -> None:
@@ -39,4 +39,4 @@ class ProcessRunLauncher(dg.DefaultRunLauncher):
         since = self._without_lock.setdefault(run.run_id, now)
         if now - since < SECONDS_WITHOUT_LOCK:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, "its process is gone")
+        return CheckRunHealthResult(WorkerStatus.FAILED, "the process of the run has ended")

@@ -1,7 +1,8 @@
 """Deletes old builds with their events and logs.
 
-Dagster purges ticks by the `retention` of dagster.yaml, and keeps runs and events for ever. Only
-builds gather by themselves; what a person launched stays until a person deletes it.
+Dagster purges ticks by the `retention` of dagster.yaml, but never purges runs and events. Only
+runs with the tag of a build accumulate by themselves and are deleted here. Runs that a person
+launched stay until a person deletes them.
 """
 
 import time
@@ -11,11 +12,11 @@ import dagster as dg
 
 from vox_assets.pipeline.automation.history import BUILD_TAG
 
-# As long as the ticks of the schedule: three months of row counts and verdicts.
+# Three months of row counts and check results, as long as the ticks of the schedule are kept.
 KEEP = timedelta(days=90)
 SECONDS_BETWEEN_TICKS = 3600
-# A tick may take sixty seconds, and one build is deleted in far less than one; a month of them is
-# worked off within a day.
+# A tick may take sixty seconds, and deleting one build takes far less than one. At one tick per
+# hour, a backlog of a month is deleted within a day.
 BUILDS_PER_TICK = 30
 
 
@@ -24,18 +25,18 @@ BUILDS_PER_TICK = 30
     minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=f"Deletes builds that ended more than {KEEP.days} days ago, with their events and "
-    "logs, but for those that made what stands. Tables and adapters are not touched.",
+    "logs. Keeps each run that last materialised an asset. Deletes no tables and no adapters.",
 )
 def old_builds(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    forgotten = forget_builds(context.instance, time.time())
-    return dg.SkipReason(f"deleted {forgotten} builds of more than {KEEP.days} days ago")
+    deleted = delete_old_builds(context.instance, time.time())
+    return dg.SkipReason(f"deleted {deleted} builds that ended more than {KEEP.days} days ago")
 
 
-def forget_builds(instance: dg.DagsterInstance, now: float) -> int:
-    """Delete the oldest builds that ended more than KEEP before `now`; how many there were.
+def delete_old_builds(instance: dg.DagsterInstance, now: float) -> int:
+    """Delete the oldest builds that ended more than KEEP before `now` and return their number.
 
-    A run stays that is the latest to have materialised some asset, however long ago that was: what
-    stands keeps its history.
+    A run that last materialised an asset is kept regardless of its age, so that the current tables
+    and adapters keep their history.
     """
     old = dg.RunsFilter(
         statuses=[
@@ -46,20 +47,20 @@ def forget_builds(instance: dg.DagsterInstance, now: float) -> int:
         updated_before=datetime.fromtimestamp(now, UTC) - KEEP,
     )
     current = _latest_runs(instance)
-    forgotten = 0
+    deleted = 0
     for run in instance.get_runs(old, ascending=True):
         if BUILD_TAG not in run.tags or run.run_id in current:
             continue
         instance.compute_log_manager.delete_logs(prefix=[run.run_id])
         instance.delete_run(run.run_id)
-        forgotten += 1
-        if forgotten == BUILDS_PER_TICK:
+        deleted += 1
+        if deleted == BUILDS_PER_TICK:
             break
-    return forgotten
+    return deleted
 
 
 def _latest_runs(instance: dg.DagsterInstance) -> set[str]:
-    """Ids of the runs that materialised some asset last."""
+    """Return the ids of the runs that last materialised an asset."""
     records = instance.get_asset_records(instance.get_asset_keys())
     latest = (record.asset_entry.last_materialization_record for record in records)
     return {record.event_log_entry.run_id for record in latest if record is not None}

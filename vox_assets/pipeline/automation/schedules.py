@@ -1,4 +1,4 @@
-"""The nightly rebuild."""
+"""Schedules the nightly rebuild."""
 
 import time
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from vox_assets.profiles import ProfileError
 from vox_assets.settings import Settings
 from vox_assets.store.program import program
 
-# After the day's last merge and before the first one, in the zone of the settings.
+# Between the last merge of a day and the first of the next, in the time zone of the settings.
 NIGHTLY = "0 2 * * *"
 # Everything is built once a week, even when nothing changed. It proves that builds still work; the
 # freshness policies allow one day more than this.
@@ -21,7 +21,7 @@ _SECONDS_IN_A_DAY = 86_400
 
 
 def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
-    """Everything at 02:00, training included, unless nothing has changed."""
+    """Create the schedule that builds everything at 02:00, unless nothing has changed."""
 
     @dg.schedule(
         name="nightly",
@@ -29,17 +29,17 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
         cron_schedule=NIGHTLY,
         execution_timezone=timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Everything, every night; skipped when nothing has changed.",
+        description="Builds everything every night. Skipped when nothing has changed.",
     )
     def nightly(
         context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
     ) -> dg.RunRequest | dg.SkipReason:
         try:
-            found = fingerprint.sources(settings)
+            fingerprints = fingerprint.sources(settings)
         except (SourceError, ProfileError):
-            # The run reports what is missing, and an alert is sent.
+            # The run fails with this error, so that an alert is sent.
             return dg.RunRequest()
-        digests = {name: entry.digest for name, entry in found.items()}
+        digests = {name: entry.digest for name, entry in fingerprints.items()}
         digests["program"] = program()
         unchanged = _unchanged_since(context.instance, digests)
         if unchanged is not None:
@@ -51,7 +51,7 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
 
 
 def _unchanged_since(instance: dg.DagsterInstance, digests: dict[str, str]) -> dg.SkipReason | None:
-    """Return why nothing needs to be built, or None when something does."""
+    """Return the reason to skip the build, or None when it is needed."""
     if not all(history.is_built(instance, name, digest) for name, digest in digests.items()):
         return None
     ended = {

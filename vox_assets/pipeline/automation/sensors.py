@@ -1,9 +1,9 @@
-"""Change sensors: one run for each change of a source, with a second attempt when it fails.
+"""Sensors that request one run for each change of a source, and a second when the first fails.
 
-Dagster's own means for this are observable source assets with `AutomationCondition`. They do not
-do three things that these sensors do: wait for a quiet period, so that a checkout in progress
-starts nothing; start one run for a change of several sources; and try a change twice. A condition
-asks once for a change and does not ask again when its run fails or never starts.
+Dagster's own mechanism is observable source assets with `AutomationCondition`. It lacks three
+things that these sensors do: wait for a quiet period, so that a checkout in progress starts
+nothing; start one run for a change of several sources; and retry. A condition requests a change
+once, and not again when its run fails or never starts.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from vox_assets.profiles import ProfileError
 from vox_assets.settings import Settings
 from vox_assets.store.program import program
 
-# The quiet period: a change is built when two ticks, this far apart, see the same content.
+# The quiet period. A change is built when two consecutive ticks see the same content.
 SECONDS_BETWEEN_TICKS = 30
-# A second attempt helps against temporary faults; a third would only repeat a lasting one.
+# A second attempt helps against temporary faults; a third would only repeat a permanent fault.
 ATTEMPTS = 2
-#: The tag by which Dagster knows an external asset's data version.
+#: The tag from which Dagster reads the data version of an external asset.
 DATA_VERSION_TAG = "dagster/data_version"
 
 
 class Watch(BaseModel):
     """A sensor's cursor: the digests of the last tick, and the data version last reported.
 
-    What has been built is not stored here. It is read from the runs, so it moves on success only.
+    The cursor does not record what was built; `history` reads that from the runs.
     """
 
     seen: dict[str, str] = {}
@@ -37,7 +37,7 @@ class Watch(BaseModel):
 
 
 def source_sensor(source: str) -> dg.SensorDefinition:
-    """Create the sensor that rebuilds what depends on `source`, one of `fingerprint.WATCHED`.
+    """Create the sensor for `source`, one of `fingerprint.WATCHED`.
 
     A commit that changes several sources is one change and gives one run: the sensor of the first
     source that changed requests a build of everything, and the others request nothing.
@@ -49,17 +49,17 @@ def source_sensor(source: str) -> dg.SensorDefinition:
         jobs=jobs,
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Rebuilds what depends on the {source} when two ticks see the same change.",
+        description=f"Rebuilds the dependents of the {source} when two ticks see the same change.",
     )
     def changed(
         context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
     ) -> dg.SensorResult:
         watch = Watch.model_validate_json(context.cursor) if context.cursor else Watch()
         try:
-            now = fingerprint.sources(settings)
+            fingerprints = fingerprint.sources(settings)
         except (SourceError, ProfileError) as error:
             return dg.SensorResult(skip_reason=str(error))
-        digests = {name: source_now.digest for name, source_now in now.items()}
+        digests = {name: item.digest for name, item in fingerprints.items()}
         commit = commits(settings.source_roots)
         events = []
         requests = []
@@ -69,7 +69,7 @@ def source_sensor(source: str) -> dg.SensorDefinition:
             reason = "waiting until two ticks see the same content"
         else:
             if source in REBUILD_OF and digests[source] != watch.reported:
-                events = [_observed(source, now[source], commit)]
+                events = [_observation(source, fingerprints[source], commit)]
                 watch.reported = digests[source]
             request, reason = _build(context.instance, source, digests, commit)
             requests = [request] if request else []
@@ -91,27 +91,27 @@ def _build(
         name for name, digest in digests.items() if not history.is_built(instance, name, digest)
     ]
     if source not in changed:
-        return None, f"{source} as it was built"
+        return None, f"the current {source} is built"
     if source != changed[0]:
-        return None, f"left to {changed[0]}_changed, which builds everything"
-    under_way = history.being_built(instance)
-    if under_way is not None:
-        return None, f"run {under_way.run_id[:8]} is building"
-    alone = len(changed) == 1 and source in REBUILD_OF
-    job = REBUILD_OF[source] if alone else rebuild
-    wanted = {name: digests[name] for name in changed}
-    tried = history.attempts(instance, wanted)
-    given_up = _given_up(instance, source, tried)
-    if given_up is not None:
-        return None, f"{given_up}: fix {' or '.join(changed)}, or launch {job.name}"
+        return None, f"{changed[0]}_changed builds everything, with this change"
+    running = history.being_built(instance)
+    if running is not None:
+        return None, f"run {running.run_id[:8]} is building"
+    only_one = len(changed) == 1 and source in REBUILD_OF
+    job = REBUILD_OF[source] if only_one else rebuild
+    changed_digests = {name: digests[name] for name in changed}
+    attempts = history.attempts(instance, changed_digests)
+    give_up_reason = _give_up_reason(instance, source, attempts)
+    if give_up_reason is not None:
+        return None, f"{give_up_reason}: fix {' or '.join(changed)}, or launch {job.name}"
     return (
         dg.RunRequest(
-            # A run key is never launched twice, so each attempt has its own.
-            run_key="-".join([*wanted.values(), str(len(tried) + 1)]),
+            # Dagster launches a run key only once, so each attempt has its own.
+            run_key="-".join([*changed_digests.values(), str(len(attempts) + 1)]),
             job_name=job.name,
             tags=history.build_tags(
-                source if alone else history.EVERYTHING,
-                wanted if alone else {**digests, "program": program()},
+                source if only_one else history.EVERYTHING,
+                changed_digests if only_one else {**digests, "program": program()},
                 commit,
             ),
         ),
@@ -119,25 +119,25 @@ def _build(
     )
 
 
-def _given_up(
-    instance: dg.DagsterInstance, source: str, tried: Sequence[dg.DagsterRun]
+def _give_up_reason(
+    instance: dg.DagsterInstance, source: str, attempts: Sequence[dg.DagsterRun]
 ) -> str | None:
-    """Return why this content is not built again after the builds in `tried`, newest first."""
+    """Return why no further attempt is made after `attempts` (newest first), or None."""
     last = history.last_build(instance, source)
-    if not tried or last is None or last.dagster_run.run_id != tried[0].run_id:
-        # Another content was built since, so an earlier failure of this one no longer counts.
+    if not attempts or last is None or last.dagster_run.run_id != attempts[0].run_id:
+        # Other content was built since, so earlier failures of this content no longer count.
         return None
-    refused = history.blocked_by(instance, tried[0])
-    if refused:
-        return f"refused by {', '.join(refused)}"
-    failed = all(run.status != dg.DagsterRunStatus.SUCCESS for run in tried[:ATTEMPTS])
-    return f"failed {ATTEMPTS} times" if failed and len(tried) >= ATTEMPTS else None
+    blocking_checks = history.blocked_by(instance, attempts[0])
+    if blocking_checks:
+        return f"blocked by {', '.join(blocking_checks)}"
+    failed = all(run.status != dg.DagsterRunStatus.SUCCESS for run in attempts[:ATTEMPTS])
+    return f"failed {ATTEMPTS} times" if failed and len(attempts) >= ATTEMPTS else None
 
 
-def _observed(
+def _observation(
     source: str, current: fingerprint.Fingerprint, commit: str | None
 ) -> dg.AssetMaterialization:
-    """Report the data version of an external asset."""
+    """Create the event that reports the data version of an external asset."""
     return dg.AssetMaterialization(
         asset_key=source,
         metadata={"files": current.files, "commit": commit or NO_COMMIT},

@@ -1,4 +1,5 @@
-"""Resources of assets: the lake, models, the compute engine, the front end, the notifier.
+"""Resources of assets: IO manager, build lock, models, engine, front end, notifier.
 
-Wiring creates them once when definitions load; assets and checks take them as parameters.
+`pipeline.wiring` creates them once when the definitions load. Assets and checks receive them as
+parameters.
 """

@@ -1,4 +1,4 @@
-"""The resource that gives a run the lake's IO manager and the build lock."""
+"""Creates the IO manager of a run, which holds the build lock."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ LOCK = "build.lock"
 def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
     """Create the IO manager of the lake, which holds the build lock until the run ends.
 
-    Tables of two builds must never be mixed: a second run waits, whichever way it was launched.
-    The lock ends with its process, so that a killed run leaves none. The IO manager imports the
-    libraries of scoring for their schemas: only a run loads it, not the code location.
+    Two builds must not mix their tables, so a second run waits, however it was launched. The
+    system releases the lock when the process ends, so a killed run leaves no lock. The IO
+    manager imports the libraries of scoring for their schemas, so it is imported in the run and not
+    when the code location loads.
     """
 
-    @dg.io_manager  # type: ignore[arg-type]  # dagster takes a generator and ends it with the run
+    @dg.io_manager  # type: ignore[arg-type]  # Dagster closes the generator at the end of the run
     def tables(context: dg.InitResourceContext) -> Iterator[dg.IOManager]:
         from vox_assets.pipeline.resources.lake_io import LakeIOManager
         from vox_assets.store.lake import Lake

@@ -1,4 +1,4 @@
-"""The engine of heavy steps: this machine, or the Ray cluster of the settings."""
+"""Selects the engine that runs heavy steps: this machine or the Ray cluster of the settings."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from vox_assets.settings import Settings
 
 
 def engine(settings: Settings) -> Engine:
-    """The cluster that is named, which is joined when the first batch goes there; else HERE."""
+    """Return the Ray cluster of the settings, joined at its first batch; without one, `HERE`."""
     return HERE if settings.ray_address is None else RayData(settings.ray_address)

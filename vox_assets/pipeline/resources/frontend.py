@@ -1,4 +1,4 @@
-"""The front end of a deployment: the compiler that the settings name, or the built-in grammar."""
+"""Selects the front end: the compiler of the settings, or the built-in grammar."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def front_end(settings: Settings) -> FrontEnd:
 def compiler_or_grammar(
     compiler: Path | None, search_path: str, verdicts: BlobCache | None = None
 ) -> FrontEnd:
-    """The compiler where there is one, else the built-in grammar."""
+    """Create the front end of `compiler`, or of the built-in grammar when it is None."""
     return BuiltInGrammar() if compiler is None else Compiler(compiler, search_path, verdicts)

@@ -1,4 +1,4 @@
-"""The IO manager: stores an asset's table in the lake as a Delta table, one version per build."""
+"""Stores the table of each asset in the lake as a Delta table, one version per build."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from vox_assets.curate.scoring import SCORE_COLUMNS
 from vox_assets.mix.schema import MIX_SCHEMA
 from vox_assets.store.lake import Lake
 
-#: Every column of the tables that other programs read. Another column, type or order is refused.
+#: The columns of the tables that other programs read. A table with other columns, types or order
+#: is refused.
 ASSET_SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
     **dict.fromkeys(SOURCE_TABLES, SCHEMA),
     "deduped_corpus": {**SCHEMA, **CLUSTER_COLUMNS},
@@ -40,16 +41,16 @@ def column_schema(frame: pl.DataFrame) -> dg.TableSchema:
 class LakeIOManager(dg.IOManager):
     """Passes tables from asset to asset through the lake.
 
-    The IO manager of dagster-polars computes minima and maxima over text, puts whole rows into the
-    event log and needs a second client for object stores. Assets attach their previews and counts
-    themselves.
+    It replaces the IO manager of dagster-polars, which computes minima and maxima over text, writes
+    whole rows to the event log and needs a second client for object stores. Assets attach their own
+    previews and counts.
     """
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
 
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
-        """Write an asset's table. Raises SchemaError, before that, when it breaks ASSET_SCHEMAS."""
+        """Write an asset's table. Raises SchemaError before writing if it breaks ASSET_SCHEMAS."""
         name = context.asset_key.to_user_string()
         if name in ASSET_SCHEMAS:
             check_all_columns(obj, ASSET_SCHEMAS[name], name)
@@ -65,7 +66,7 @@ class LakeIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> pl.DataFrame | pl.LazyFrame:
-        """Read the whole table, or scan it where the parameter's type is LazyFrame."""
+        """Read the whole table, or scan it if the parameter's type is LazyFrame."""
         name = context.asset_key.to_user_string()
         parameter = context.dagster_type.typing_type
         return self.lake.scan(name) if parameter is pl.LazyFrame else self.lake.read(name)

@@ -1,4 +1,4 @@
-"""The models of a deployment, resolved when first asked for."""
+"""Provides the models of a deployment and resolves each at its first use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vox_assets.store.progress import Log
 
 @dataclass(frozen=True)
 class Models:
-    """The base model, the embedder, the endpoint, and the caches of what they gave."""
+    """Holds the base model, the embedder, the endpoint, and the caches of their results."""
 
     settings: Settings
 
@@ -42,7 +42,7 @@ class Models:
 
     @cached_property
     def endpoint(self) -> Endpoint | None:
-        """The language model that writes and judges; None where none is configured."""
+        """Return the endpoint that writes and judges rows, or None if none is configured."""
         remote = self.settings.language_model
         if remote is None:
             return None
@@ -50,14 +50,14 @@ class Models:
         return Endpoint(remote, answers, engine=engine(self.settings))
 
     def second_opinions(self, log: Log) -> list[Evaluator]:
-        """The evaluators that are configured besides the local one."""
-        found: list[Evaluator] = []
+        """Create the configured evaluators, without the local one."""
+        evaluators: list[Evaluator] = []
         if self.endpoint is not None:
-            found.append(ModelJudge(self.endpoint, self.settings.profile.judge.budget, log))
+            evaluators.append(ModelJudge(self.endpoint, self.settings.profile.judge.budget, log))
         if self.settings.reward_model is not None:
             model = resolve_reward_model(self.settings.reward_model)
-            found.append(RewardModel(model, self.store, log, engine(self.settings)))
-        return found
+            evaluators.append(RewardModel(model, self.store, log, engine(self.settings)))
+        return evaluators
 
     def meter(self, log: Log) -> Meter:
         """Create the meter that measures features; it logs its progress to `log`."""

@@ -10,34 +10,34 @@ Tone = Literal["failure", "warning", "success"]
 
 
 class DeliveryError(RuntimeError):
-    """A message that its channel did not take; names the channel by its place, never by its URL."""
+    """Raised when a channel does not accept a message. Names the channel by number, not by URL."""
 
 
 @dataclass(frozen=True)
 class Notifier:
-    """Sends messages to channels. Their URLs may hold tokens and are never shown."""
+    """Sends messages to channels. URLs may contain tokens, so no message or log shows them."""
 
     urls: tuple[str, ...]
 
     def send(self, channel: int, title: str, body: str, tone: Tone) -> None:
-        """Deliver to the channel at place `channel`, counted from 1. Raises DeliveryError."""
+        """Send a message to channel number `channel`, counted from 1. Raises DeliveryError."""
         import apprise
 
-        # It writes URLs to its log.
+        # Apprise logs URLs.
         logging.getLogger("apprise").setLevel(logging.CRITICAL)
         service = apprise.Apprise()
         if not service.add(self.urls[channel - 1]):
             raise DeliveryError(
                 f"entry {channel} of VOX_ALERT_URLS is refused: expected an Apprise URL"
             )
-        delivered = service.notify(
+        accepted = service.notify(
             title=title,
             body=body,
             notify_type=apprise.NotifyType(tone),
             body_format=apprise.NotifyFormat.TEXT,
         )
-        if not delivered:
+        if not accepted:
             raise DeliveryError(
-                f"entry {channel} of VOX_ALERT_URLS is dead: the message was not delivered, "
-                f"and is tried again at the next tick"
+                f"entry {channel} of VOX_ALERT_URLS did not accept the message; "
+                f"the next tick tries again"
             )
