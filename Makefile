@@ -10,28 +10,28 @@ export VOX_DATA_DIR ?= $(CURDIR)/data
 # Dagster keeps its runs here; its configuration is the dagster.yaml of this repository.
 export DAGSTER_HOME := $(VOX_DATA_DIR)/dagster
 export PYTHONUNBUFFERED := 1
-# Threads that wait by spinning cost each other more than they gain on a shared machine.
+# On a shared machine, threads that wait by spinning slow down other threads.
 export OMP_WAIT_POLICY := PASSIVE
-# Models come from packages or from the directory that is named: nothing is looked up on a hub.
+# Do not send usage data to the Hugging Face hub.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .PHONY: help setup demo test test-slow bench bench-train bench-month dev build corpus check format lint audit constraints instance
 
 help:
-	@echo "make demo      set up, build everything on the bundled workspace, show what came out"
+	@echo "make demo      set up, build everything on the bundled workspace, show a summary"
 	@echo "make dev       open the Dagster UI on http://127.0.0.1:3000"
 	@echo "make corpus    build the corpus of VOX_SOURCE_DIR; stops before training"
 	@echo "make build     build everything for VOX_SOURCE_DIR"
-	@echo "make test      set up and run the tests; make test-slow runs the slower proofs"
-	@echo "make bench     time stages against their peers; make bench-train trains against TRL"
-	@echo "make bench-month  a month of ticks and builds: is the UI still fast (after make demo)"
-	@echo "make check     check format, lint, types, import rules and dependencies; writes nothing"
-	@echo "make format    rewrite the format; make lint formats and checks"
+	@echo "make test      set up and run the tests; make test-slow runs the slower tests"
+	@echo "make bench     time stages against peers; make bench-train compares training with TRL"
+	@echo "make bench-month  time the UI after a month of ticks and builds (needs make demo)"
+	@echo "make check     check format, lint, types, import rules and dependencies; write nothing"
+	@echo "make format    format the code; make lint formats and checks"
 	@echo "make audit     list known vulnerabilities and licences of the pinned packages"
 
 setup: $(READY)
 
-# PIP_FIND_LINKS, where it is set, may offer a CPU build of the pinned torch: pip reads it itself.
+# pip reads PIP_FIND_LINKS, which may name a folder with a CPU build of the pinned torch.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -83,13 +83,13 @@ format: $(READY)
 
 lint: format check
 
-# Asks the public advisory database; the licences need no network.
+# pip-audit queries the public advisory database; pip-licenses needs no network.
 audit: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[audit]'
 	$(BIN)/pip-licenses --from=mixed --order=license --format=plain
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
-# Needs uv, which no other target does.
+# Only this target needs uv.
 constraints:
 	uv pip compile pyproject.toml --extra dev --extra postgres --extra ray --extra audit --universal --python-version 3.11 --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.new.txt
