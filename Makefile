@@ -12,7 +12,7 @@ export DAGSTER_HOME := $(VOX_DATA_DIR)/dagster
 export PYTHONUNBUFFERED := 1
 # On a shared machine, threads that wait by spinning slow down other threads.
 export OMP_WAIT_POLICY := PASSIVE
-# Do not send usage data to the Hugging Face hub.
+# Models come from packages or local directories, so the Hugging Face libraries send no usage data.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .PHONY: help setup demo test test-slow bench bench-train bench-month dev build corpus check format lint audit constraints instance

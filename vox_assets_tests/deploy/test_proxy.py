@@ -1,4 +1,4 @@
-"""The proxy of `deploy/` asks for a login before it passes anything on, in a real nginx."""
+"""Tests in a real nginx that the proxy of `deploy/` forwards no request without a login."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
 
-class Behind(BaseHTTPRequestHandler):
-    """Stands where the UI listens on loopback."""
+class UpstreamHandler(BaseHTTPRequestHandler):
+    """Replaces the UI behind the proxy."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -38,12 +38,12 @@ class Behind(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[str]:
-    """The proxy's address; its configuration is the documented one, with this machine's paths."""
+    """Start nginx with the documented configuration and test paths; yield its address."""
     for program in ("nginx", "openssl"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} on this machine: apt-get install {program}")
     port = free_port()
-    ui = HTTPServer(("127.0.0.1", 0), Behind)
+    ui = HTTPServer(("127.0.0.1", 0), UpstreamHandler)
     thread = threading.Thread(target=ui.serve_forever)
     thread.start()
 
@@ -61,7 +61,7 @@ def proxy(tmp_path: Path) -> Iterator[str]:
     reports.mkdir()
     (reports / "corpus.html").write_text("<h1>report</h1>")
     server = CONFIGURATION.read_text()
-    for documented, here in {
+    for documented, replacement in {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/vox-assets/fullchain.pem": str(certificate),
         "/etc/ssl/vox-assets/privkey.pem": str(key),
@@ -70,15 +70,15 @@ def proxy(tmp_path: Path) -> Iterator[str]:
         "/srv/vox-assets/data/reports/": f"{reports}/",
     }.items():
         assert documented in server, documented
-        server = server.replace(documented, here)
+        server = server.replace(documented, replacement)
     user = "user root;" if os.geteuid() == 0 else ""
-    whole = tmp_path / "nginx.conf"
-    whole.write_text(
+    configuration = tmp_path / "nginx.conf"
+    configuration.write_text(
         f"{user} pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}\n"
         f"http {{ access_log off; {server} }}\n"
     )
     process = subprocess.Popen(
-        ["nginx", "-p", str(tmp_path), "-c", str(whole), "-g", "daemon off;"]
+        ["nginx", "-p", str(tmp_path), "-c", str(configuration), "-g", "daemon off;"]
     )
     try:
         deadline = time.monotonic() + 30
@@ -96,23 +96,23 @@ def proxy(tmp_path: Path) -> Iterator[str]:
 
 
 def get(url: str, password: str | None = None) -> tuple[int, bytes, str]:
-    """Status, content and content security policy of an answer."""
+    """Return status, content and content security policy of a response."""
     request = urllib.request.Request(url)
     if password is not None:
         login = base64.b64encode(f"maintainer:{password}".encode()).decode()
         request.add_header("Authorization", f"Basic {login}")
-    # The certificate is the test's own.
+    # The certificate of the test is self-signed.
     context = ssl._create_unverified_context()
     try:
-        with urllib.request.urlopen(request, context=context) as answer:
-            policy = answer.headers.get("Content-Security-Policy", "")
-            return answer.status, answer.read(), policy
+        with urllib.request.urlopen(request, context=context) as response:
+            policy = response.headers.get("Content-Security-Policy", "")
+            return response.status, response.read(), policy
     except urllib.error.HTTPError as error:
         return error.code, b"", ""
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/reports/corpus.html"])
-def test_without_the_password_nothing_is_passed_on(proxy: str, path: str) -> None:
+def test_a_request_without_the_password_is_not_forwarded(proxy: str, path: str) -> None:
     assert get(proxy + path)[0] == 401
     assert get(proxy + path, "guess")[0] == 401
 

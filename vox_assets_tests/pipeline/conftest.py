@@ -1,4 +1,4 @@
-"""A cut of the bundled workspace, a profile for a training of a few steps, and builds of them."""
+"""Helpers that build the small workspace with a profile for a training of a few steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vox_assets import profiles
 from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import Settings, load_settings
 
-#: Enough to pass every gate, and no more than a test can wait for.
+#: Profile fields that pass every gate and keep a build short.
 QUICK = {
     "synthesis": {"programs": 520, "dialogues": 30, "repairs": 30},
     "scoring": {"model_tokens": 64},
@@ -29,7 +29,7 @@ QUICK = {
 
 
 def write_profile(path: Path, **changes: Any) -> str:
-    """The sample profile with parts replaced or merged, as a file."""
+    """Write the sample profile with some fields replaced or merged; return its path."""
     content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
     for key, value in changes.items():
         merged = isinstance(value, dict) and isinstance(content.get(key), dict)
@@ -48,7 +48,7 @@ def build(
     run_config: dict[str, Any] | None = None,
     **resources: Any,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job of the real definitions, or a part of it, in this process."""
+    """Run a job of the real definitions, or some of its assets, in this process."""
     defs = build_defs(resource_overrides={"settings": settings, **resources})
     return defs.resolve_job_def(job).execute_in_process(
         instance=instance,
@@ -66,7 +66,7 @@ def settings_for(tree: Path, data: Path, profile: str) -> Settings:
 
 
 def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-    """Check evaluations of a run, by `asset:check`."""
+    """Return the check evaluations of a run by `asset:check`."""
     return {
         event.asset_check_evaluation_data.asset_check_key.to_user_string(): (
             event.asset_check_evaluation_data

@@ -1,4 +1,4 @@
-"""Training under Dagster: it refuses by itself, tells how it goes, and survives being ended."""
+"""Tests training under Dagster: refusals, logged progress, kills and cancellations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from vox_assets_tests.small_corpus import (
 __all__ = ["scored", "tiny_base"]
 
 ROWS = 480
-#: A training of a few steps on the smallest mix that a style may be trained from.
+#: Profile fields for a training of a few steps on the smallest mix that the tier `style` accepts.
 FEW_STEPS: dict[str, Any] = {
     "mix": {"context": 256, "eval_rows": 24, "task_family_cap": 1.0, "category_cap": 1.0},
     "training": {
@@ -47,7 +47,7 @@ FEW_STEPS: dict[str, Any] = {
     },
     "evaluation": {"generations": 2, "generation_tokens": 8},
 }
-#: One that lasts until it is ended.
+#: Profile fields for a training that runs until it is stopped.
 ENDLESS: dict[str, Any] = {
     **FEW_STEPS,
     "training": {**FEW_STEPS["training"], "max_steps": 100_000, "patience": 100_000},
@@ -57,20 +57,20 @@ ENDLESS: dict[str, Any] = {
 }
 
 
-class Watched(dg.PipesSubprocessClient):
-    """The real client, which also remembers whether it was asked to start anything."""
+class RecordingClient(dg.PipesSubprocessClient):
+    """The real client, which also records the commands that it starts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.started: list[Any] = []
+        self.commands: list[Any] = []
 
     def run(self, **options: Any) -> Any:  # type: ignore[override]
-        self.started.append(options["command"])
+        self.commands.append(options["command"])
         return super().run(**options)
 
 
-def workshop(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> Settings:
-    """A lake with a mix of made-up functions, and settings that train it on the tiny model."""
+def prepare_lake(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> Settings:
+    """Write a lake with generated rows; return settings that train the tiny model on its mix."""
     data.mkdir(parents=True, exist_ok=True)
     tree = data / "tree"
     (tree / "crates").mkdir(parents=True, exist_ok=True)
@@ -98,8 +98,8 @@ def workshop(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> 
 def train(
     settings: Settings, instance: dg.DagsterInstance, *assets: str, **resources: Any
 ) -> dg.ExecuteInProcessResult:
-    chosen = [dg.AssetKey(name) for name in assets or ("qlora_adapter",)]
-    return build(settings, "rebuild", instance, asset_selection=chosen, **resources)
+    keys = [dg.AssetKey(name) for name in assets or ("qlora_adapter",)]
+    return build(settings, "rebuild", instance, asset_selection=keys, **resources)
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
@@ -110,29 +110,29 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
+    with dg.instance_for_test() as instance:
+        yield instance
 
 
-def test_a_mix_too_small_is_refused_before_any_trainer_starts(
+def test_a_mix_that_is_too_small_is_refused_before_training_starts(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base, rows=30)
-    pipes = Watched()
+    settings = prepare_lake(tmp_path / "data", tiny_base, rows=30)
+    pipes = RecordingClient()
     result = train(settings, instance, pipes=pipes)
     assert not result.success
     assert "minimum_size: lane vox_codegen has" in failure(result)
     assert "overfitting is certain" in failure(result)
-    assert pipes.started == []
+    assert pipes.commands == []
     assert not settings.adapters_dir.exists()
 
 
-def test_an_override_that_cannot_be_is_refused_by_name(
+def test_an_invalid_override_is_refused_by_name(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base)
+    settings = prepare_lake(tmp_path / "data", tiny_base)
     config = {"ops": {"qlora_adapter": {"config": {"rank": 0}}}}
-    pipes = Watched()
+    pipes = RecordingClient()
     result = build(
         settings,
         "rebuild",
@@ -142,16 +142,16 @@ def test_an_override_that_cannot_be_is_refused_by_name(
         pipes=pipes,
     )
     assert "rank override: expected 1 or more, got 0" in failure(result)
-    assert pipes.started == []
+    assert pipes.commands == []
 
 
-def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
+def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     tmp_path: Path,
     tiny_base: LocalModel,
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base)
+    settings = prepare_lake(tmp_path / "data", tiny_base)
     result = train(settings, instance, "qlora_adapter", "adapter_eval")
     assert result.success
     events = {
@@ -159,28 +159,28 @@ def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
         for event in result.get_asset_materialization_events()
         if event.asset_key
     }
-    told = events["qlora_adapter"]
-    digest = told["digest"].value
-    assert told["name"].value == "sample-vox-codegen"
-    assert told["loss_curve"].value.startswith("![")  # type: ignore[union-attr]
-    assert "base64," in str(told["loss_curve"].value)
-    assert told["tokens_per_second"].value > 0  # type: ignore[operator]
+    metadata = events["qlora_adapter"]
+    digest = metadata["digest"].value
+    assert metadata["name"].value == "sample-vox-codegen"
+    assert metadata["loss_curve"].value.startswith("![")  # type: ignore[union-attr]
+    assert "base64," in str(metadata["loss_curve"].value)
+    assert metadata["tokens_per_second"].value > 0  # type: ignore[operator]
     log = [
         entry.user_message
         for entry in instance.all_logs(result.run_id)
         if "held-out loss" in entry.user_message
     ]
     assert any(line.startswith("step 4: held-out loss") for line in log)
-    holds = {name: one.passed for name, one in verdicts(result).items()}
-    assert holds["qlora_adapter:adapter_loads"] and holds["qlora_adapter:provenance"]
-    assert "no_forgetting" in {name.partition(":")[2] for name in holds}
+    passed = {name: evaluation.passed for name, evaluation in verdicts(result).items()}
+    assert passed["qlora_adapter:adapter_loads"] and passed["qlora_adapter:provenance"]
+    assert "no_forgetting" in {name.partition(":")[2] for name in passed}
     report = (settings.reports_dir / "adapter.html").read_text()
     assert digest in report and "Answers to held-out prompts" in report
 
     monkeypatch.setenv("VOX_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("VOX_PROFILE", str(settings.data_dir / "few.yaml"))
     assert main(["verify", str(digest)]) == 0
-    # The lake moves on: an older adapter still verifies, and the check tells that it is old.
+    # The adapter still verifies after the mix in the lake has changed.
     lake = Lake(settings.lake_uri)
     lake.read("training_mix").head(20).write_delta(lake.uri("training_mix"), mode="overwrite")
     assert main(["verify", str(digest)]) == 0
@@ -190,10 +190,10 @@ def test_a_training_tells_how_it_goes_and_leaves_a_whole_adapter(
 
 
 @pytest.mark.slow
-def test_other_lanes_are_trained_when_a_run_asks_and_never_serve(
+def test_an_adapter_of_other_lanes_is_trained_on_request_and_never_promoted(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base)
+    settings = prepare_lake(tmp_path / "data", tiny_base)
     lake = Lake(settings.lake_uri)
     speech = [make_pair(n, n % 60, lane="vox_speech") for n in range(ROWS)]
     to_frame(speech).write_delta(lake.uri("raw_rust_fns"), mode="overwrite")
@@ -218,7 +218,7 @@ def test_other_lanes_are_trained_when_a_run_asks_and_never_serve(
 def test_an_unknown_lane_is_refused_by_name(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base)
+    settings = prepare_lake(tmp_path / "data", tiny_base)
     result = build(
         settings,
         "rebuild",
@@ -231,17 +231,17 @@ def test_an_unknown_lane_is_refused_by_name(
 
 
 @pytest.mark.slow
-def test_a_killed_program_fails_its_step_and_a_rerun_ends_with_a_valid_adapter(
+def test_a_killed_training_fails_its_step_and_a_rerun_writes_a_valid_adapter(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    lasting = {**ENDLESS, "training": {**ENDLESS["training"], "max_steps": 60}}
-    settings = workshop(tmp_path / "data", tiny_base, **lasting)
+    sixty_steps = {**ENDLESS, "training": {**ENDLESS["training"], "max_steps": 60}}
+    settings = prepare_lake(tmp_path / "data", tiny_base, **sixty_steps)
     run = in_background(settings)
     spec = wait_for_progress(settings)
-    os.kill(trainer_of(spec), signal.SIGKILL)
-    said = run.communicate(timeout=120)[0]
+    os.kill(training_process_id(spec), signal.SIGKILL)
+    output = run.communicate(timeout=120)[0]
     assert run.returncode == 1
-    assert "ended early" in said and "No adapter was written" in said
+    assert "ended early" in output and "No adapter was written" in output
     assert not list(settings.adapters_dir.glob("[0-9a-f]*"))
 
     assert train(settings, instance).success
@@ -250,19 +250,19 @@ def test_a_killed_program_fails_its_step_and_a_rerun_ends_with_a_valid_adapter(
 
 
 @pytest.mark.slow
-def test_cancelling_ends_the_program_within_a_minute_and_leaves_a_checkpoint(
+def test_cancelling_stops_the_training_within_a_minute_and_leaves_a_checkpoint(
     tmp_path: Path, tiny_base: LocalModel
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base, **ENDLESS)
+    settings = prepare_lake(tmp_path / "data", tiny_base, **ENDLESS)
     run = in_background(settings)
     spec = wait_for_progress(settings)
-    program = trainer_of(spec)
-    # What the UI's button does to the process of a run.
+    process_id = training_process_id(spec)
+    # The UI's button sends this signal to the process of a run.
     run.send_signal(signal.SIGTERM)
-    asked = time.monotonic()
-    while Path(f"/proc/{program}").exists() and time.monotonic() - asked < 60:
+    cancelled = time.monotonic()
+    while Path(f"/proc/{process_id}").exists() and time.monotonic() - cancelled < 60:
         time.sleep(0.2)
-    assert not Path(f"/proc/{program}").exists()
+    assert not Path(f"/proc/{process_id}").exists()
     run.communicate(timeout=60)
     work = settings.adapters_dir / ".work" / spec["digest"]
     checkpoints = list((work / "checkpoints").glob(f"checkpoint-*/{CHECKPOINT_WHOLE}"))
@@ -275,7 +275,7 @@ def test_cancelling_ends_the_program_within_a_minute_and_leaves_a_checkpoint(
 def test_the_ablation_compares_arms_in_one_table(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
-    settings = workshop(tmp_path / "data", tiny_base)
+    settings = prepare_lake(tmp_path / "data", tiny_base)
     for arm in ("curated", "random", "rank_32"):
         result = build(settings, "ablate", instance, partition_key=arm)
         assert result.success, failure(result)
@@ -290,7 +290,7 @@ def test_the_ablation_compares_arms_in_one_table(
     assert not settings.adapters_dir.exists()
 
 
-# A run in a process of its own --------------------------------------------------------------
+# Runs in a separate process ------------------------------------------------------------------
 
 PROGRAM = """
 import json, sys, dagster as dg
@@ -298,15 +298,16 @@ from vox_assets.settings import Settings, load_settings
 from vox_assets_tests.pipeline.conftest import build
 settings = load_settings(json.loads(sys.argv[1]))
 with dg.instance_for_test() as instance:
-    done = build(settings, "rebuild", instance, asset_selection=[dg.AssetKey("qlora_adapter")])
-    for event in done.get_step_failure_events():
+    result = build(settings, "rebuild", instance, asset_selection=[dg.AssetKey("qlora_adapter")])
+    for event in result.get_step_failure_events():
         data = event.step_failure_data.user_failure_data
         print(data.description if data else event.step_failure_data.error)
-sys.exit(0 if done.success else 1)
+sys.exit(0 if result.success else 1)
 """
 
 
 def in_background(settings: Settings) -> subprocess.Popen[str]:
+    """Start a training run in a separate process."""
     environment = {
         "VOX_SOURCE_DIR": str(settings.source_dir),
         "VOX_DATA_DIR": str(settings.data_dir),
@@ -321,18 +322,18 @@ def in_background(settings: Settings) -> subprocess.Popen[str]:
 
 
 def wait_for_progress(settings: Settings) -> dict[str, Any]:
-    """The spec that is being trained, once it has done a step."""
+    """Wait until a training has done a step; return its specification."""
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         for path in settings.adapters_dir.glob(".work/*/progress.jsonl"):
             if any("loss" in line for line in read_progress(path)):
                 return dict(json.loads((path.parent / "spec.json").read_text()))
         time.sleep(0.1)
-    raise AssertionError("no training made a step")
+    raise AssertionError("no training has done a step")
 
 
-def trainer_of(spec: dict[str, Any]) -> int:
-    """The process that trains a spec: the program itself, below its launcher."""
+def training_process_id(spec: dict[str, Any]) -> int:
+    """Return the id of the process that trains a specification, not of its launcher."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")

@@ -1,4 +1,4 @@
-"""The whole graph on a cut of the bundled workspace: real models, a training of a few steps."""
+"""Tests the whole graph on the small workspace, with real models and a training of a few steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vox_assets_tests.pipeline.conftest import QUICK, build, settings_for, verdi
 
 @dataclass
 class Built:
-    """One build of everything, shared by the tests that look at it."""
+    """One build of everything that several tests share."""
 
     settings: Settings
     instance: dg.DagsterInstance
@@ -45,14 +45,14 @@ def built(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
     data = tmp_path_factory.mktemp("data")
-    # The models that the session has already dequantised.
+    # Reuse the models that the session has already dequantised.
     shutil.copytree(model_dir, data / "cache", dirs_exist_ok=True)
     settings = settings_for(small_tree, data, write_profile(data / "quick.yaml", **QUICK))
     with dg.instance_for_test() as instance:
         yield Built(settings, instance, build(settings, "rebuild", instance))
 
 
-def test_the_run_goes_through_and_no_blocking_check_fails(built: Built) -> None:
+def test_the_run_succeeds_and_no_blocking_check_fails(built: Built) -> None:
     failures = [event.event_specific_data for event in built.result.get_step_failure_events()]
     assert built.result.success, failures
     failed = {
@@ -60,9 +60,9 @@ def test_the_run_goes_through_and_no_blocking_check_fails(built: Built) -> None:
         for name, evaluation in verdicts(built.result).items()
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     }
-    # Three steps of training prove nothing about an adapter, and a cut of the workspace has too few
-    # rows and programs for two checks of the corpus. All others have to pass; the slow test below
-    # holds the whole workspace to every check of the corpus.
+    # Three steps of training are too few for the checks of the adapter, and the small workspace has
+    # too few rows and programs for two checks of the corpus. All others must pass. The slow test
+    # below runs every check of the corpus on the whole workspace.
     assert failed <= {
         "adapter_eval:beats_base",
         "adapter_eval:not_overfit",
@@ -83,7 +83,7 @@ def test_every_check_of_the_definitions_was_evaluated(built: Built) -> None:
     assert set(verdicts(built.result)) == declared
 
 
-def test_every_corpus_table_has_the_contract_columns_and_true_ids(built: Built) -> None:
+def test_every_corpus_table_has_the_contract_columns_and_correct_ids(built: Built) -> None:
     for asset in ("raw_rust_fns", "doc_qa_pairs", "synthetic_pairs", "scored_corpus"):
         rows = built.lake.read(asset)
         assert rows.columns[: len(SCHEMA)] == list(SCHEMA)
@@ -93,19 +93,21 @@ def test_every_corpus_table_has_the_contract_columns_and_true_ids(built: Built) 
             assert row["response"] == row["messages"][-1]["content"]
 
 
-def test_the_mix_holds_the_trained_lane_alone_and_splits_by_source(built: Built) -> None:
+def test_the_mix_contains_only_the_trained_lane_and_splits_by_source(built: Built) -> None:
     mix = built.lake.read("training_mix")
     assert set(mix["lane"]) == {"vox_codegen"}
     assert set(mix["response_mode"]) == {"code_only"}
-    sides = mix.group_by("source_path").agg(pl.col("split").n_unique())
-    assert sides["split"].max() == 1
+    splits = mix.group_by("source_path").agg(pl.col("split").n_unique())
+    assert splits["split"].max() == 1
     assert set(mix["split"]) == {"train", "eval"}
 
 
 def test_every_row_has_a_fate_in_the_ledger(built: Built) -> None:
     ledger = built.lake.read("row_ledger")
-    produced = {one for asset in SOURCE_TABLES for one in built.lake.read(asset)["pair_id"]}
-    assert sorted(ledger["pair_id"]) == sorted(produced)
+    source_ids = {
+        pair_id for asset in SOURCE_TABLES for pair_id in built.lake.read(asset)["pair_id"]
+    }
+    assert sorted(ledger["pair_id"]) == sorted(source_ids)
     assert set(ledger["fate"]) <= {"trained", "evaluated", "dropped"}
     fates = ledger["fate"].value_counts()
     assert (
@@ -123,10 +125,10 @@ def test_the_adapter_loads_with_plain_peft_and_names_its_base(built: Built) -> N
     assert config.base_model_name_or_path == "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert verdicts(built.result)["qlora_adapter:adapter_loads"].passed
     assert verdicts(built.result)["qlora_adapter:provenance"].passed
-    everything = b"".join(
+    content = b"".join(
         path.read_bytes() for path in directory.iterdir() if path.suffix != ".safetensors"
     )
-    assert str(built.settings.data_dir).encode() not in everything
+    assert str(built.settings.data_dir).encode() not in content
 
 
 def test_the_exports_load_and_keep_the_training_contract(built: Built) -> None:
@@ -150,11 +152,11 @@ def test_assets_show_counts_lanes_and_a_preview(built: Built) -> None:
             assert "preview" in metadata
             assert metadata["dagster/column_schema"].value.columns
             assert any(key.startswith("rows/") for key in metadata)
-        judged = name in ("doc_qa_pairs", "synthetic_pairs")
-        assert ("front_end" in metadata) is judged
+        has_vox_answers = name in ("doc_qa_pairs", "synthetic_pairs")
+        assert ("front_end" in metadata) is has_vox_answers
 
 
-def test_a_column_is_followed_to_the_column_that_it_comes_from(built: Built) -> None:
+def test_column_lineage_names_existing_upstream_columns(built: Built) -> None:
     lineage = {
         event.asset_key.to_user_string(): event.materialization.metadata[
             "dagster/column_lineage"
@@ -170,8 +172,10 @@ def test_a_column_is_followed_to_the_column_that_it_comes_from(built: Built) -> 
             for dep in deps:
                 upstream = built.lake.read(dep.asset_key.to_user_string())
                 assert dep.column_name in upstream.columns
-    [score] = {dep.asset_key.to_user_string() for dep in lineage["training_mix"]["score"]}
-    assert score == "scored_corpus"
+    [upstream_of_score] = {
+        dep.asset_key.to_user_string() for dep in lineage["training_mix"]["score"]
+    }
+    assert upstream_of_score == "scored_corpus"
 
 
 def test_the_card_shows_the_plots_of_the_report(built: Built) -> None:
@@ -193,7 +197,7 @@ SCHEMA_ASSETS = {
 }
 
 
-def test_explain_tells_the_story_of_a_row_that_lost(
+def test_explain_names_the_reason_for_a_dropped_row(
     built: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VOX_DATA_DIR", str(built.settings.data_dir))
@@ -205,20 +209,17 @@ def test_explain_tells_the_story_of_a_row_that_lost(
     assert dropped["reason"][0] in capsys.readouterr().out
 
 
-def test_a_second_build_gives_the_same_rows(built: Built) -> None:
+def test_a_second_build_writes_the_same_rows(built: Built) -> None:
     before = {asset: built.lake.read(asset) for asset in SCHEMA_ASSETS}
-    again = build(built.settings, "corpus", built.instance)
-    assert again.success
+    assert build(built.settings, "corpus", built.instance).success
     for asset, rows in before.items():
         assert built.lake.read(asset).equals(rows), asset
         assert built.lake.version(asset) == 1
 
 
-def test_the_adapter_alone_refuses_a_corpus_whose_checks_failed(
-    built: Built, tmp_path: Path
-) -> None:
+def test_retraining_refuses_a_corpus_whose_checks_failed(built: Built, tmp_path: Path) -> None:
     before = sorted(path.name for path in built.settings.adapters_dir.iterdir())
-    # The corpus is refused for its size, so that the mix of the build before stays in the lake.
+    # The corpus fails its size check, so the mix of the previous build stays in the lake.
     content = yaml.safe_load((built.settings.data_dir / "quick.yaml").read_text())
     strict = tmp_path / "strict.yaml"
     strict.write_text(yaml.safe_dump({**content, "size": {"tier": "domain"}}))
@@ -228,10 +229,10 @@ def test_the_adapter_alone_refuses_a_corpus_whose_checks_failed(
         profile_reference=str(strict),
     )
     assert not build(settings, "corpus", built.instance).success
-    # By its own policy the old mix is large enough; by itself the asset refuses it all the same.
-    alone = build(built.settings, "retrain", built.instance)
-    assert not alone.success
-    [failure] = alone.get_step_failure_events()
+    # The old mix is large enough for its own policy, but the newer corpus has failed a check.
+    retraining = build(built.settings, "retrain", built.instance)
+    assert not retraining.success
+    [failure] = retraining.get_step_failure_events()
     assert failure.step_key == "qlora_adapter"
     assert "scored_corpus:minimum_size failed in run" in str(failure.event_specific_data)
     assert sorted(path.name for path in built.settings.adapters_dir.iterdir()) == before
@@ -239,19 +240,20 @@ def test_the_adapter_alone_refuses_a_corpus_whose_checks_failed(
 
 
 @pytest.mark.slow
-def test_another_rank_is_trained_from_the_corpus_as_it_is(built: Built) -> None:
+def test_another_rank_is_trained_on_the_existing_corpus(built: Built) -> None:
     before = built.lake.read("qlora_adapter")["digest"].item()
     config = {"ops": {"qlora_adapter": {"config": {"rank": 8}}}}
-    again = build(built.settings, "retrain", built.instance, run_config=config)
-    assert again.success
+    retraining = build(built.settings, "retrain", built.instance, run_config=config)
+    assert retraining.success
     adapter = built.lake.read("qlora_adapter")
     assert adapter["rank"].item() == 8
     assert adapter["digest"].item() != before
-    materialised = {e.asset_key.to_user_string() for e in again.get_asset_materialization_events()}
+    events = retraining.get_asset_materialization_events()
+    materialised = {event.asset_key.to_user_string() for event in events}
     assert materialised == {"qlora_adapter", "adapter_eval"}
 
 
-def test_a_tree_too_small_is_refused_by_name_and_nothing_is_trained(
+def test_a_tree_that_is_too_small_fails_minimum_size_and_nothing_is_trained(
     tmp_path: Path, base_model: LocalModel, model_dir: Path
 ) -> None:
     tree, data = tmp_path / "tree", tmp_path / "data"
@@ -280,7 +282,7 @@ def test_a_tree_too_small_is_refused_by_name_and_nothing_is_trained(
         assert not evaluation.passed
         assert "lane vox_codegen has" in (evaluation.description or "")
         assert "more source files" in (evaluation.description or "")
-    # Not even the specification of a training was written.
+    # Training did not even write a specification.
     assert not settings.adapters_dir.exists()
 
 
@@ -291,8 +293,8 @@ def test_a_missing_source_folder_ends_the_run_and_writes_no_table(tmp_path: Path
     with dg.instance_for_test() as instance:
         result = build(settings, "corpus", instance)
     assert not result.success
-    said = [str(event.event_specific_data) for event in result.get_step_failure_events()]
-    assert any("crates" in line for line in said)
+    failures = [str(event.event_specific_data) for event in result.get_step_failure_events()]
+    assert any("crates" in failure for failure in failures)
     assert not (tmp_path / "data" / "lake" / "raw_rust_fns").exists()
 
 

@@ -1,4 +1,4 @@
-"""A build on a Ray cluster, from which a node is killed half-way, is the build of one machine."""
+"""Tests that a build on a Ray cluster that loses a node equals the build on one machine."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ ACCOUNTS = (
     ("scored_corpus", "mutants"),
     ("training_mix", "drops"),
 )
-#: Vectors in the cache when the node goes: the models are at work, and most of theirs is to come.
-SOME = 100
+#: Number of cached vectors at which the node is killed: the models run, and most of their work is
+#: still to do.
+VECTORS_BEFORE_KILL = 100
 
 
 @contextmanager
 def losing_a_node(nodes: Nodes, vectors: Path) -> Iterator[threading.Event]:
-    """Kill a node as soon as the cache of vectors has some; the event tells that it was done."""
-    over, killed = threading.Event(), threading.Event()
+    """Kill a node when the cache has VECTORS_BEFORE_KILL vectors; set the event after that."""
+    stopped, killed = threading.Event(), threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.2):
-            if vectors.exists() and _entries(vectors) >= SOME:
+        while not stopped.wait(0.2):
+            if vectors.exists() and _entries(vectors) >= VECTORS_BEFORE_KILL:
                 nodes.kill_one()
                 killed.set()
                 return
@@ -50,7 +51,7 @@ def losing_a_node(nodes: Nodes, vectors: Path) -> Iterator[threading.Event]:
     try:
         yield killed
     finally:
-        over.set()
+        stopped.set()
         watcher.join()
 
 
@@ -59,28 +60,28 @@ def _entries(vectors: Path) -> int:
         try:
             return connection.execute("SELECT count(*) FROM blobs").fetchone()[0]
         except sqlite3.OperationalError:
-            # The file is there before its tables are.
+            # The file exists before its tables do.
             return 0
 
 
 @pytest.mark.slow
-def test_the_sample_is_built_row_by_row_as_on_one_machine(
+def test_a_build_on_ray_has_the_same_rows_as_a_build_on_one_machine(
     base_model: LocalModel, model_dir: Path, tmp_path: Path
 ) -> None:
-    for name in ("one", "other"):
+    for name in ("local", "ray"):
         shutil.copytree(model_dir, tmp_path / name / "cache")
-    here = settings_for(SAMPLE, tmp_path / "one", "sample")
+    local = settings_for(SAMPLE, tmp_path / "local", "sample")
     with cluster() as nodes, dg.instance_for_test() as instance:
-        there = replace(
-            settings_for(SAMPLE, tmp_path / "other", "sample"), ray_address=nodes.address
+        on_ray = replace(
+            settings_for(SAMPLE, tmp_path / "ray", "sample"), ray_address=nodes.address
         )
-        assert build(here, "corpus", instance).success
-        with losing_a_node(nodes, there.cache_dir / "vectors.sqlite") as killed:
-            assert build(there, "corpus", instance).success
+        assert build(local, "corpus", instance).success
+        with losing_a_node(nodes, on_ray.cache_dir / "vectors.sqlite") as killed:
+            assert build(on_ray, "corpus", instance).success
         assert killed.is_set()
-    one, other = Lake(here.lake_uri), Lake(there.lake_uri)
+    local_lake, ray_lake = Lake(local.lake_uri), Lake(on_ray.lake_uri)
     for table in CORPUS_TABLES:
-        assert one.read(table).equals(other.read(table)), table
+        assert local_lake.read(table).equals(ray_lake.read(table)), table
     for asset, account in ACCOUNTS:
-        left, right = one.read_account(asset, account), other.read_account(asset, account)
-        assert left.equals(right), (asset, account)
+        expected = local_lake.read_account(asset, account)
+        assert ray_lake.read_account(asset, account).equals(expected), (asset, account)

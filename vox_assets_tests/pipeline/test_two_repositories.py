@@ -1,4 +1,4 @@
-"""Two repositories through the source assets and the ledger of the real definitions."""
+"""Tests the source assets, the ledger and the report with two repositories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCES = ("raw_rust_fns", "doc_qa_pairs")
 
 @pytest.fixture(scope="module")
 def settings(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """`main` is the cut workspace; `other` vendors one of its crates and adds a function to it."""
+    """Create two repositories: `main` is the small workspace, `other` extends a copy of a crate."""
     folder = tmp_path_factory.mktemp("two")
     crate = folder / "other/crates/vox-units"
     shutil.copytree(small_tree / "crates/vox-units", crate)
@@ -45,7 +45,7 @@ def result(settings: Settings) -> Iterator[dg.ExecuteInProcessResult]:
         yield build(settings, "corpus", instance, asset_selection=keys)
 
 
-def test_both_are_read_and_every_check_of_the_sources_counts_both(
+def test_the_source_assets_and_their_checks_cover_both_repositories(
     settings: Settings, result: dg.ExecuteInProcessResult
 ) -> None:
     assert result.success
@@ -53,12 +53,12 @@ def test_both_are_read_and_every_check_of_the_sources_counts_both(
     assert {path.split("/")[0] for path in rows["source_path"]} == {"main", "other"}
     passed = {name for name, verdict in verdicts(result).items() if verdict.passed}
     assert {"raw_rust_fns:files_accounted", "doc_qa_pairs:eligible_pages_only"} <= passed
-    (made,) = result.asset_materializations_for_node("raw_rust_fns")
-    counted = [made.metadata[f"repository/{name}"].value for name in ("main", "other")]
-    assert sum(int(str(one)) for one in counted) == rows.height
+    (event,) = result.asset_materializations_for_node("raw_rust_fns")
+    counts = [event.metadata[f"repository/{name}"].value for name in ("main", "other")]
+    assert sum(int(str(count)) for count in counts) == rows.height
 
 
-def test_ledger_report_and_split_tell_and_use_the_repositories(
+def test_ledger_report_and_split_use_the_repositories(
     settings: Settings, result: dg.ExecuteInProcessResult
 ) -> None:
     assert result.success
@@ -76,9 +76,9 @@ def test_ledger_report_and_split_tell_and_use_the_repositories(
         pl.lit(1.0).alias("perplexity"),
         pl.lit(50).alias("tokens"),
     )
-    none = pl.DataFrame(schema=DROP_SCHEMA)
-    lake.write_account("deduped_corpus", "drops", none)
-    lake.write_account("training_mix", "drops", none)
+    no_drops = pl.DataFrame(schema=DROP_SCHEMA)
+    lake.write_account("deduped_corpus", "drops", no_drops)
+    lake.write_account("training_mix", "drops", no_drops)
     lake.write("synthetic_pairs", rows.clear())
     lake.write("scored_corpus", scored)
     lake.write("training_mix", scored.with_columns(pl.lit("train").alias("split")))
@@ -90,9 +90,9 @@ def test_ledger_report_and_split_tell_and_use_the_repositories(
     copies = copied_between_repositories(lake, scored, settings.profile)
     assert ("other/crates/vox-units/src/lib.rs", "main/crates/vox-units/src/lib.rs") in copies
     with dg.instance_for_test() as instance:
-        told = build(settings, "corpus", instance, asset_selection=[dg.AssetKey("row_ledger")])
-    (made,) = told.asset_materializations_for_node("row_ledger")
-    table = made.metadata["repositories"].value
+        run = build(settings, "corpus", instance, asset_selection=[dg.AssetKey("row_ledger")])
+    (event,) = run.asset_materializations_for_node("row_ledger")
+    table = event.metadata["repositories"].value
     assert {record.data["repository"] for record in table.records} >= {"main", "other"}
     sources = {name: lake.read(name) for name in SOURCE_TABLES}
     page = corpus_report(

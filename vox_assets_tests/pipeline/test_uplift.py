@@ -1,4 +1,4 @@
-"""An endpoint adds rows to `synthetic_pairs`, is told in its metadata, and leaves no key behind."""
+"""Tests that an endpoint adds rows and metadata to `synthetic_pairs` and that no key is stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vox_assets_tests.pipeline.conftest import write_profile
 from vox_assets_tests.scripted_server import Act, Server, says, serve
 
 KEY = "vk-5d2f90c7a1e84b36"
-FEW = {
+FEW_QUESTIONS = {
     "synthesis": {"programs": 30, "dialogues": 4, "repairs": 4},
     "uplift": {
         "questions": 6,
@@ -29,7 +29,7 @@ FEW = {
 
 
 def script(_number: int, body: dict[str, Any]) -> Act:
-    """One new Rust function for the facts in Rust, and nothing of use for the others."""
+    """Answer a question about Rust with a new function, and any other with useless text."""
     if "kind: rust" not in body["messages"][-1]["content"]:
         return says("I am sorry, but I am a small model.")
     turn = {
@@ -41,13 +41,15 @@ def script(_number: int, body: dict[str, Any]) -> Act:
 
 @dataclass
 class Built:
+    """One build with a scripted endpoint that several tests share."""
+
     settings: Settings
     server: Server
     result: dg.ExecuteInProcessResult
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the asset shows."""
+        """Return the metadata of `synthetic_pairs`."""
         (event,) = self.result.asset_materializations_for_node("synthetic_pairs")
         return {name: entry.value for name, entry in event.metadata.items()}
 
@@ -67,7 +69,7 @@ def built(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             {
                 "VOX_SOURCE_DIR": str(small_tree),
                 "VOX_DATA_DIR": str(folder / "data"),
-                "VOX_PROFILE": write_profile(folder / "few.yaml", **FEW),
+                "VOX_PROFILE": write_profile(folder / "few.yaml", **FEW_QUESTIONS),
                 "VOX_LLM_BASE_URL": server.url,
                 "VOX_LLM_MODEL": "scripted",
                 "VOX_LLM_API_KEY": KEY,
@@ -76,7 +78,7 @@ def built(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Built(settings, server, build_sources(settings, instance))
 
 
-def test_the_models_row_lies_among_the_others_and_names_its_parent(built: Built) -> None:
+def test_a_row_that_the_model_wrote_is_stored_and_names_its_parent(built: Built) -> None:
     assert built.result.success
     lake = Lake(built.settings.lake_uri)
     (row,) = lake.read("synthetic_pairs").filter(origin="model").iter_rows(named=True)
@@ -84,19 +86,20 @@ def test_the_models_row_lies_among_the_others_and_names_its_parent(built: Built)
     assert "both_burn" in row["response"]
 
 
-def test_the_asset_tells_what_was_asked_and_why_answers_were_dropped(built: Built) -> None:
-    told = built.metadata
-    assert told["uplift/rows"] == 1
-    assert told["uplift/requests"] == built.server.requests == 6
-    assert told["uplift/tokens"] == 600
+def test_the_metadata_counts_requests_tokens_and_reasons_for_drops(built: Built) -> None:
+    metadata = built.metadata
+    assert metadata["uplift/rows"] == 1
+    assert metadata["uplift/requests"] == built.server.requests == 6
+    assert metadata["uplift/tokens"] == 600
     counts = {
-        record.data["reason"]: record.data["rows"] for record in told["uplift/drop_reasons"].records
+        record.data["reason"]: record.data["rows"]
+        for record in metadata["uplift/drop_reasons"].records
     }
     assert counts["the answer is not JSON"] == 4
     assert sum(counts.values()) == 5
 
 
-def test_the_key_is_in_no_file_that_a_build_leaves(built: Built) -> None:
+def test_a_build_stores_the_key_in_no_file(built: Built) -> None:
     root = built.settings.data_dir.parent
     files = [path for path in root.rglob("*") if path.is_file()]
     assert any(path.name == "endpoint.sqlite" for path in files)
@@ -107,7 +110,7 @@ def test_the_key_is_in_no_file_that_a_build_leaves(built: Built) -> None:
     assert KEY not in str(built.result.all_events)
 
 
-def test_a_second_build_asks_nothing_and_one_without_endpoint_has_the_other_rows(
+def test_a_second_build_sends_no_request_and_a_build_without_endpoint_keeps_the_other_rows(
     built: Built,
 ) -> None:
     lake = Lake(built.settings.lake_uri)
@@ -116,8 +119,8 @@ def test_a_second_build_asks_nothing_and_one_without_endpoint_has_the_other_rows
         assert build_sources(built.settings, instance).success
         assert built.server.requests == 6
         assert lake.read("synthetic_pairs").equals(first)
-        bare = replace(built.settings, language_model=None)
-        result = build_sources(bare, instance)
+        without_endpoint = replace(built.settings, language_model=None)
+        result = build_sources(without_endpoint, instance)
     (event,) = result.asset_materializations_for_node("synthetic_pairs")
     assert not any(name.startswith("uplift") for name in event.metadata)
     assert lake.read("synthetic_pairs").equals(first.filter(origin="synthetic"))

@@ -1,4 +1,4 @@
-"""An instance for ticks: the embedded one, and in the slow tests PostgreSQL as well."""
+"""Fixtures with a Dagster instance on SQLite and, in the slow tests, also on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def instance_config(with_postgres: bool) -> str:
-    """The `dagster.yaml` that `make instance` writes."""
-    added = (REPOSITORY / "deploy" / "postgres.yaml").read_text() if with_postgres else ""
-    return (REPOSITORY / "dagster.yaml").read_text() + added
+    """Return the `dagster.yaml` that `make instance` writes."""
+    postgres_part = (REPOSITORY / "deploy" / "postgres.yaml").read_text() if with_postgres else ""
+    return (REPOSITORY / "dagster.yaml").read_text() + postgres_part
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
@@ -35,6 +35,6 @@ def storage(
 
 @pytest.fixture
 def instance(storage: dg.DagsterInstance) -> dg.DagsterInstance:
-    """The storage, empty."""
+    """Wipe the storage for each test."""
     storage.wipe()
     return storage

@@ -1,4 +1,4 @@
-"""What a channel is told after real runs, driven tick by tick to a real HTTP receiver."""
+"""Tests the alerts of real runs, tick by tick, with a real HTTP receiver."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
 from vox_assets.settings import load_settings
 from vox_assets_tests.receiver import Receiver, receiving
 
-#: How the checks and the asset of the runs below are to behave.
-World = dict[str, object]
+#: Behaviour of the asset and its checks in a run: which raise, fail or warn.
+Behaviour = dict[str, object]
 ROW = "fn transfer(from: Account) { secret_sauce() }"
 TOKEN = "sk-" + "a1B2" * 5 + "T3BlbkFJ" + "c3D4" * 5
 
 
 class Deployment:
-    """An instance with runs, and a channel that is told about them."""
+    """An instance with runs, and the alert sensor of a channel with its cursor."""
 
     def __init__(self, instance: dg.DagsterInstance, *urls: str) -> None:
         self.instance = instance
@@ -48,18 +48,18 @@ class Deployment:
         self.cursor = result.cursor or self.cursor
         return getattr(result.skip_reason, "skip_message", str(result.skip_reason))
 
-    def run(self, world: World, commit: str | None = "c0ffee1") -> dg.DagsterRun:
-        """A real run of one asset with three checks that do what `world` says."""
+    def run(self, behaviour: Behaviour, commit: str | None = "c0ffee1") -> dg.DagsterRun:
+        """Run one asset with three checks that behave as given."""
 
         @dg.asset
         def training_mix() -> int:
-            if isinstance(world.get("asset"), Exception):
-                raise world["asset"]  # type: ignore[misc]
+            if isinstance(behaviour.get("asset"), Exception):
+                raise behaviour["asset"]  # type: ignore[misc]
             return 1
 
         @dg.asset_check(asset=training_mix, blocking=True)
         def lane_policy() -> dg.AssetCheckResult:
-            faults = int(world.get("faults", 0))  # type: ignore[call-overload]
+            faults = int(behaviour.get("faults", 0))  # type: ignore[call-overload]
             return dg.AssetCheckResult(
                 passed=not faults,
                 description=f"{faults} rows outside the lane policy in 9: {ROW}",
@@ -69,14 +69,14 @@ class Deployment:
         @dg.asset_check(asset=training_mix)
         def human_share() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(
-                passed=not world.get("warns"),
+                passed=not behaviour.get("warns"),
                 severity=dg.AssetCheckSeverity.WARN,
                 description="12% of the rows are human-written (at least 15% wanted)",
             )
 
         @dg.asset_check(asset=training_mix)
         def no_secrets() -> dg.AssetCheckResult:
-            if world.get("crashes"):
+            if behaviour.get("crashes"):
                 raise ZeroDivisionError(ROW)
             return dg.AssetCheckResult(passed=True)
 
@@ -105,52 +105,52 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def deployment(instance: dg.DagsterInstance, receiver: Receiver) -> Deployment:
     deployment = Deployment(instance, receiver.url)
-    assert deployment.tick() == "alerts from now on"
+    assert deployment.tick() == "alerts start at the next tick"
     return deployment
 
 
-def test_a_failed_check_is_told_with_its_figures_commit_and_run(
+def test_a_failed_check_is_reported_with_its_figures_commit_and_run(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     run = deployment.run({"faults": 3})
     deployment.tick()
     [mail] = receiver.mails
-    assert mail["title"] == "vox-assets: 1 failed"
-    assert mail["type"] == "failure"
-    assert mail["message"] == (
+    assert alert["title"] == "vox-assets: 1 failed"
+    assert alert["type"] == "failure"
+    assert alert["message"] == (
         "ERROR check training_mix:lane_policy: 3 rows outside the lane policy in 9; "
         f"since commit c0ffee1; http://ui.example/runs/{run.run_id}"
     )
 
 
-def test_a_good_run_is_no_news(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_successful_run_sends_no_message(deployment: Deployment, receiver: Receiver) -> None:
     deployment.run({})
-    assert deployment.tick() == "no news"
+    assert deployment.tick() == "nothing to report"
     assert receiver.mails == []
 
 
-def test_a_warning_and_a_crashed_check_are_told_as_what_they_are(
+def test_a_warning_and_a_crashed_check_are_reported_as_such(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({"warns": True, "crashes": True})
     deployment.tick()
     [mail] = receiver.mails
-    assert "WARN check training_mix:human_share: 12% of the rows are human-written" in str(mail)
-    assert "ERROR check training_mix:no_secrets: crashed before it came to a verdict" in str(mail)
-    assert mail["type"] == "failure"
+    assert "WARN check training_mix:human_share: 12% of the rows are human-written" in str(alert)
+    assert "ERROR check training_mix:no_secrets: crashed before it returned a result" in str(alert)
+    assert alert["type"] == "failure"
 
 
-def test_a_check_that_was_never_reached_is_not_called_crashed(
+def test_a_check_that_did_not_run_is_not_reported_as_crashed(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({"asset": SourceError("/srv/vox/crates: no such folder")})
     deployment.tick()
     [mail] = receiver.mails
-    assert mail["title"] == "vox-assets: 1 failed"
-    assert "ERROR step training_mix: /srv/vox/crates: no such folder" in mail["message"]
+    assert alert["title"] == "vox-assets: 1 failed"
+    assert "ERROR step training_mix: /srv/vox/crates: no such folder" in alert["message"]
 
 
-def test_no_row_and_no_secret_gets_into_a_message(
+def test_a_message_contains_no_row_and_no_secret(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({"faults": 1, "crashes": True})
@@ -164,7 +164,7 @@ def test_no_row_and_no_secret_gets_into_a_message(
     assert TOKEN not in receiver.bodies()
 
 
-def test_a_run_that_nobody_tagged_is_told_with_the_commit_of_the_tables(
+def test_a_run_without_a_commit_tag_is_reported_with_the_commit_of_the_tables(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.instance.report_runless_asset_event(
@@ -175,14 +175,14 @@ def test_a_run_that_nobody_tagged_is_told_with_the_commit_of_the_tables(
     assert "since commit feed5ee" in receiver.bodies()
 
 
-def test_recovery_is_told_once_with_what_went_before(
+def test_a_recovery_is_reported_once_with_the_number_of_failures(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({"faults": 3}, commit="bad")
     deployment.tick()
     deployment.run({"faults": 2}, commit="worse")
     deployment.tick()
-    mended = deployment.run({}, commit="good")
+    fixed = deployment.run({}, commit="good")
     deployment.tick()
     deployment.run({}, commit="good")
     deployment.tick()
@@ -190,27 +190,27 @@ def test_recovery_is_told_once_with_what_went_before(
     assert receiver.mails[1]["type"] == "success"
     assert receiver.mails[1]["message"] == (
         "RECOVERED check training_mix:lane_policy; failures since commit bad: 2; "
-        f"http://ui.example/runs/{mended.run_id}"
+        f"http://ui.example/runs/{fixed.run_id}"
     )
 
 
-def test_a_failure_that_repeats_is_gathered_and_told_again_a_day_later(
+def test_a_repeated_failure_is_counted_and_reported_again_after_a_day(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     for _ in range(3):
         deployment.run({"faults": 3})
         deployment.tick()
     assert len(receiver.mails) == 1
-    a_day_ago(deployment)
+    age_last_report(deployment)
     deployment.run({"faults": 5})
     deployment.tick()
     assert receiver.mails[1]["title"] == "vox-assets: 1 still failing"
-    assert "STILL ERROR check training_mix:lane_policy, 4 times by now: 5 rows" in str(
+    assert "STILL ERROR check training_mix:lane_policy, failed 4 times: 5 rows" in str(
         receiver.mails[1]
     )
 
 
-def test_a_warning_that_becomes_an_error_is_news(
+def test_a_warning_that_becomes_an_error_is_reported(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({"warns": True})
@@ -220,42 +220,46 @@ def test_a_warning_that_becomes_an_error_is_news(
     assert state.open["check training_mix:human_share"].severity == "WARN"
     deployment.run({"warns": True, "faults": 1})
     deployment.tick()
-    assert [mail["title"] for mail in receiver.mails] == ["vox-assets: 1 failed"] * 2
+    assert [alert["title"] for alert in receiver.mails] == ["vox-assets: 1 failed"] * 2
 
 
-def test_a_run_that_is_tried_again_is_not_told(deployment: Deployment, receiver: Receiver) -> None:
+def test_a_run_that_will_be_retried_is_not_reported(
+    deployment: Deployment, receiver: Receiver
+) -> None:
     run = deployment.instance.add_run(
         dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
     )
-    # A run whose process died: the instance is set up to try it once more.
-    deployment.instance.report_run_failed(run, "its process is gone")
-    assert deployment.tick() == "no news"
+    # The instance is configured to retry a run whose process died.
+    deployment.instance.report_run_failed(run, "the process of the run has ended")
+    assert deployment.tick() == "nothing to report"
 
 
-def test_a_dead_channel_fails_its_own_tick_and_gets_everything_when_it_is_back(
+def test_a_channel_that_is_down_fails_its_tick_and_later_receives_everything(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     receiver.alive = False
     run = deployment.run({"faults": 3})
     assert run.status == dg.DagsterRunStatus.FAILURE
     for _ in range(2):
-        with pytest.raises(DeliveryError, match="entry 1 of VOX_ALERT_URLS is dead") as caught:
+        with pytest.raises(
+            DeliveryError, match="entry 1 of VOX_ALERT_URLS did not accept"
+        ) as caught:
             deployment.tick()
         assert str(receiver.port) not in str(caught.value)
     deployment.run({"warns": True, "faults": 3})
     receiver.alive = True
     deployment.tick()
     [mail] = receiver.mails
-    assert mail["title"] == "vox-assets: 2 failed"
-    assert deployment.tick() == "no news"
+    assert alert["title"] == "vox-assets: 2 failed"
+    assert deployment.tick() == "nothing to report"
 
 
-def test_an_overdue_asset_is_told_and_so_is_its_return(
+def test_an_overdue_asset_and_its_recovery_are_reported(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({})
     for state in (FreshnessState.FAIL, FreshnessState.FAIL, FreshnessState.PASS):
-        # What the daemon reports when it holds an asset against its policy.
+        # The daemon reports this event when it evaluates a freshness policy.
         deployment.instance._report_runless_asset_event(
             FreshnessStateChange(
                 key=dg.AssetKey("training_mix"),
@@ -270,7 +274,7 @@ def test_an_overdue_asset_is_told_and_so_is_its_return(
     assert "RECOVERED freshness training_mix" in second["message"]
 
 
-def test_a_refused_url_is_named_by_its_place_alone(deployment: Deployment) -> None:
+def test_the_error_of_a_refused_url_names_only_its_number(deployment: Deployment) -> None:
     deployment.notifier = Notifier(("nonesuch://secret-token",))
     deployment.run({"faults": 3})
     with pytest.raises(DeliveryError, match="entry 1 of VOX_ALERT_URLS is refused") as caught:
@@ -278,7 +282,7 @@ def test_a_refused_url_is_named_by_its_place_alone(deployment: Deployment) -> No
     assert "secret-token" not in str(caught.value)
 
 
-def test_each_channel_has_a_sensor_and_without_one_the_tick_says_so(
+def test_each_channel_has_a_sensor_and_without_channels_the_tick_reports_it(
     deployment: Deployment,
 ) -> None:
     assert [sensor.name for sensor in alert_sensors(("json://a", "json://b"))] == [
@@ -290,8 +294,8 @@ def test_each_channel_has_a_sensor_and_without_one_the_tick_says_so(
     assert "VOX_ALERT_URLS is not set" in deployment.tick()
 
 
-def a_day_ago(deployment: Deployment) -> None:
-    """Set back what the channel was told by the time after which it is told again."""
+def age_last_report(deployment: Deployment) -> None:
+    """Move the last report of each problem back by REMIND_AFTER."""
     state = ChannelState.model_validate_json(deployment.cursor or "")
     for problem in state.open.values():
         problem.told_at -= REMIND_AFTER.total_seconds()

@@ -1,4 +1,4 @@
-"""A deployment that nobody touches: what `make dev` starts, a changing tree, and real receivers."""
+"""Tests an unattended deployment: `make dev`, a changing tree and real alert receivers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from vox_assets_tests.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.slow
 
-# A build of the cut takes one to three minutes on two cores; nothing here is timed.
-PATIENCE_SECONDS = 1500
+# A build of the small workspace takes one to three minutes on two cores.
+TIMEOUT_SECONDS = 1500
 LANE_POLICY = "check training_mix:lane_policy"
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 SUCCESS, FAILURE = ENDED
@@ -49,7 +49,7 @@ mutation($launched: ExecutionParams!) {
 
 @dataclass
 class Deployment:
-    """The processes of `make dev`, and everything around them."""
+    """The processes of `make dev`, with their folders, instance and alert receivers."""
 
     tree: Path
     profile: Path
@@ -62,7 +62,7 @@ class Deployment:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Daemon, web server and code server, in a process group with the runs that they start."""
+        """Start daemon, web server and code server in one process group with the runs they start."""
         command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", "127.0.0.1"]
         with self.log.open("a") as output:
             self.process = subprocess.Popen(
@@ -75,13 +75,13 @@ class Deployment:
             )
 
     def kill(self) -> None:
-        """What a power cut does to all of them."""
+        """Kill all processes, as a power cut does."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def launch(self, job: str, **selection: Any) -> None:
-        """What a click does: the web server puts a run into the queue."""
+        """Launch a run through the web server, as a click in the UI does."""
         selector = {
             "repositoryLocationName": "vox_assets",
             "repositoryName": "__repository__",
@@ -95,27 +95,27 @@ class Deployment:
             content,
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request) as answer:
-            said = json.load(answer)
-        assert said["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", said
+        with urllib.request.urlopen(request) as response:
+            reply = json.load(response)
+        assert reply["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", reply
 
     @property
     def lake(self) -> Lake:
         return Lake(str(self.data / "lake"))
 
     def runs(self) -> list[dg.DagsterRun]:
-        """All runs, the oldest first."""
+        """Return all runs, oldest first."""
         return [*reversed(self.instance.get_runs())]
 
-    def wait(self, what: str, holds: Callable[[], object]) -> None:
-        """Let the daemon work until `holds`."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not holds():
-            assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-5000:]}"
+    def wait(self, label: str, condition: Callable[[], object]) -> None:
+        """Wait until `condition` is true; `label` names it in the error."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"{label}\n{self.log.read_text()[-5000:]}"
             time.sleep(1)
 
     def wait_for_runs(self, count: int) -> dg.DagsterRun:
-        """Until that many runs have ended; the newest of them."""
+        """Wait until `count` runs have ended; return the newest of them."""
 
         def ended() -> bool:
             return sum(run.status in ENDED for run in self.runs()) >= count
@@ -124,32 +124,33 @@ class Deployment:
         return self.runs()[count - 1]
 
     def sensor(self, name: str) -> InstigatorState:
-        """A sensor's state, as soon as its first tick has ended."""
+        """Wait until the first tick of a sensor has ended; return the sensor's state."""
 
-        def found() -> InstigatorState | None:
+        def find() -> InstigatorState | None:
             states = self.instance.all_instigator_state()
-            return next((one for one in states if one.instigator_name == name), None)
+            return next((state for state in states if state.instigator_name == name), None)
 
-        self.wait(name, lambda: (state := found()) and self.ticks(state, TickStatus.SKIPPED))
-        state = found()
+        self.wait(name, lambda: (state := find()) and self.ticks(state, TickStatus.SKIPPED))
+        state = find()
         assert state is not None
         return state
 
     def ticks(self, sensor: InstigatorState, *statuses: TickStatus) -> list[TickData]:
-        """Its ticks of these statuses, the newest first."""
-        found = self.instance.get_ticks(
+        """Return the ticks of a sensor with these statuses, newest first."""
+        ticks = self.instance.get_ticks(
             sensor.instigator_origin_id, sensor.selector_id, statuses=list(statuses)
         )
-        return [tick.tick_data for tick in found]
+        return [tick.tick_data for tick in ticks]
 
     def versions(self) -> dict[str, int]:
+        """Return the current version of four tables."""
         return {
             asset: self.lake.version(asset)
             for asset in ("raw_rust_fns", "doc_qa_pairs", "training_mix", "qlora_adapter")
         }
 
     def adapters(self) -> dict[str, bytes]:
-        """Every file of every adapter that stands, and the one that serves."""
+        """Return the content of every adapter file, and of the file that names the promoted one."""
         root = self.data / "adapters"
         return {
             str(path.relative_to(root)): path.read_bytes()
@@ -160,7 +161,7 @@ class Deployment:
 
 @contextmanager
 def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterator[Deployment]:
-    """`make dev` on `tree`, with everything that it writes below `root`, not yet started."""
+    """Configure `make dev` on `tree`, with all output below `root`; it is not started yet."""
     home = root / "home"
     home.mkdir()
     with ExitStack() as stack:
@@ -172,12 +173,12 @@ def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterato
             "VOX_DATA_DIR": str(root / "data"),
             "VOX_PROFILE": write_profile(root / "quick.yaml", **QUICK),
             "VOX_ALERT_URLS": " ".join(receiver.url for receiver in receivers),
-            "VOX_TIMEZONE": where_it_is_afternoon(),
+            "VOX_TIMEZONE": afternoon_timezone(),
         }
         if storage == "postgres":
             url = stack.enter_context(postgres())
             environment["DAGSTER_POSTGRES_URL"] = url
-            # Also for this process, which opens the same instance.
+            # This process opens the same instance.
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv("DAGSTER_POSTGRES_URL", url)
         (home / "dagster.yaml").write_text(instance_config(storage == "postgres"))
@@ -195,10 +196,10 @@ def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterato
         yield deployment
 
 
-def where_it_is_afternoon() -> str:
-    """A zone in which the nightly run is half a day away."""
+def afternoon_timezone() -> str:
+    """Return a time zone in which the nightly run is half a day away."""
     ahead = 14 - time.gmtime().tm_hour
-    # POSIX counts west of Greenwich.
+    # POSIX zone names count hours west of Greenwich.
     return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"
 
 
@@ -206,12 +207,12 @@ def where_it_is_afternoon() -> str:
 def cache(
     base_model: LocalModel, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The models, dequantised, and by and by what they have read: the same in both storages."""
+    """Return a folder with the dequantised models, whose caches both storages share."""
     return Path(shutil.copytree(model_dir, tmp_path_factory.mktemp("deployed") / "cache"))
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "postgres"])
-def test_a_deployment_builds_what_changes_stops_what_is_wrong_and_tells_of_both(
+def test_a_deployment_builds_changes_and_reports_failures_and_recoveries(
     storage: str, small_tree: Path, cache: Path, tmp_path: Path
 ) -> None:
     tree = Path(shutil.copytree(small_tree, tmp_path / "tree"))
@@ -219,30 +220,32 @@ def test_a_deployment_builds_what_changes_stops_what_is_wrong_and_tells_of_both(
         deployment.data.mkdir()
         (deployment.data / "cache").symlink_to(cache)
         deployment.start()
-        after_a_power_cut_the_first_build_starts_again(deployment)
-        a_function_that_is_appended_is_built(deployment)
-        a_broken_policy_is_stopped_and_told_and_so_is_its_repair(deployment)
+        check_restart_after_a_power_cut(deployment)
+        check_build_of_an_added_function(deployment)
+        check_alerts_of_a_broken_policy_and_its_fix(deployment)
 
 
-def after_a_power_cut_the_first_build_starts_again(deployment: Deployment) -> None:
-    def under_way() -> bool:
+def check_restart_after_a_power_cut(deployment: Deployment) -> None:
+    """Kill the first build; the next start retries it and it succeeds."""
+
+    def is_running() -> bool:
         return (deployment.data / "lake" / "raw_rust_fns" / "_delta_log").exists()
 
-    deployment.wait("a build under way", under_way)
+    deployment.wait("a running build", is_running)
     deployment.kill()
-    [cut] = deployment.runs()
-    assert (cut.job_name, cut.status) == ("rebuild", dg.DagsterRunStatus.STARTED)
+    [killed] = deployment.runs()
+    assert (killed.job_name, killed.status) == ("rebuild", dg.DagsterRunStatus.STARTED)
     deployment.start()
-    # The retry that run monitoring asks for; where Dagster loses it, the sensor's next attempt.
-    again = deployment.wait_for_runs(2)
-    assert (again.job_name, again.status) == ("rebuild", SUCCESS)
+    # Run monitoring requests a retry; if Dagster loses it, the sensor starts a second attempt.
+    retry = deployment.wait_for_runs(2)
+    assert (retry.job_name, retry.status) == ("rebuild", SUCCESS)
     assert [run.status for run in deployment.runs()] == [FAILURE, SUCCESS]
     balance = ledger_balances(deployment.lake.read("row_ledger"))
     assert balance.passed, balance.summary
 
 
-def a_function_that_is_appended_is_built(deployment: Deployment) -> None:
-    """One run of what depends on it, without a click, and new versions of its tables alone."""
+def check_build_of_an_added_function(deployment: Deployment) -> None:
+    """Append a function; one run builds new versions of the dependent tables only."""
     before = deployment.versions()
     source = deployment.tree / "crates" / "vox-units" / "src" / "lib.rs"
     with source.open("a") as file:
@@ -257,53 +260,56 @@ def a_function_that_is_appended_is_built(deployment: Deployment) -> None:
     assert after == {name: v + (name != "doc_qa_pairs") for name, v in before.items()}
     rows = deployment.lake.read("raw_rust_fns")
     assert rows["source_symbol"].str.ends_with("::doubled").any()
-    shown = deployment.instance.get_latest_materialization_event(dg.AssetKey("crates"))
-    assert shown is not None
-    assert shown.asset_materialization is not None
-    assert (shown.asset_materialization.tags or {})[DATA_VERSION_TAG] == run.tags["vox/crates"]
+    latest = deployment.instance.get_latest_materialization_event(dg.AssetKey("crates"))
+    assert latest is not None
+    assert latest.asset_materialization is not None
+    assert (latest.asset_materialization.tags or {})[DATA_VERSION_TAG] == run.tags["vox/crates"]
 
 
-def a_broken_policy_is_stopped_and_told_and_so_is_its_repair(deployment: Deployment) -> None:
-    """Prose is sent to the code lane: a failed check, no training, one alert, and one recovery."""
+def check_alerts_of_a_broken_policy_and_its_fix(deployment: Deployment) -> None:
+    """Assign prose to the code lane: a check fails, nothing is trained, one alert is sent."""
     [receiver] = deployment.receivers
     assert receiver.bodies().count("job ") == 0
     adapters, version = deployment.adapters(), deployment.versions()["qlora_adapter"]
     policy = yaml.safe_load(deployment.profile.read_text())
     broken = {**policy, "lane_rules": [{"lane": "vox_codegen"}]}
     deployment.profile.write_text(yaml.safe_dump(broken))
-    stopped = deployment.wait_for_runs(4)
-    assert (stopped.job_name, stopped.status) == ("rebuild", FAILURE)
+    failed = deployment.wait_for_runs(4)
+    assert (failed.job_name, failed.status) == ("rebuild", FAILURE)
     deployment.wait("the alert", lambda: LANE_POLICY in receiver.bodies())
     assert deployment.adapters() == adapters
     assert deployment.versions()["qlora_adapter"] == version
 
     deployment.profile.write_text(yaml.safe_dump(policy))
-    mended = deployment.wait_for_runs(5)
-    assert (mended.job_name, mended.status) == ("rebuild", SUCCESS)
+    fixed = deployment.wait_for_runs(5)
+    assert (fixed.job_name, fixed.status) == ("rebuild", SUCCESS)
     recovered = f"RECOVERED {LANE_POLICY}"
     deployment.wait("the recovery", lambda: recovered in receiver.bodies())
     lines = [line for line in receiver.bodies().splitlines() if LANE_POLICY in line]
     assert [line.split()[0] for line in lines] == ["ERROR", "RECOVERED"]
-    assert f"/runs/{stopped.run_id}" in lines[0]
+    assert f"/runs/{failed.run_id}" in lines[0]
     assert "failures in a tree that is not in git: 1" in lines[1]
     assert len(deployment.runs()) == 5
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "postgres"])
-def test_a_deployment_without_sources_tells_of_everything_and_forgets_old_ticks(
+def test_a_deployment_without_sources_reports_all_failures_and_purges_old_ticks(
     storage: str, tmp_path: Path
 ) -> None:
     (tmp_path / "tree").mkdir()
     with deployed(tmp_path, tmp_path / "tree", storage, channels=2) as deployment:
-        dead, living = deployment.receivers
-        dead.alive = False
+        broken, working = deployment.receivers
+        broken.alive = False
         deployment.start()
-        watching = deployment.sensor("crates_changed")
-        # The cursors of the channels: what is told is what comes after them.
-        silent, _ = deployment.sensor("alert_channel_1"), deployment.sensor("alert_channel_2")
+        source_sensor = deployment.sensor("crates_changed")
+        # Only failures after the first tick of a channel are reported.
+        broken_sensor, _ = (
+            deployment.sensor("alert_channel_1"),
+            deployment.sensor("alert_channel_2"),
+        )
         for days in (3, 1):
-            skipped_then(deployment, watching, days)
-        built_then(deployment, "training_mix", days=9)
+            add_skipped_tick(deployment, source_sensor, days)
+        add_materialization(deployment, "training_mix", days=9)
         deployment.launch("corpus")
         check = {"assetKey": {"path": ["deduped_corpus"]}, "name": "no_residual_duplicates"}
         deployment.launch("__ASSET_JOB", assetSelection=[], assetCheckSelection=[check])
@@ -311,32 +317,32 @@ def test_a_deployment_without_sources_tells_of_everything_and_forgets_old_ticks(
             "ERROR freshness training_mix: overdue: built 9.0 days ago",
             f"ERROR step raw_rust_fns: {deployment.tree}/crates: no such folder",
             f"ERROR step doc_qa_pairs: {deployment.tree}/docs/src: no such folder",
-            "ERROR check deduped_corpus:no_residual_duplicates: crashed before it came to a "
-            "verdict: deduped_corpus is not built yet",
+            "ERROR check deduped_corpus:no_residual_duplicates: crashed before it returned a "
+            "result: deduped_corpus is not built yet",
         }
-        deployment.wait("all alerts", lambda: all(line in living.bodies() for line in expected))
+        deployment.wait("all alerts", lambda: all(line in working.bodies() for line in expected))
         assert {run.status for run in deployment.runs()} == {FAILURE}
         assert len(deployment.runs()) == 2
 
-        # The dead channel is visible in its own ticks, and gets all of it at once when it is back.
-        assert dead.mails == []
-        said = deployment.ticks(silent, TickStatus.FAILURE)[0].error
-        assert said is not None
-        assert "entry 1 of VOX_ALERT_URLS is dead" in str(said)
-        assert str(dead.port) not in str(said)
-        dead.alive = True
-        deployment.wait("the channel that is back", lambda: dead.mails)
-        [mail] = dead.mails
-        assert mail["title"] == f"vox-assets: {len(expected)} failed"
-        assert all(line in mail["message"] for line in expected)
+        # The ticks of the broken channel fail, and it receives all alerts at once when it is back.
+        assert broken.mails == []
+        error = deployment.ticks(broken_sensor, TickStatus.FAILURE)[0].error
+        assert error is not None
+        assert "entry 1 of VOX_ALERT_URLS did not accept the message" in str(error)
+        assert str(broken.port) not in str(error)
+        broken.alive = True
+        deployment.wait("an alert on the repaired channel", lambda: broken.mails)
+        [alert] = broken.mails
+        assert alert["title"] == f"vox-assets: {len(expected)} failed"
+        assert all(line in alert["message"] for line in expected)
 
         # Skipped ticks are kept for two days.
-        ages = [time.time() - tick.timestamp for tick in deployment.ticks(watching)]
+        ages = [time.time() - tick.timestamp for tick in deployment.ticks(source_sensor)]
         assert timedelta(hours=23).total_seconds() < max(ages) < timedelta(days=2).total_seconds()
 
 
-def skipped_then(deployment: Deployment, sensor: InstigatorState, days: float) -> None:
-    """A tick of that long ago."""
+def add_skipped_tick(deployment: Deployment, sensor: InstigatorState, days: float) -> None:
+    """Store a skipped tick of the sensor that is `days` old."""
     deployment.instance.create_tick(
         TickData(
             instigator_origin_id=sensor.instigator_origin_id,
@@ -349,8 +355,8 @@ def skipped_then(deployment: Deployment, sensor: InstigatorState, days: float) -
     )
 
 
-def built_then(deployment: Deployment, asset: str, days: float) -> None:
-    """A materialisation of that long ago, as the event log tells it."""
+def add_materialization(deployment: Deployment, asset: str, days: float) -> None:
+    """Store a materialisation of the asset that is `days` old in the event log."""
     data = StepMaterializationData(dg.AssetMaterialization(asset))
     deployment.instance.handle_new_event(
         dg.EventLogEntry(

@@ -1,4 +1,4 @@
-"""Tables pass from asset to asset as they were written, and only with their documented columns."""
+"""Tests that the IO manager writes a table only with its documented columns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_corpus_table_has_documented_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "fault"),
+    ("name", "damage", "fault"),
     [
         (
             "raw_rust_fns",
@@ -70,9 +70,9 @@ def test_every_corpus_table_has_documented_columns() -> None:
     ],
 )
 def test_a_table_with_other_columns_is_refused_and_not_written(
-    name: str, spoil: Callable[[pl.DataFrame], pl.DataFrame], fault: str, tmp_path: Path
+    name: str, damage: Callable[[pl.DataFrame], pl.DataFrame], fault: str, tmp_path: Path
 ) -> None:
-    result = materialise(name, spoil(empty(ASSET_SCHEMAS[name])), tmp_path)
+    result = materialise(name, damage(empty(ASSET_SCHEMAS[name])), tmp_path)
     [event] = result.get_step_failure_events()
     kind, message = root_cause(event)
     assert kind == "vox_assets.contract.rows.SchemaError"
@@ -81,7 +81,7 @@ def test_a_table_with_other_columns_is_refused_and_not_written(
         Lake(str(tmp_path)).read(name)
 
 
-def test_an_account_of_drops_with_other_columns_fails_its_asset(tmp_path: Path) -> None:
+def test_a_table_of_drops_with_other_columns_fails_its_asset(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     drops = drops_to_frame([]).drop("kind")
 
