@@ -1,4 +1,4 @@
-"""The ablation asset: trains one arm per partition and compares all arms trained so far."""
+"""The ablation asset, which trains one arm per partition and compares the arms trained so far."""
 
 import json
 

@@ -107,9 +107,9 @@ def _contents(file: source_tree.SourceFile) -> _Contents:
     try:
         status = file.location.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        known = _contents_by_path.get(file.location)
-        if known is not None and known[0] == key:
-            return known[1]
+        cached = _contents_by_path.get(file.location)
+        if cached is not None and cached[0] == key:
+            return cached[1]
         content = file.location.read_bytes()
     except OSError:
         # The file was deleted after the tree was listed; the next tick lists the tree again.

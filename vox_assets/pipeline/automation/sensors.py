@@ -91,9 +91,9 @@ def _build(
         name for name, digest in digests.items() if not history.is_built(instance, name, digest)
     ]
     if source not in changed:
-        return None, f"the current {source} is built"
+        return None, f"no change in {source} since the last build"
     if source != changed[0]:
-        return None, f"{changed[0]}_changed builds everything, with this change"
+        return None, f"{changed[0]}_changed requests a build of everything"
     running = history.being_built(instance)
     if running is not None:
         return None, f"run {running.run_id[:8]} is building"

@@ -114,7 +114,7 @@ def test_a_failed_check_is_reported_with_its_figures_commit_and_run(
 ) -> None:
     run = deployment.run({"faults": 3})
     deployment.tick()
-    [mail] = receiver.mails
+    [alert] = receiver.mails
     assert alert["title"] == "vox-assets: 1 failed"
     assert alert["type"] == "failure"
     assert alert["message"] == (
@@ -134,7 +134,7 @@ def test_a_warning_and_a_crashed_check_are_reported_as_such(
 ) -> None:
     deployment.run({"warns": True, "crashes": True})
     deployment.tick()
-    [mail] = receiver.mails
+    [alert] = receiver.mails
     assert "WARN check training_mix:human_share: 12% of the rows are human-written" in str(alert)
     assert "ERROR check training_mix:no_secrets: crashed before it returned a result" in str(alert)
     assert alert["type"] == "failure"
@@ -145,7 +145,7 @@ def test_a_check_that_did_not_run_is_not_reported_as_crashed(
 ) -> None:
     deployment.run({"asset": SourceError("/srv/vox/crates: no such folder")})
     deployment.tick()
-    [mail] = receiver.mails
+    [alert] = receiver.mails
     assert alert["title"] == "vox-assets: 1 failed"
     assert "ERROR step training_mix: /srv/vox/crates: no such folder" in alert["message"]
 
@@ -249,7 +249,7 @@ def test_a_channel_that_is_down_fails_its_tick_and_later_receives_everything(
     deployment.run({"warns": True, "faults": 3})
     receiver.alive = True
     deployment.tick()
-    [mail] = receiver.mails
+    [alert] = receiver.mails
     assert alert["title"] == "vox-assets: 2 failed"
     assert deployment.tick() == "nothing to report"
 

@@ -62,7 +62,7 @@ class Deployment:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start daemon, web server and code server in one process group with the runs they start."""
+        """Start daemon, web server and code server, in one process group with their runs."""
         command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", "127.0.0.1"]
         with self.log.open("a") as output:
             self.process = subprocess.Popen(

@@ -1,6 +1,7 @@
-"""Whatever ends a build, every table is at its old or its new version and the next build succeeds.
+"""Tests that a build that is ended by a fault leaves every table at its old or new version.
 
-Real builds in processes of their own, ended from outside at points drawn from a fixed seed.
+Each fault ends a real build in a separate process, at a point drawn from a fixed seed. The next
+build must succeed.
 """
 
 from __future__ import annotations
@@ -31,20 +32,22 @@ pytestmark = pytest.mark.slow
 SEED = 7
 KILLS = 4
 TABLES = (*CORPUS_TABLES, "row_ledger")
+#: Folder with the tables that a build without a fault writes.
+NEXT_BUILD = "next"
 
 
 @dataclass
-class Place:
+class Workspace:
     """A tree, and the folder that builds of its corpus write to."""
 
     tree: Path
     data: Path
     profile: str
-    #: Dagster's own storage.
+    #: Storage of the Dagster instance.
     home: Path
 
     def start(self) -> subprocess.Popen[str]:
-        """A build in a process group of its own."""
+        """Start a build in a separate process group."""
         self.home.mkdir(exist_ok=True)
         return subprocess.Popen(
             [sys.executable, "-m", "vox_assets.cli", "build", "corpus"],
@@ -62,170 +65,177 @@ class Place:
         )
 
     def build(self) -> tuple[int, str]:
-        """A build to its end: its exit code and what it said."""
+        """Run a build; return its exit code and its output."""
         process = self.start()
-        said, _ = process.communicate()
-        return process.returncode, said
+        output, _ = process.communicate()
+        return process.returncode, output
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Every table whole, by way of the reader that everybody uses."""
+        """Read every table."""
         lake = Lake(str(self.data / "lake"))
         return {name: lake.read(name) for name in TABLES}
 
-    def assert_sound(self, before: dict[str, pl.DataFrame], after: dict[str, pl.DataFrame]) -> None:
-        """Each table holds the old rows or the new ones, all of them, and the ledger balances."""
+    def assert_consistent(
+        self, before: dict[str, pl.DataFrame], after: dict[str, pl.DataFrame]
+    ) -> None:
+        """Check that each table has all old rows or all new rows, and that the ledger balances."""
         for name, rows in self.tables().items():
             assert rows.equals(before[name]) or rows.equals(after[name]), name
-            # Every file that the newest version names is there and whole.
+            # Read every file that the newest version names.
             DeltaTable(Lake(str(self.data / "lake")).uri(name)).to_pyarrow_table()
         balance = ledger_balances(self.tables()["row_ledger"])
         assert balance.passed, balance.summary
 
 
 @dataclass
-class Known:
-    """A place with one good build, how long it took, and what the next one will hold."""
+class Baseline:
+    """A workspace after one good build, and the duration and tables of the next build."""
 
-    place: Place
+    workspace: Workspace
     seconds: float
     before: dict[str, pl.DataFrame]
     after: dict[str, pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def known(
+def baseline(
     small_tree: Path,
     base_model: LocalModel,
     model_dir: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Known:
-    root = tmp_path_factory.mktemp("known")
+) -> Baseline:
+    root = tmp_path_factory.mktemp("baseline")
     shutil.copytree(small_tree, root / "tree")
     shutil.copytree(model_dir, root / "data" / "cache")
     profile = write_profile(root / "quick.yaml", **QUICK)
-    place = Place(root / "tree", root / "data", profile, root / "home")
-    code, said = place.build()
-    assert code == 0, said
-    before = place.tables()
-    with (place.tree / "crates" / "vox-units" / "src" / "lib.rs").open("a") as file:
+    workspace = Workspace(root / "tree", root / "data", profile, root / "home")
+    code, output = workspace.build()
+    assert code == 0, output
+    before = workspace.tables()
+    with (workspace.tree / "crates" / "vox-units" / "src" / "lib.rs").open("a") as file:
         file.write(
             "\n/// Doubles a count of items, and stops at the largest count there is.\n"
             "pub fn doubled(count: u64) -> u64 {\n    let twice = count.saturating_mul(2);\n"
             "    twice\n}\n"
         )
-    ahead = Place(place.tree, root / "ahead", place.profile, root / "home")
-    shutil.copytree(place.data, ahead.data)
+    next_build = Workspace(workspace.tree, root / NEXT_BUILD, workspace.profile, root / "home")
+    shutil.copytree(workspace.data, next_build.data)
     started = time.monotonic()
-    code, said = ahead.build()
-    assert code == 0, said
-    after = ahead.tables()
+    code, output = next_build.build()
+    assert code == 0, output
+    after = next_build.tables()
     assert not after["raw_rust_fns"].equals(before["raw_rust_fns"])
-    return Known(place, time.monotonic() - started, before, after)
+    return Baseline(workspace, time.monotonic() - started, before, after)
 
 
 @pytest.fixture
-def place(known: Known, tmp_path: Path) -> Place:
-    """A copy of the good build, to be spoilt."""
-    shutil.copytree(known.place.data, tmp_path / "data")
-    return Place(known.place.tree, tmp_path / "data", known.place.profile, tmp_path / "home")
+def workspace(baseline: Baseline, tmp_path: Path) -> Workspace:
+    """Copy the good build, for a test to damage."""
+    data = tmp_path / "data"
+    shutil.copytree(baseline.workspace.data, data)
+    return replace(baseline.workspace, data=data, home=tmp_path / "home")
 
 
-def assert_next_build_succeeds(known: Known, place: Place) -> None:
-    code, said = place.build()
-    assert code == 0, said
-    for name, rows in place.tables().items():
-        assert rows.equals(known.after[name]), name
+def assert_next_build_succeeds(baseline: Baseline, workspace: Workspace) -> None:
+    code, output = workspace.build()
+    assert code == 0, output
+    for name, rows in workspace.tables().items():
+        assert rows.equals(baseline.after[name]), name
 
 
-def test_a_build_that_is_killed_at_any_point_leaves_whole_tables(
-    known: Known, place: Place
+def test_a_build_that_is_killed_at_any_point_leaves_consistent_tables(
+    baseline: Baseline, workspace: Workspace
 ) -> None:
     points = random.Random(SEED)
     for _ in range(KILLS):
-        process = place.start()
-        time.sleep(points.uniform(0.2, 1.0) * known.seconds)
+        process = workspace.start()
+        time.sleep(points.uniform(0.2, 1.0) * baseline.seconds)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        place.assert_sound(known.before, known.after)
-    assert_next_build_succeeds(known, place)
+        workspace.assert_consistent(baseline.before, baseline.after)
+    assert_next_build_succeeds(baseline, workspace)
 
 
-def test_two_builds_at_once_follow_each_other(known: Known, place: Place) -> None:
-    first, second = place.start(), place.start()
-    said = [process.communicate()[0] for process in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0], said
-    assert "waiting for the build that holds" in said[0] + said[1]
-    place.assert_sound(known.after, known.after)
-    versions = {Lake(str(place.data / "lake")).version(name) for name in TABLES}
+def test_two_simultaneous_builds_run_one_after_the_other(
+    baseline: Baseline, workspace: Workspace
+) -> None:
+    first, second = workspace.start(), workspace.start()
+    outputs = [process.communicate()[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    assert "waiting for the build that holds" in outputs[0] + outputs[1]
+    workspace.assert_consistent(baseline.after, baseline.after)
+    versions = {Lake(str(workspace.data / "lake")).version(name) for name in TABLES}
     assert versions == {2}
 
 
 @pytest.fixture
-def small_disk(known: Known, tmp_path: Path) -> Iterator[Place]:
-    """A copy of the good build on a disk of its own that can be filled and write-protected."""
+def small_disk(baseline: Baseline, tmp_path: Path) -> Iterator[Workspace]:
+    """Copy the good build to a separate disk that a test can fill or make read-only."""
     root = tmp_path / "disk"
     root.mkdir()
     if not mount(root, "-t", "tmpfs", "-o", "size=4g", "tmpfs"):
-        pytest.skip("this user may not mount: run as root to fill a disk of one's own")
+        pytest.skip("this user may not mount a disk: run as root")
     try:
-        shutil.copytree(known.place.data, root / "data")
-        yield Place(known.place.tree, root / "data", known.place.profile, tmp_path / "home")
+        shutil.copytree(baseline.workspace.data, root / "data")
+        yield replace(baseline.workspace, data=root / "data", home=tmp_path / "home")
     finally:
         subprocess.run(["umount", "--lazy", str(root)], check=True)
 
 
 def mount(root: Path, *options: str) -> bool:
-    done = subprocess.run(["mount", *options, str(root)], capture_output=True, check=False)
-    return done.returncode == 0
+    """Mount a disk at `root`; return whether that succeeded."""
+    process = subprocess.run(["mount", *options, str(root)], capture_output=True, check=False)
+    return process.returncode == 0
 
 
-def used(root: Path) -> int:
+def used_bytes(root: Path) -> int:
     return shutil.disk_usage(root).used
 
 
-def test_a_disk_that_fills_up_ends_the_build_and_nothing_else(
-    known: Known, small_disk: Place
+def test_a_full_disk_ends_the_build_and_leaves_consistent_tables(
+    baseline: Baseline, small_disk: Workspace
 ) -> None:
     root = small_disk.data.parent
     points = random.Random(SEED)
-    grown = used_by_a_build(known)
-    # Dagster's storage elsewhere, and on the disk that fills, where `make` puts it.
+    growth = growth_of_a_build(baseline)
+    # Dagster's storage on another disk, and on the full disk, where `make` configures it.
     for home in (small_disk.home, root / "home"):
-        room = int(points.uniform(0.1, 0.8) * grown)
-        assert mount(root, "-o", f"remount,size={used(root) + room}")
-        code, said = replace(small_disk, home=home).build()
-        assert code != 0, said
-        small_disk.assert_sound(known.before, known.after)
+        free_bytes = int(points.uniform(0.1, 0.8) * growth)
+        assert mount(root, "-o", f"remount,size={used_bytes(root) + free_bytes}")
+        code, output = replace(small_disk, home=home).build()
+        assert code != 0, output
+        small_disk.assert_consistent(baseline.before, baseline.after)
     assert mount(root, "-o", "remount,size=4g")
-    assert_next_build_succeeds(known, small_disk)
+    assert_next_build_succeeds(baseline, small_disk)
 
 
-def used_by_a_build(known: Known) -> int:
-    """Bytes that one more build adds to the folder."""
-    ahead = known.place.data.parent / "ahead"
+def growth_of_a_build(baseline: Baseline) -> int:
+    """Return the number of bytes that one more build adds to the folder."""
+    data = baseline.workspace.data
+    next_data = data.parent / NEXT_BUILD
     return sum(
-        (1 if folder is ahead else -1) * path.stat().st_size
-        for folder in (ahead, known.place.data)
+        (1 if folder is next_data else -1) * path.stat().st_size
+        for folder in (next_data, data)
         for path in folder.rglob("*")
         if path.is_file()
     )
 
 
-def test_a_disk_that_turns_read_only_ends_the_build_and_nothing_else(
-    known: Known, small_disk: Place
+def test_a_read_only_disk_ends_the_build_and_leaves_consistent_tables(
+    baseline: Baseline, small_disk: Workspace
 ) -> None:
     root = small_disk.data.parent
     process = small_disk.start()
-    time.sleep(random.Random(SEED).uniform(0.3, 0.7) * known.seconds)
-    # The system refuses while a file is open for writing, as one is now and then.
+    time.sleep(random.Random(SEED).uniform(0.3, 0.7) * baseline.seconds)
+    # The remount fails while a file is open for writing, so it is retried.
     os.killpg(process.pid, signal.SIGSTOP)
-    protected = mount(root, "-o", "remount,ro")
+    is_read_only = mount(root, "-o", "remount,ro")
     os.killpg(process.pid, signal.SIGCONT)
-    while not protected and process.poll() is None:
-        protected = mount(root, "-o", "remount,ro")
+    while not is_read_only and process.poll() is None:
+        is_read_only = mount(root, "-o", "remount,ro")
     process.communicate()
-    assert protected
+    assert is_read_only
     assert process.returncode != 0
-    small_disk.assert_sound(known.before, known.after)
+    small_disk.assert_consistent(baseline.before, baseline.after)
     assert mount(root, "-o", "remount,rw")
-    assert_next_build_succeeds(known, small_disk)
+    assert_next_build_succeeds(baseline, small_disk)

@@ -1,4 +1,4 @@
-"""A fingerprint follows what extraction reads, and nothing but its content."""
+"""Tests that a fingerprint covers the content of the files that extraction reads, and no more."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_fresh_copy_has_the_same_fingerprint(root: Path, tmp_path: Path) -> No
     assert fingerprint.crates(root).files == 2
 
 
-def test_changed_added_moved_and_removed_files_show(root: Path) -> None:
+def test_changed_added_moved_and_removed_files_change_the_digest(root: Path) -> None:
     seen = {fingerprint.crates(root).digest}
     for change in (
         lambda: (root / "crates/a/src/lib.rs").write_text("fn g() {}"),
@@ -67,14 +67,14 @@ def test_build_output_does_not_count_and_links_are_not_followed(root: Path) -> N
     assert generated.files == before.files + 1
 
 
-def test_included_files_count_wherever_they_lie_and_others_do_not(root: Path) -> None:
+def test_included_files_count_in_any_folder_and_others_do_not(root: Path) -> None:
     before = fingerprint.docs(root)
     assert before.files == 3
     (root / "examples/unused.vox").write_text("changed")
     assert fingerprint.docs(root) == before
     (root / "examples/inner.vox").write_text("changed")
     assert fingerprint.docs(root).digest != before.digest
-    # Pages of either ending are read, and so are their includes.
+    # Pages with the other suffix are read too, with their includes.
     (root / "docs/src/more.markdown").write_text("{{#include ../../examples/unused.vox}}")
     assert fingerprint.docs(root).files == before.files + 2
 
@@ -82,26 +82,27 @@ def test_included_files_count_wherever_they_lie_and_others_do_not(root: Path) ->
 def test_every_repository_is_watched_under_its_name(root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(root, other)
-    watched = deployment(tmp_path, root, {"tree": ".", "other": "../other"})
+    watched = settings_with(tmp_path, root, {"tree": ".", "other": "../other"})
     before = fingerprint.sources(watched)
     assert before["crates"].files == 2 * fingerprint.crates(root).files
     (other / "crates/a/src/lib.rs").write_text("fn g() {}")
     after = fingerprint.sources(watched)
     assert after["crates"].digest != before["crates"].digest
     assert after["docs"] == before["docs"]
-    swapped = deployment(tmp_path, root, {"tree": "../other", "other": "."})
+    swapped = settings_with(tmp_path, root, {"tree": "../other", "other": "."})
     assert fingerprint.sources(swapped)["crates"].digest != after["crates"].digest
 
 
 def test_a_single_root_without_a_name_has_the_fingerprint_of_its_tree(
     root: Path, tmp_path: Path
 ) -> None:
-    found = fingerprint.sources(deployment(tmp_path, root, {}))
-    assert found["crates"] == fingerprint.crates(root)
-    assert found["docs"] == fingerprint.docs(root)
+    fingerprints = fingerprint.sources(settings_with(tmp_path, root, {}))
+    assert fingerprints["crates"] == fingerprint.crates(root)
+    assert fingerprints["docs"] == fingerprint.docs(root)
 
 
-def deployment(tmp_path: Path, root: Path, repositories: dict[str, str]) -> Settings:
+def settings_with(tmp_path: Path, root: Path, repositories: dict[str, str]) -> Settings:
+    """Load settings whose profile names `repositories`, by name and root."""
     content = yaml.safe_load((profiles.PROFILE_DIR / "sample.yaml").read_text())
     content["repositories"] = [{"name": k, "root": v} for k, v in repositories.items()]
     profile = tmp_path / "several.yaml"
@@ -120,16 +121,16 @@ def test_a_file_that_did_not_change_is_not_read_again(root: Path) -> None:
     for path in root.rglob("*.*"):
         os.utime(path, (long_ago, long_ago))
     opened: list[str] = []
-    listening = True
+    recording = True
 
-    def listen(event: str, arguments: tuple[object, ...]) -> None:
-        if listening and event == "open" and str(arguments[0]).startswith(f"{root}/crates"):
+    def record(event: str, arguments: tuple[object, ...]) -> None:
+        if recording and event == "open" and str(arguments[0]).startswith(f"{root}/crates"):
             opened.append(str(arguments[0]))
 
-    # The change time cannot be set: wait until the files are old enough to be remembered.
+    # The change time cannot be set, so wait until the files are old enough to be cached.
     time.sleep(2.1)
     before = fingerprint.crates(root)
-    sys.addaudithook(listen)
+    sys.addaudithook(record)
     try:
         assert fingerprint.crates(root) == before
         assert opened == []
@@ -138,7 +139,7 @@ def test_a_file_that_did_not_change_is_not_read_again(root: Path) -> None:
         assert fingerprint.crates(root) != before
         assert opened == [str(root / "crates/a/src/lib.rs")]
     finally:
-        listening = False
+        recording = False
 
 
 def test_a_file_that_just_changed_is_read_every_time(root: Path) -> None:

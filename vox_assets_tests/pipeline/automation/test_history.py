@@ -1,4 +1,4 @@
-"""What is read from runs about the builds that they were."""
+"""Tests the error that is read from the events of a failed run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vox_assets.pipeline.automation.history import root_cause
 
 
 def failing_step(error: Exception, cause: Exception | None) -> dg.DagsterEvent:
-    """The failure event of a step that really raised `error` from `cause`."""
+    """Run a step that raises `error` from `cause`; return its failure event."""
 
     @dg.asset
     def training_mix() -> None:

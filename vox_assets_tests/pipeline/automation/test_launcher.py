@@ -1,4 +1,4 @@
-"""A run counts as alive while a build holds the lock, and as dead some time after."""
+"""Tests that a run counts as running while a build holds the lock, and as failed later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vox_assets_tests.pipeline.automation.conftest import instance_config
 RUN = dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
 
 
-def test_the_instance_takes_this_launcher(tmp_path: Path) -> None:
+def test_the_instance_uses_this_launcher(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text(instance_config(with_postgres=False))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert isinstance(instance.run_launcher, launcher.ProcessRunLauncher)
@@ -24,18 +24,18 @@ def test_the_instance_takes_this_launcher(tmp_path: Path) -> None:
         assert instance.freshness_enabled
 
 
-def test_a_run_without_the_lock_is_dead_only_after_a_while(
+def test_a_run_without_the_lock_fails_only_after_a_delay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path))
-    watching = launcher.ProcessRunLauncher()
+    run_launcher = launcher.ProcessRunLauncher()
 
     def status() -> WorkerStatus:
-        return watching.check_run_worker_health(RUN).status
+        return run_launcher.check_run_worker_health(RUN).status
 
     with exclusive(tmp_path / LOCK):
         assert status() == WorkerStatus.RUNNING
-    # It is about to end, or has yet to begin.
+    # The run may not have started yet, or may be about to end.
     assert status() == WorkerStatus.RUNNING
     monkeypatch.setattr(launcher, "SECONDS_WITHOUT_LOCK", 0.0)
     assert status() == WorkerStatus.FAILED

@@ -1,4 +1,4 @@
-"""One run for one change, tried again when it fails, driven tick by tick on a real instance."""
+"""Tests tick by tick on a real instance that one change requests one run and one retry."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 
 
 class Deployment:
-    """The sensors with their cursors, and an instance whose runs end as the test says."""
+    """The sensors with their cursors, and an instance whose runs end with a given status."""
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
         self.settings, self.instance = settings, instance
         self.sensors = {source: source_sensor(source) for source in WATCHED}
         self.cursors: dict[str, str | None] = {}
-        self.keys: set[str | None] = set()
+        self.run_keys: set[str | None] = set()
         self.reasons: dict[str, str] = {}
         self.events: list[dg.AssetMaterialization] = []
 
     def tick(self) -> list[dg.RunRequest]:
-        """One tick of every sensor, as the daemon does it; what they ask for."""
-        asked: list[dg.RunRequest] = []
+        """Evaluate every sensor once, as the daemon does; return their run requests."""
+        requests: list[dg.RunRequest] = []
         for source, sensor in self.sensors.items():
             context = dg.build_sensor_context(
                 instance=self.instance,
@@ -49,18 +49,18 @@ class Deployment:
                 assert isinstance(event, dg.AssetMaterialization)
                 self.instance.report_runless_asset_event(event)
                 self.events.append(event)
-            asked += result.run_requests or ()
-        return asked
+            requests += result.run_requests or ()
+        return requests
 
-    def rest(self) -> list[dg.RunRequest]:
-        """Ticks until a change that was just made has come to rest."""
+    def tick_twice(self) -> list[dg.RunRequest]:
+        """Let two ticks see the latest change; return the run requests of the second."""
         assert self.tick() == []
         return self.tick()
 
     def launch(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> None:
-        """What the daemon does with a request, its rule about run keys included."""
-        assert request.run_key is None or request.run_key not in self.keys
-        self.keys.add(request.run_key)
+        """Add the run of a request, as the daemon does, but refuse a repeated run key."""
+        assert request.run_key is None or request.run_key not in self.run_keys
+        self.run_keys.add(request.run_key)
         run = dg.DagsterRun(
             job_name=request.job_name or "rebuild",
             run_id=f"run-{len(self.instance.get_runs())}",
@@ -70,11 +70,11 @@ class Deployment:
         self.instance.add_run(run)
 
     def build(self) -> None:
-        """A first good build of everything."""
-        [request] = self.rest()
+        """Add a successful build of everything."""
+        [request] = self.tick_twice()
         self.launch(request, SUCCESS)
 
-    def at_two(self) -> dg.RunRequest | dg.SkipReason:
+    def nightly_tick(self) -> dg.RunRequest | dg.SkipReason:
         context = dg.build_schedule_context(
             instance=self.instance, resources={"settings": self.settings}
         )
@@ -106,12 +106,14 @@ def edit(tree: Path, path: str, text: str) -> None:
     (tree / path).write_text(text)
 
 
-def test_a_fresh_deployment_builds_everything_once(deployment: Deployment) -> None:
-    [request] = deployment.rest()
+def test_a_new_deployment_builds_everything_once(deployment: Deployment) -> None:
+    [request] = deployment.tick_twice()
     assert request.job_name == "rebuild"
     deployment.launch(request, SUCCESS)
     assert deployment.tick() == []
-    assert set(deployment.reasons.values()) == {f"{source} as it was built" for source in WATCHED}
+    assert set(deployment.reasons.values()) == {
+        f"the current {source} is built" for source in WATCHED
+    }
 
 
 def test_a_checkout_in_progress_starts_nothing(deployment: Deployment, tree: Path) -> None:
@@ -130,61 +132,63 @@ def test_a_checkout_in_progress_starts_nothing(deployment: Deployment, tree: Pat
         ("examples/a.vox", "rebuild_after_docs"),
     ],
 )
-def test_only_what_depends_on_the_changed_side_is_rebuilt(
+def test_only_dependents_of_the_changed_side_are_rebuilt(
     deployment: Deployment, tree: Path, path: str, job: str
 ) -> None:
     deployment.build()
     with (tree / path).open("a") as file:
         file.write("// changed\n")
-    assert [request.job_name for request in deployment.rest()] == [job]
+    assert [request.job_name for request in deployment.tick_twice()] == [job]
 
 
-def test_a_change_of_both_sides_is_one_run(deployment: Deployment, tree: Path) -> None:
+def test_a_change_of_both_sides_starts_one_run(deployment: Deployment, tree: Path) -> None:
     deployment.build()
     edit(tree, "crates/a/src/lib.rs", "fn g() {}")
     edit(tree, "docs/src/index.md", "# Other\n")
-    assert [request.job_name for request in deployment.rest()] == ["rebuild"]
-    assert "left to crates_changed" in deployment.reasons["docs"]
+    assert [request.job_name for request in deployment.tick_twice()] == ["rebuild"]
+    assert "crates_changed requests a build of everything" in deployment.reasons["docs"]
 
 
-def test_a_changed_policy_rebuilds_everything(deployment: Deployment) -> None:
+def test_a_changed_profile_rebuilds_everything(deployment: Deployment) -> None:
     deployment.build()
     profile = Path(deployment.settings.profile_reference)
     profile.write_text(profile.read_text().replace("threshold: 7.0", "threshold: 6.5"))
-    assert [request.job_name for request in deployment.rest()] == ["rebuild"]
+    assert [request.job_name for request in deployment.tick_twice()] == ["rebuild"]
 
 
-def test_a_policy_that_does_not_load_is_the_reason_for_waiting(deployment: Deployment) -> None:
+def test_a_profile_that_does_not_load_is_the_skip_reason(deployment: Deployment) -> None:
     deployment.build()
     Path(deployment.settings.profile_reference).write_text("name: half\n")
-    assert deployment.rest() == []
+    assert deployment.tick_twice() == []
     assert "language" in deployment.reasons["profile"]
 
 
-def test_no_second_run_while_the_first_goes_on(deployment: Deployment, tree: Path) -> None:
-    [request] = deployment.rest()
+def test_no_second_run_starts_while_the_first_is_running(
+    deployment: Deployment, tree: Path
+) -> None:
+    [request] = deployment.tick_twice()
     deployment.launch(request, dg.DagsterRunStatus.STARTED)
     assert deployment.tick() == []
     edit(tree, "docs/src/index.md", "# Other\n")
-    assert deployment.rest() == []
+    assert deployment.tick_twice() == []
     assert "is building" in deployment.reasons["crates"]
 
 
-def test_a_build_that_died_is_left_to_the_daemon_as_long_as_it_may_start_it_again(
+def test_sensors_wait_for_the_daemon_to_retry_a_build_whose_process_died(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [request] = deployment.rest()
+    [request] = deployment.tick_twice()
     deployment.launch(request, dg.DagsterRunStatus.STARTED)
     [run] = deployment.instance.get_runs()
-    # The instance is set up to try it once more.
-    deployment.instance.report_run_failed(run, "its process is gone")
+    # The instance is configured to retry a run whose process died.
+    deployment.instance.report_run_failed(run, "the process of the run has ended")
     assert deployment.tick() == []
     assert "is building" in deployment.reasons["crates"]
-    monkeypatch.setattr(history, "SECONDS_UNTIL_STARTED_AGAIN", 0.0)
+    monkeypatch.setattr(history, "RETRY_GRACE_SECONDS", 0.0)
     assert len(deployment.tick()) == 1
 
 
-def test_a_failed_run_is_tried_again_and_then_left_to_people(deployment: Deployment) -> None:
+def test_a_failed_run_is_retried_once_and_then_needs_a_person(deployment: Deployment) -> None:
     deployment.tick()
     for _ in range(ATTEMPTS):
         [request] = deployment.tick()
@@ -193,7 +197,7 @@ def test_a_failed_run_is_tried_again_and_then_left_to_people(deployment: Deploym
     assert f"failed {ATTEMPTS} times" in deployment.reasons["crates"]
 
 
-def test_a_run_that_a_blocking_check_ended_is_not_repeated(
+def test_a_run_that_a_blocking_check_ended_is_not_retried(
     deployment: Deployment, tree: Path
 ) -> None:
     @dg.asset
@@ -204,8 +208,8 @@ def test_a_run_that_a_blocking_check_ended_is_not_repeated(
     def lane_policy() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=False)
 
-    [request] = deployment.rest()
-    # A real run, because the verdict is read off its events.
+    [request] = deployment.tick_twice()
+    # A real run, because the sensor reads the check's result from its events.
     defs = dg.Definitions(
         assets=[training_mix],
         asset_checks=[lane_policy],
@@ -217,36 +221,36 @@ def test_a_run_that_a_blocking_check_ended_is_not_repeated(
     )
     assert not result.success
     assert deployment.tick() == []
-    assert "refused by training_mix:lane_policy" in deployment.reasons["crates"]
-    edit(tree, "crates/a/src/lib.rs", "fn mended() {}")
-    assert len(deployment.rest()) == 1
+    assert "blocked by training_mix:lane_policy" in deployment.reasons["crates"]
+    edit(tree, "crates/a/src/lib.rs", "fn fixed() {}")
+    assert len(deployment.tick_twice()) == 1
 
 
-def test_a_mended_source_is_built_after_failures(deployment: Deployment, tree: Path) -> None:
+def test_a_fixed_source_is_built_after_failures(deployment: Deployment, tree: Path) -> None:
     deployment.tick()
     for _ in range(ATTEMPTS):
         [request] = deployment.tick()
         deployment.launch(request, FAILURE)
-    edit(tree, "crates/a/src/lib.rs", "fn mended() {}")
-    assert len(deployment.rest()) == 1
+    edit(tree, "crates/a/src/lib.rs", "fn fixed() {}")
+    assert len(deployment.tick_twice()) == 1
 
 
-def test_a_change_that_failed_and_was_taken_back_is_built_again(
+def test_the_old_content_is_rebuilt_after_a_failed_change_is_reverted(
     deployment: Deployment, tree: Path
 ) -> None:
     deployment.build()
     before = (tree / "crates/a/src/lib.rs").read_text()
     edit(tree, "crates/a/src/lib.rs", "fn broken() {}")
-    [request] = deployment.rest()
+    [request] = deployment.tick_twice()
     deployment.launch(request, FAILURE)
-    # The failed run may have replaced raw_rust_fns: the good build is no longer what is there.
+    # The failed run may have replaced raw_rust_fns, so the lake may differ from the good build.
     edit(tree, "crates/a/src/lib.rs", before)
-    [request] = deployment.rest()
+    [request] = deployment.tick_twice()
     deployment.launch(request, SUCCESS)
     assert deployment.tick() == []
 
 
-def test_the_source_assets_show_version_files_and_commit_once(
+def test_each_version_of_a_source_asset_is_reported_once_with_files_and_commit(
     deployment: Deployment, tree: Path
 ) -> None:
     deployment.build()
@@ -260,7 +264,7 @@ def test_the_source_assets_show_version_files_and_commit_once(
     assert docs.metadata["files"].value == 2
     assert crates.metadata["commit"].value == "not in git"
     edit(tree, "crates/a/src/lib.rs", "fn g() {}")
-    deployment.rest()
+    deployment.tick_twice()
     assert [event.asset_key.to_user_string() for event in deployment.events[2:]] == ["crates"]
     versions = {event.tags[DATA_VERSION_TAG] for event in deployment.events}
     assert len(versions) == 3
@@ -269,15 +273,15 @@ def test_the_source_assets_show_version_files_and_commit_once(
 def test_all_sensors_together_read_each_file_once(deployment: Deployment, tree: Path) -> None:
     files = {str(path) for path in tree.rglob("*") if path.is_file()}
     opened: list[str] = []
-    listening = True
+    recording = True
 
-    def listen(event: str, arguments: tuple[object, ...]) -> None:
-        if listening and event == "open" and str(arguments[0]) in files:
+    def record(event: str, arguments: tuple[object, ...]) -> None:
+        if recording and event == "open" and str(arguments[0]) in files:
             opened.append(str(arguments[0]))
 
-    # A file that changed a moment ago may change again unnoticed: it is read by every sensor.
+    # Contents of recently changed files are not cached, so every sensor would read them.
     time.sleep(2.1)
-    sys.addaudithook(listen)
+    sys.addaudithook(record)
     try:
         deployment.tick()
         assert sorted(opened) == sorted(files)
@@ -285,59 +289,57 @@ def test_all_sensors_together_read_each_file_once(deployment: Deployment, tree: 
         deployment.tick()
         assert opened == []
     finally:
-        listening = False
+        recording = False
 
 
-def test_a_missing_folder_is_named_and_nothing_is_started(
-    deployment: Deployment, tree: Path
-) -> None:
+def test_a_missing_folder_is_the_skip_reason(deployment: Deployment, tree: Path) -> None:
     deployment.build()
     shutil.rmtree(tree / "crates")
-    assert deployment.rest() == []
+    assert deployment.tick_twice() == []
     assert "no such folder" in deployment.reasons["crates"]
 
 
 def test_the_nightly_run_is_skipped_when_nothing_has_changed(
     deployment: Deployment, tree: Path
 ) -> None:
-    first = deployment.at_two()
+    first = deployment.nightly_tick()
     assert isinstance(first, dg.RunRequest)
     deployment.launch(first, SUCCESS)
-    end(deployment, days_ago=0)
-    skipped = deployment.at_two()
+    end_newest_run(deployment, days_ago=0)
+    skipped = deployment.nightly_tick()
     assert isinstance(skipped, dg.SkipReason)
     assert "nothing has changed since run run-0" in str(skipped.skip_message)
-    assert deployment.rest() == []
+    assert deployment.tick_twice() == []
     edit(tree, "docs/src/index.md", "# Other\n")
-    assert isinstance(deployment.at_two(), dg.RunRequest)
+    assert isinstance(deployment.nightly_tick(), dg.RunRequest)
 
 
-def test_the_nightly_run_follows_a_failed_build(deployment: Deployment, tree: Path) -> None:
-    first = deployment.at_two()
+def test_the_nightly_run_starts_after_a_failed_build(deployment: Deployment, tree: Path) -> None:
+    first = deployment.nightly_tick()
     assert isinstance(first, dg.RunRequest)
     deployment.launch(first, FAILURE)
-    assert isinstance(deployment.at_two(), dg.RunRequest)
+    assert isinstance(deployment.nightly_tick(), dg.RunRequest)
 
 
-def test_once_a_week_the_nightly_run_goes_through_all_the_same(deployment: Deployment) -> None:
-    first = deployment.at_two()
+def test_the_nightly_run_starts_once_a_week_even_without_a_change(deployment: Deployment) -> None:
+    first = deployment.nightly_tick()
     assert isinstance(first, dg.RunRequest)
     deployment.launch(first, SUCCESS)
-    end(deployment, days_ago=REBUILD_ANYWAY_AFTER_DAYS)
-    assert isinstance(deployment.at_two(), dg.RunRequest)
+    end_newest_run(deployment, days_ago=REBUILD_ANYWAY_AFTER_DAYS)
+    assert isinstance(deployment.nightly_tick(), dg.RunRequest)
 
 
-def test_a_nightly_run_without_sources_starts_so_that_somebody_is_told(
+def test_a_nightly_run_without_sources_starts_so_that_its_failure_is_reported(
     deployment: Deployment, tree: Path
 ) -> None:
     shutil.rmtree(tree / "docs")
-    request = deployment.at_two()
+    request = deployment.nightly_tick()
     assert isinstance(request, dg.RunRequest)
     assert history.BUILD_TAG not in request.tags
 
 
-def end(deployment: Deployment, days_ago: float) -> None:
-    """Let the newest run have ended then, as the event log of a run that was executed says it."""
+def end_newest_run(deployment: Deployment, days_ago: float) -> None:
+    """Store the event that the newest run succeeded `days_ago`."""
     [record] = deployment.instance.get_run_records(limit=1)
     when = time.time() - days_ago * 86_400
     deployment.instance.handle_new_event(
