@@ -112,7 +112,7 @@ def test_a_new_deployment_builds_everything_once(deployment: Deployment) -> None
     deployment.launch(request, SUCCESS)
     assert deployment.tick() == []
     assert set(deployment.reasons.values()) == {
-        f"the current {source} is built" for source in WATCHED
+        f"no change in {source} since the last build" for source in WATCHED
     }
 
 
