@@ -15,7 +15,7 @@ import polars as pl
 from vox_assets.curate import features, mutants
 from vox_assets.curate.scoring import CLIP
 
-#: +1 where a higher value indicates a real row, -1 a mutant; 0 where the profile sets the weight.
+#: +1 where a higher value indicates a real row, -1 a mutant; 0 where the weight is a rule.
 DIRECTION = {
     "prompt_length": 1,
     "prompt_specifics": 1,
@@ -36,6 +36,7 @@ DIRECTION = {
     "surprise": -1,
     "ifd": -1,
     "model_gain": 1,
+    "artefacts": 0,
 }
 assert list(DIRECTION) == list(features.FEATURES)
 

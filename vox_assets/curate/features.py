@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from vox_assets.curate.code_text import bare_code
 from vox_assets.curate.similarity import TOKEN_PATTERN
 from vox_assets.vox_syntax.parsers import PARSED, parses
 
@@ -40,6 +41,7 @@ FEATURES: Mapping[str, str] = {
     "surprise": "mean negative log-likelihood of the answer under the base model, nats, from 0",
     "ifd": "surprise over what it is without the prompt (instruction-following difficulty), from 0",
     "model_gain": "nats per token that the prompt spares the base model, any sign",
+    "artefacts": "kinds of artefacts in the answers, from 0",
 }
 #: Features that need the language model.
 MODEL_FEATURES = ("surprise", "ifd", "model_gain")
@@ -232,10 +234,9 @@ def _is_complete(answer: str, is_prose: bool) -> bool:
 
 
 def _brackets_close(text: str) -> bool:
-    """Whether brackets balance, roughly ignoring those in strings and comments."""
-    stripped = re.sub(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'|//[^\n]*', "", text)
+    """Whether brackets balance outside of literals and comments."""
     depth = Counter[str]()
-    for character in stripped:
+    for character in bare_code(text):
         if character in _OPENING:
             depth[character] += 1
         elif character in _CLOSING:

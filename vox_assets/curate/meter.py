@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import polars as pl
 from vox_assets.compute.batches import HERE, Engine
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import ROWS_AT_ONCE, Message, each_dialogue, embedding_matrix, turns
-from vox_assets.curate import features
+from vox_assets.curate import artefacts, features
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.perplexity import answer_nll
 from vox_assets.curate.similarity import neighbour_distance
@@ -33,26 +33,24 @@ class Meter:
     engine: Engine = HERE
 
     def cheap(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Measure all features but the language model's, of `prompt`, `response` and `language`.
+        """Measure all features but the language model's.
 
-        A column `embedding` is used as the embedding of the answer.
+        A dialogue is measured as a whole: all its questions, and all its answers. Needs `language`
+        and either `messages` or `prompt` and `response`; a column `embedding` is used as the
+        embedding of the answers.
         """
-        texts = rows.select("prompt", "response", "language")
-        table = pl.concat(
-            pl.DataFrame(
-                [features.measure(*texts_of_row) for texts_of_row in part.iter_rows()]
-            ).cast(pl.Float64)
-            for part in texts.iter_slices(ROWS_AT_ONCE)
-        )
+        table = pl.concat(_cheap_features(part) for part in rows.iter_slices(ROWS_AT_ONCE))
+        questions = pl.Series([turns_by(dialogue, "user") for dialogue in dialogues(rows)])
         if "embedding" in rows.columns:
             answer_vectors = embedding_matrix(rows["embedding"])
         else:
-            answer_vectors = self._embedded(rows["response"])
+            answers = [turns_by(dialogue, "assistant") for dialogue in dialogues(rows)]
+            answer_vectors = self._embedded(pl.Series(answers))
         undated = pl.Series([None] * len(rows), dtype=pl.String)
         dates = rows["source_date"] if "source_date" in rows.columns else undated
         return table.with_columns(
             pl.Series(
-                "alignment", _products(self._embedded(rows["prompt"]), answer_vectors), pl.Float64
+                "alignment", _products(self._embedded(questions), answer_vectors), pl.Float64
             ),
             pl.Series("neighbour_distance", neighbour_distance(answer_vectors), dtype=pl.Float64),
             pl.Series("freshness", features.freshness(dates)),
@@ -85,6 +83,22 @@ class Meter:
             pl.Series("surprise", surprise), pl.Series("ifd", ifd), pl.Series("model_gain", gain)
         )
         return measured.select(*features.FEATURES).to_numpy()
+
+
+def _cheap_features(rows: pl.DataFrame) -> pl.DataFrame:
+    """Measure the features that need no model and no other row: one float64 column each."""
+    return pl.DataFrame(
+        [
+            features.measure(turns_by(dialogue, "user"), turns_by(dialogue, "assistant"), language)
+            | {"artefacts": len(artefacts.in_dialogue(dialogue, language))}
+            for dialogue, language in zip(dialogues(rows), rows["language"], strict=True)
+        ]
+    ).cast(pl.Float64)
+
+
+def turns_by(dialogue: Sequence[Message], role: str) -> str:
+    """Return the turns of one role as one text."""
+    return "\n\n".join(turn["content"] for turn in dialogue if turn["role"] == role)
 
 
 def _products(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ import polars as pl
 
 from vox_assets.contract.rows import reason_text
 from vox_assets.curate import features
+from vox_assets.curate.artefacts import ARTEFACT, in_dialogue
 from vox_assets.curate.evaluators import RATED
-from vox_assets.curate.meter import Meter, to_read
-from vox_assets.curate.mutants import in_fit, plant
+from vox_assets.curate.meter import Meter, dialogues, to_read
 from vox_assets.curate.perplexity import within_perplexity
 from vox_assets.profiles import Scoring
 
@@ -38,6 +38,8 @@ CLIP = 3.0
 ORDINARY = 0.75
 # Number of features named in a reason: more would hide the important features.
 REASONS = 3
+# Log-odds that artefacts cost: more than all other features can add, so that none passes.
+ARTEFACT_COST = 20.0
 # Answers in a language without fitted weights are scored with the weights of this language.
 CODE_FALLBACK = "rust"
 
@@ -115,8 +117,10 @@ class LocalEvaluator:
             pl.col("drop_reason").fill_null("").alias("note"),
         )
 
-    def score(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def score(self, rows: pl.DataFrame, known: pl.DataFrame | None = None) -> pl.DataFrame:
         """Add `SCORE_COLUMNS` to rows with `pair_id`, `prompt`, `response`, `lane`, `language`.
+
+        `known` are features that are known already, one column each, in the order of `rows`.
 
         The model reads only rows whose verdict an ordinary value (`ORDINARY`) can change, and reads
         the answer alone, for IFD and model gain, only where that can still change it. Features that
@@ -128,7 +132,9 @@ class LocalEvaluator:
             )
         languages = rows["language"]
         forms = [self.calibration.form(language) for language in languages]
-        measured = self.meter.cheap(rows).with_columns(
+        cheap = self.meter.cheap(rows)
+        cheap = cheap if known is None else cheap.with_columns(known.get_columns())
+        measured = cheap.with_columns(
             pl.Series(name, [form.center[name] for form in forms])
             for name in features.MODEL_FEATURES
         )
@@ -157,8 +163,17 @@ class LocalEvaluator:
             good & was_read
         )
         readable = within_perplexity(read, self.policy.perplexity_quantile)
-        low = f"score below {self.policy.threshold:g}"
         details, costliest = self._reasons(measured, scores, contributions)
+        is_artefact = (measured["artefacts"] > 0).rename("")
+        too_low = pl.lit(f"score below {self.policy.threshold:g}")
+        low = pl.when(is_artefact).then(pl.lit(ARTEFACT)).otherwise(too_low)
+        shown = [
+            "; ".join(reason.text for reason in in_dialogue(dialogue, language))
+            for dialogue, language in zip(
+                dialogues(rows.filter(is_artefact)), languages.filter(is_artefact), strict=True
+            )
+        ]
+        details = details.scatter(is_artefact.arg_true(), shown)
         easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
         too_hard = "among the hardest of its lane and language"
         perplexity_of_row = pl.format("perplexity {}", pl.col("perplexity").round(1))
@@ -168,7 +183,7 @@ class LocalEvaluator:
             .then(None)
             .when(good)
             .then(pl.lit(too_hard))
-            .otherwise(pl.lit(low))
+            .otherwise(low)
             .alias("drop_kind"),
             pl.when(good & easy)
             .then(None)
@@ -214,6 +229,8 @@ class LocalEvaluator:
             # The profile sets weights that mutants cannot fit: 1 costs nothing, 0 costs the weight.
             column = names.index(name)
             contributions[:, column] += weight * (matrix[:, column] - 1.0)
+        column = names.index("artefacts")
+        contributions[:, column] = -ARTEFACT_COST * (matrix[:, column] > 0)
         logits = contributions.sum(axis=1) + intercepts
         return LOWEST + (HIGHEST - LOWEST) / (1.0 + np.exp(-logits)), contributions
 
@@ -231,65 +248,6 @@ class LocalEvaluator:
             details[row] = f"{scores[row]:.1f} by {', '.join(costs.values())}"
             costliest[row] = next(iter(costs), None)
         return pl.Series(details, dtype=pl.String), pl.Series(costliest, dtype=pl.String)
-
-    def separation(self, rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
-        """Score real rows and their mutants: `pair_id`, `mutant` (null if real), `score`.
-
-        `rows` is a scored table. Only rows outside the fit are used, and mutants are planted only
-        in kept rows, because a mutant of a poor row proves nothing.
-        """
-        used = ("pair_id", "prompt", "response", "language", "neighbour_distance", "freshness")
-        real = rows.select(*used, "score", "kept").filter(
-            pl.col("kept") & ~pl.col("pair_id").map_elements(in_fit, return_dtype=pl.Boolean)
-        )
-        spoilt = plant(real.select("pair_id", "prompt", "response", "language"), per_kind, seed)
-        if spoilt.is_empty():
-            return pl.DataFrame(schema=MUTANT_SCHEMA)
-        # A mutant inherits its row's neighbour distance and date; the rest is measured again.
-        inherited = spoilt.select("pair_id").join(
-            real.select("pair_id", "neighbour_distance", "freshness"),
-            on="pair_id",
-            how="left",
-            maintain_order="left",
-        )
-        measured = pl.DataFrame(
-            self.meter.everything(spoilt), schema=list(features.FEATURES)
-        ).with_columns(inherited["neighbour_distance"], inherited["freshness"])
-        scores, _ = self.judge(measured, spoilt["language"])
-        known = real.select("pair_id", pl.lit(None, pl.String).alias("mutant"), "language", "score")
-        scored = spoilt.select("pair_id", "mutant", "language").with_columns(
-            pl.Series("score", scores)
-        )
-        return pl.concat([known, scored])
-
-
-MUTANT_SCHEMA = pl.Schema(
-    {"pair_id": pl.String, "mutant": pl.String, "language": pl.String, "score": pl.Float64}
-)
-
-
-def auc(real: np.ndarray, mutants: np.ndarray) -> float:
-    """Compute the probability that a real row scores above a mutant; ties count half.
-
-    The Mann-Whitney statistic, which is the area under the ROC curve.
-    """
-    if not len(real) or not len(mutants):
-        return math.nan
-    ordered = np.sort(real)
-    above = len(real) - np.searchsorted(ordered, mutants, side="right")
-    equal = np.searchsorted(ordered, mutants, side="right") - np.searchsorted(ordered, mutants)
-    return float((above + equal / 2).sum() / (len(real) * len(mutants)))
-
-
-def auc_per_kind(separation: pl.DataFrame) -> dict[str, float]:
-    """Compute the AUC of the score for each kind of mutant in a `separation` table."""
-    real = separation.filter(pl.col("mutant").is_null())["score"].to_numpy()
-    return {
-        kind: auc(real, group["score"].to_numpy())
-        for (kind,), group in separation.drop_nulls("mutant")
-        .partition_by("mutant", as_dict=True, maintain_order=True)
-        .items()
-    }
 
 
 def _costs(contributions: Mapping[str, float], values: np.ndarray) -> dict[str, str]:

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from vox_assets.contract.rows import embedding_matrix
+from vox_assets.curate.code_text import STRING, without_comments
 from vox_assets.curate.similarity import Shingles, shingle
 from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.profiles import Dedup
@@ -43,17 +44,9 @@ SHAPE_WINDOW = 16
 MIN_SHAPE_LEXEMES = 30
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-#: A string ends on its line, so that an unpaired quote in prose does not hide the code after it.
-_STRING = r'"(?:\\.|[^"\\\n])*"'
-#: Strings and character literals come first, because they may contain comment signs.
-_STRING_OR_COMMENT = re.compile(
-    rf"""(?P<literal>r(?P<hashes>\#*)"[\s\S]*?"(?P=hashes)|{_STRING}|'(?:\\[^'\n]*|[^'\\\n])')"""
-    r"""|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)""",
-    re.VERBOSE,
-)
 #: A comma that a formatter adds before a closing bracket.
 _TRAILING_COMMA = re.compile(r",(?=\s*[)\]}>])")
-_LEXEME = re.compile(rf"[A-Za-z_]\w*|\d[\w.]*|{_STRING}|\S")
+_LEXEME = re.compile(rf"[A-Za-z_]\w*|\d[\w.]*|{STRING}|\S")
 _WORD = re.compile(r"\w+")
 
 
@@ -102,8 +95,12 @@ def leaks(held_out: pl.DataFrame, train: pl.DataFrame, dedup: Dedup) -> list[Lea
         comparison = _Comparison(answers, turns, shingle(answers.texts), shingle(turns.texts))
         evidence.append((SAME_TEXT, _equal(answers, turns, str)))
         evidence.append((CONTAINED, comparison.contained(MIN_CONTAINED)))
-        similar = comparison.similar(dedup.semantic_code_jaccard)
-        similar_tokens.update((answer_row, train_row) for answer_row, train_row, _ in similar)
+        similar = comparison.similar(min(LEAK_JACCARD, dedup.semantic_code_jaccard))
+        similar_tokens.update(
+            (answer_row, train_row)
+            for answer_row, train_row, jaccard in similar
+            if jaccard >= dedup.semantic_code_jaccard
+        )
         near = [match for match in similar if match[2] >= LEAK_JACCARD]
         evidence.append((NEAR_DUPLICATE, near))
         if is_code:
@@ -287,9 +284,7 @@ def _normalise_characters(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return the lexemes of code, one per line, without comments and trailing commas."""
-    bare = _STRING_OR_COMMENT.sub(
-        lambda match: match["literal"] or " ", _normalise_characters(text)
-    )
+    bare = without_comments(_normalise_characters(text))
     return "\n".join(_LEXEME.findall(_TRAILING_COMMA.sub("", bare)))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 import polars as pl
+import polars.selectors as cs
 
 from vox_assets.compute.batches import Engine
 from vox_assets.compute.tokens import load_tokenizer, token_counter
@@ -23,8 +24,9 @@ from vox_assets.curate.dedup import answers, deduplicate
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.evaluators import second_opinions
 from vox_assets.curate.features import FEATURES
-from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc_per_kind
+from vox_assets.curate.scoring import Calibration, LocalEvaluator
 from vox_assets.curate.secrets import refuse_secrets
+from vox_assets.curate.separation import separation, separation_report
 from vox_assets.mix import gates
 from vox_assets.mix.build import build_mix
 from vox_assets.mix.split import copied_files
@@ -143,9 +145,9 @@ def scored_corpus(
         settings.profile.judge.rows,
         settings.profile.scoring.threshold,
     )
-    mutants = evaluator.separation(scored, MUTANTS_PER_KIND, settings.profile.training.seed)
-    lake.write_account("scored_corpus", "mutants", mutants)
-    separation = auc_per_kind(mutants)
+    separated = separation(evaluator, scored, MUTANTS_PER_KIND, settings.profile.training.seed)
+    lake.write_account("scored_corpus", "mutants", separated)
+    separated_by_kind = separation_report(separated)
     weights = {name: form.weight for name, form in evaluator.calibration.forms.items()}
     kept_by_lane = scored.select("lane", "kept").filter("kept")["lane"].value_counts().sort("lane")
     dropped = scored.select(pl.col("drop_kind").alias("kind")).filter(~scored["kept"])
@@ -162,13 +164,13 @@ def scored_corpus(
             "kept_by_group": table(survival(scored)),
             "costliest_features": table(costliest(scored)),
             "rows_with_perplexity": int(scored["perplexity"].is_not_null().sum()),
-            "mutant_auc": {kind: round(value, 4) for kind, value in separation.items()},
+            "separation": table(separated_by_kind.with_columns(cs.float().round(3))),
             "calibration": evaluator.calibration.version,
             "weights": table(_by_feature(weights)),
             "evaluator_plot": dg.MetadataValue.md(
                 "\n\n".join(
                     f"![{figure.caption}]({figure.source})"
-                    for figure in evaluator_figures(separation, weights)
+                    for figure in evaluator_figures(separated_by_kind, weights)
                 )
             ),
             "base_model": models.base.fingerprint,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from vox_assets.curate.ledger import fates_by_repository, funnel, reasons
-from vox_assets.curate.scoring import Calibration, auc_per_kind
+from vox_assets.curate.scoring import Calibration
+from vox_assets.curate.separation import separation_report
 from vox_assets.profiles import Profile
 from vox_assets.publish.pages import render_report
 
@@ -39,7 +40,7 @@ def corpus_report(
         ),
         scored=scored,
         mix_rows=mix,
-        areas=auc_per_kind(separation),
+        kinds=separation_report(separation),
         weights={name: form.weight for name, form in Calibration.load().forms.items()},
         separation=separation,
     )

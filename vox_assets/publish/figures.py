@@ -51,15 +51,18 @@ def stacked(caption: str, counts: pl.DataFrame) -> Figure:
 
 
 def evaluator_figures(
-    separation: Mapping[str, float], weights: Mapping[str, Mapping[str, float]]
+    kinds: pl.DataFrame, weights: Mapping[str, Mapping[str, float]]
 ) -> list[Figure]:
-    """Draw the AUC of each kind of mutant, and the weight of each feature by language."""
-    figure, areas = _axes(height=0.35 * len(separation) + 0.8)
-    bars = areas.barh(list(separation), list(separation.values()), color=_INK)
-    areas.bar_label(bars, fmt="{:.3f}", padding=3)
+    """Draw the AUC of each language and kind of damage, and the weight of each feature."""
+    figure, areas = _axes(height=0.25 * len(kinds) + 0.8)
+    labels = kinds.select(pl.format("{}: {}", "language", "kind")).to_series().to_list()
+    errors = kinds.select(
+        (pl.col("auc") - pl.col("auc_low")).clip(0), (pl.col("auc_high") - pl.col("auc")).clip(0)
+    )
+    areas.barh(labels, kinds["auc"].to_list(), xerr=errors.to_numpy().T, color=_INK)
     areas.set_xlim(0.5, 1.05)
     areas.invert_yaxis()
-    auc = _picture(figure, "Area under the ROC curve for each kind of mutant")
+    auc = _picture(figure, "Area under the ROC curve for each kind of damage, with 95 % intervals")
 
     names = list(dict.fromkeys(name for form in weights.values() for name in form))
     figure, axes = _axes(height=0.3 * len(names) + 1.0)
@@ -88,7 +91,7 @@ def histogram(caption: str, rows: pl.DataFrame, column: str) -> Figure:
 
 def roc_curves(separation: pl.DataFrame) -> Figure:
     """Draw the ROC curve of the score for each kind of mutant (`mutant` is null for real rows)."""
-    figure, axes = _axes(height=3.6)
+    figure, axes = _axes(height=5.2)
     real = separation.filter(pl.col("mutant").is_null())["score"].sort()
     kinds = separation["mutant"].drop_nulls().unique().sort().to_list()
     for index, kind in enumerate(kinds):

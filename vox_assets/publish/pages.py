@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from vox_assets.curate.audit import survival
 from vox_assets.publish.figures import (
@@ -64,7 +65,7 @@ def render_report(
     reasons: pl.DataFrame,
     scored: pl.DataFrame,
     mix_rows: pl.DataFrame,
-    areas: Mapping[str, float] | None = None,
+    kinds: pl.DataFrame | None = None,
     weights: Mapping[str, Mapping[str, float]] | None = None,
     separation: pl.DataFrame | None = None,
     repositories: pl.DataFrame | None = None,
@@ -72,9 +73,10 @@ def render_report(
     """Render the report of a corpus as HTML.
 
     `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix. `reasons` has
-    `stage`, `reason`, `rows`. `areas` is the AUC of each kind of mutant, and `separation` the score
-    of every real row and mutant. `weights` are the evaluator's weights by language and feature.
-    `repositories` has `repository`, `fate`, `rows` if the profile names repositories. All text is
+    `stage`, `reason`, `rows`. `kinds` summarises the evaluator by language and kind of damage
+    (`separation_report`), and `separation` has the score of every real row and damaged row.
+    `weights` are the evaluator's weights by language and feature. `repositories` has
+    `repository`, `fate`, `rows` if the profile names repositories. All text is
     escaped, because rows contain arbitrary source code.
     """
     kept = scored.filter(pl.col("kept"))
@@ -114,17 +116,18 @@ def render_report(
     if repositories is not None:
         listed = _table(repositories.columns, list(repositories.iter_rows()))
         sections.insert(1, Section("Fates of the rows of each repository", table=listed))
-    if areas and weights:
+    if kinds is not None and not kinds.is_empty() and weights:
+        rounded = kinds.with_columns(cs.float().round(3))
         sections.append(
             Section(
                 "Evaluators",
-                "AUC: how well the score separates real rows from mutants, on rows that were not "
-                "used to fit it (0.5 is chance). The second plot shows the weights of the score.",
-                table=_table(
-                    ["mutant", "AUC"], [(kind, round(auc, 3)) for kind, auc in areas.items()]
-                ),
+                "Damaged rows that were not used to fit the score, by language. AUC: how well the "
+                "score separates them from all real rows of the language (0.5 is chance); "
+                "rejected: the share of them that is dropped; both with 95 % intervals. The "
+                "second plot shows the weights of the score.",
+                table=_table(rounded.columns, list(rounded.iter_rows())),
                 figures=[
-                    *evaluator_figures(areas, weights),
+                    *evaluator_figures(kinds, weights),
                     *([] if separation is None else [roc_curves(separation)]),
                 ],
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from vox_assets.curate.evaluators import RATINGS, Evaluator
 from vox_assets.curate.features import FEATURES
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perplexity
-from vox_assets.curate.scoring import Calibration, LocalEvaluator, auc, auc_per_kind
+from vox_assets.curate.scoring import Calibration, LocalEvaluator
 from vox_assets.extract import extract_rust
 from vox_assets.profiles import load
 from vox_assets.store.cache import VectorCache
@@ -86,14 +85,6 @@ def test_ratings_are_the_scores_and_the_reasons(
     assert ratings.schema == RATINGS
     assert ratings["score"].equals(scored["score"])
     assert ratings["note"].to_list() == scored["drop_reason"].fill_null("").to_list()
-
-
-def test_mutants_score_lower_than_real_rows(
-    evaluator: LocalEvaluator, scored: pl.DataFrame
-) -> None:
-    kinds = auc_per_kind(evaluator.separation(scored, per_kind=8, seed=1))
-    assert len(kinds) == 7
-    assert np.mean(list(kinds.values())) > 0.9
 
 
 def test_a_second_scoring_gives_the_same_table(
@@ -180,12 +171,39 @@ def test_the_hardest_share_is_dropped_per_lane_and_language() -> None:
     )
 
 
-def test_auc_counts_pairs_and_halves_ties() -> None:
-    rng = np.random.default_rng(1)
-    real, mutants = rng.integers(0, 20, 50) / 2, rng.integers(0, 15, 40) / 2
-    pairs = [(a > b) + (a == b) / 2 for a in real for b in mutants]
-    assert auc(real, mutants) == pytest.approx(np.mean(pairs))
-    assert math.isnan(auc(real, mutants[:0]))
+def test_a_row_with_an_artefact_is_dropped_with_the_text_that_shows_it(
+    evaluator: LocalEvaluator, scored: pl.DataFrame
+) -> None:
+    good = scored.filter("kept").head(3).drop("messages")
+    damaged = good.with_columnsresponse=pl.lit("Sure! ") + pl.col("response")
+    again = evaluator.score(damaged.select("pair_id", "prompt", "response", "lane", "language"))
+    assert not again["kept"].any()
+    assert again["score"].max() < 2
+    assert set(again["drop_kind"]) == {"artefact"}
+    assert all("chatter: Sure!" in detail for detail in again["drop_detail"])
+    # Nothing that the model could say would save it, so the model is not asked.
+    assert again["perplexity"].is_null().all()
+
+
+def test_a_dialogue_is_scored_by_all_its_turns(
+    evaluator: LocalEvaluator, rows: pl.DataFrame
+) -> None:
+    first, second = rows.head(2).select("prompt", "response").rows()
+    dialogue = turns(*first, "Now do the same thing.", second[1])
+    table = pl.DataFrame(
+        {
+            "pair_id": ["a"],
+            "prompt": ["Now do the same thing."],
+            "response": [second[1]],
+            "messages": [list(dialogue)],
+            "lane": ["vox_codegen"],
+            "language": ["rust"],
+        }
+    )
+    whole = evaluator.score(table).row(0, named=True)
+    last = evaluator.score(table.drop("messages")).row(0, named=True)
+    assert whole["prompt_specifics"] > last["prompt_specifics"]
+    assert whole["score"] > last["score"]
 
 
 def test_a_fit_keeps_the_stated_directions_and_weights_the_signal() -> None:

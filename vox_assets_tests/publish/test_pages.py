@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from vox_assets.contract.rows import turns
+from vox_assets.curate.separation import SEPARATION_SCHEMA, separation_report
 from vox_assets.publish.pages import render_adapter, render_report
 from vox_assets_tests.small_corpus import as_scored, judged, make_pair
 
@@ -18,6 +19,16 @@ def report(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
 
 
 def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
+    separation = pl.DataFrame(
+        [
+            ("a", None, "rust", 9.0, False),
+            ("b", None, "rust", 6.0, True),
+            ("a", "swapped", "rust", 7.0, False),
+            ("a", "swapped", "rust", 2.0, True),
+        ],
+        schema=SEPARATION_SCHEMA,
+        orient="row",
+    )
     return render_report(
         "Corpus report",
         {"profile": "sample", "source commit": "abc"},
@@ -29,11 +40,9 @@ def render(scored: pl.DataFrame, mixed: pl.DataFrame) -> str:
         pl.DataFrame({"stage": ["scored_corpus"], "reason": ["score below 7"], "rows": [9]}),
         scored,
         mixed,
-        areas={"swapped": 0.91234},
+        kinds=separation_report(separation),
         weights={"rust": {"parses": 1.9, "surprise": -0.7}},
-        separation=pl.DataFrame(
-            {"mutant": [None, None, "swapped", "swapped"], "score": [9.0, 6.0, 7.0, 2.0]}
-        ),
+        separation=separation,
     )
 
 
@@ -63,7 +72,7 @@ def test_the_corpus_report_has_every_section(report: str) -> None:
         "Lengths",
         "Scores",
         "Evaluators",
-        "0.912",
+        "auc_low",
         "Rows of vox_codegen",
     ):
         assert words in report

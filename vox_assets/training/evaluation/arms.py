@@ -12,11 +12,12 @@ from typing import Any
 
 import polars as pl
 
+from vox_assets.contract.interval import Interval
 from vox_assets.contract.rows import Message, in_hash_order
 from vox_assets.mix.leakage import leaks, split_leakage
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN
 from vox_assets.profiles import Dedup, Profile
-from vox_assets.training.evaluation.statistics import Interval, paired_ratio
+from vox_assets.training.evaluation.statistics import paired_ratio
 from vox_assets.training.evaluation.verdicts import Evaluation
 from vox_assets.training.plan.ranks import RankChoice
 

@@ -1,4 +1,4 @@
-"""Computes comparisons and intervals: ratios over sources, shares, overfitting trend."""
+"""Compares adapter and base: ratios of losses over sources, overfitting."""
 
 from __future__ import annotations
 
@@ -10,31 +10,7 @@ from typing import Any
 
 import numpy as np
 
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its confidence interval; infinite bounds where the data give none."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-    def at_most(self, limit: float) -> bool | None:
-        """Whether the true value is at most `limit`; None if the interval contains both sides."""
-        if self.high <= limit:
-            return True
-        return False if self.low > limit else None
-
-    def at_least(self, limit: float) -> bool | None:
-        """Whether the true value is at least `limit`; None if the interval contains both sides."""
-        if self.low >= limit:
-            return True
-        return False if self.high < limit else None
+from vox_assets.contract.interval import CONFIDENCE, Interval
 
 
 @dataclass(frozen=True)
@@ -157,35 +133,6 @@ def _quantile(freedom: float) -> float:
     from scipy.stats import t
 
     return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
-
-
-def wilson(hits: int, count: int) -> Interval:
-    """Return the share `hits` / `count` with its Wilson score interval; 0 to 1 if `count` is 0.
-
-    E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
-    """
-    if not count:
-        return Interval(0.0, 0.0, 1.0)
-    from scipy.stats import binomtest
-
-    low, high = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(hits / count, float(low), float(high))
-
-
-def share_difference(hits: int, count: int, other_hits: int, other_count: int) -> Interval:
-    """Estimate `hits / count - other_hits / other_count` with its interval.
-
-    R. G. Newcombe, Interval estimation for the difference between independent proportions:
-    comparison of eleven methods (1998), method 10. For answers to the same prompts it is cautious,
-    because their results agree more often than independent ones.
-    """
-    first, second = wilson(hits, count), wilson(other_hits, other_count)
-    value = first.value - second.value
-    return Interval(
-        value,
-        value - math.hypot(first.value - first.low, second.high - second.value),
-        value + math.hypot(first.high - first.value, second.value - second.low),
-    )
 
 
 def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:

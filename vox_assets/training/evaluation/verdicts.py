@@ -9,17 +9,15 @@ from typing import Any
 
 import polars as pl
 
+from vox_assets.contract.interval import Interval, share_difference, wilson
 from vox_assets.contract.verdict import Verdict
 from vox_assets.profiles import Evaluation as Policy
 from vox_assets.training.evaluation.generate import Generation
 from vox_assets.training.evaluation.statistics import (
     Comparison,
-    Interval,
     RowScore,
     Trend,
-    share_difference,
     unlearned_share,
-    wilson,
 )
 
 

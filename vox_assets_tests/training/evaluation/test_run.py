@@ -144,35 +144,10 @@ def test_lane_discipline_is_decided_by_intervals(
     assert found["lane_discipline"] == outcome
 
 
-def test_an_interval_is_on_one_side_of_a_limit_or_undecided() -> None:
-    interval = statistics.Interval(0.5, 0.4, 0.6)
-    assert [interval.at_most(limit) for limit in (0.3, 0.5, 0.6)] == [False, None, True]
-    assert [interval.at_least(limit) for limit in (0.4, 0.5, 0.7)] == [True, None, False]
-
-
-def test_the_difference_of_two_shares_has_newcombes_interval() -> None:
-    # The worked example of Newcombe (1998): 56/70 less 48/80.
-    difference = statistics.share_difference(56, 70, 48, 80)
-    assert difference.value == pytest.approx(0.2)
-    assert difference.low == pytest.approx(0.0524, abs=1e-4)
-    assert difference.high == pytest.approx(0.3339, abs=1e-4)
-
-
 def test_unbounded_intervals_are_null_in_json() -> None:
     content = judged(0.8)
     assert content["held_out"]["ratio"] == {"value": 0.8, "low": None, "high": None}
     assert "Infinity" not in json.dumps(content)
-
-
-@pytest.mark.parametrize(
-    ("hits", "count", "low", "high"),
-    [(0, 8, 0.0, 0.324), (8, 8, 0.676, 1.0), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)],
-)
-def test_shares_have_wilson_intervals(hits: int, count: int, low: float, high: float) -> None:
-    interval = statistics.wilson(hits, count)
-    assert interval.low == pytest.approx(low, abs=1e-3) and interval.high == pytest.approx(
-        high, abs=1e-3
-    )
 
 
 def test_the_trend_is_the_slope_of_the_gap_between_watched_and_training_loss() -> None:

@@ -1,0 +1,265 @@
+"""Text that came with an answer is found by its kind, and quoted or intended text is not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vox_assets.contract.rows import turns
+from vox_assets.curate.artefacts import DETECTORS, Answer, artefacts, in_dialogue
+from vox_assets.curate.planted_artefacts import PLANTED, Clean, spoil
+
+RUST = """\
+/// Adds the weight of each crate to the load.
+pub fn load(crates: &[Crate], limit: u64) -> Result<u64, Overload> {
+    let total: u64 = crates.iter().map(|item| item.weight).sum();
+    if total > limit {
+        return Err(Overload { total, limit });
+    }
+    Ok(total)
+}"""
+VOX = """\
+fn price_of(visitors: int, free: int) to int {
+    let paying = visitors - free
+    if paying < 0 {
+        return 0
+    }
+    return paying * 3
+}"""
+PROSE = (
+    "A lease ends when its holder stops renewing it. The broker waits for two heartbeats, then "
+    "hands the partition to the next worker.\n\n- `lease.ttl` sets the time.\n- The journal keeps "
+    "every change, with its author."
+)
+ASKED = "What does the broker do when a lease ends?"
+CODE_ASKED = "Write `load`, which sums the weights of all crates. It refuses more than the limit."
+
+
+def kinds(answer: str, language: str = "markdown", question: str = ASKED, earlier: str = "") -> set:
+    return {reason.kind for reason in artefacts(Answer(question, answer, language, earlier))}
+
+
+@pytest.mark.parametrize(
+    ("answer", "language"), [(RUST, "rust"), (VOX, "vox"), (PROSE, "markdown")]
+)
+def test_a_clean_answer_has_no_artefact(answer: str, language: str) -> None:
+    assert kinds(answer, language, ASKED if language == "markdown" else CODE_ASKED) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("chatter", f"Sure! {PROSE}"),
+        ("chatter", f"Here's the explanation you wanted:\n\n{PROSE}"),
+        ("chatter", f"{PROSE}\n\nLet me know if you would like more detail."),
+        ("chatter", f"{PROSE} I'm sorry, I cannot help with the rest."),
+        ("template", f"{PROSE}<|im_end|>"),
+        ("template", f"### Response:\n{PROSE}"),
+        ("template", f"Dear {{{{ customer.name }}}}, {PROSE}"),
+        ("template", f"{PROSE} [Insert link here]"),
+        ("html", PROSE.replace("two heartbeats", "<b>two</b> heartbeats")),
+        ("html", PROSE.replace(" then", "&nbsp;then")),
+        ("licence", f"Copyright (c) 2020 The Authors\n\n{PROSE}"),
+        ("licence", f"{PROSE}\n\nAll rights reserved."),
+        ("line numbers", "\n".join(f"{n}: {t}" for n, t in enumerate(PROSE.splitlines(), 4))),
+        ("line numbers", f"1\t{PROSE.splitlines()[0]}"),
+        ("mojibake", PROSE.replace("A lease", "The brokerâ€™s lease")),
+        ("mojibake", PROSE.replace("author", "authorÃ©")),
+        ("invisible", PROSE.replace("broker", "bro\u200bker")),
+        ("invisible", PROSE.replace("waits", "\u202ewaits")),
+        ("echo", f"{ASKED}\n\n{PROSE}"),
+        ("echo", f"**{ASKED}** {PROSE}"),
+        ("repetition", f"{PROSE}\n\n{PROSE}"),
+        ("repetition", f"{PROSE}\n- The journal keeps every change, with its author."),
+        ("missing reference", f"{PROSE} Figure 4 shows the states."),
+        ("missing reference", f"As I explained earlier, {PROSE}"),
+        ("missing reference", f"The table below lists the states. {PROSE.splitlines()[0]}"),
+        (
+            "foreign language",
+            "Der Makler wartet auf zwei Signale und gibt die Partition dann an den anderen.",
+        ),
+        ("foreign language", "\u30d6\u30ed\u30fc\u30ab\u30fc\u306f\u5f85\u3064" * 4),
+    ],
+)
+def test_an_artefact_of_prose_is_found_by_its_kind(kind: str, answer: str) -> None:
+    assert kind in kinds(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        # Quoted in code spans and fences.
+        f"{PROSE} Write `<b>` or `&nbsp;`, and end with `<|im_end|>`.",
+        f"{PROSE} The variable `{{{{ name }}}}` is filled in.",
+        # A numbered list of Markdown.
+        "1. The broker waits.\n2. It hands the partition on.\n3. It writes the journal.",
+        # The table that is meant is there.
+        "The table below lists the states.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |",
+        "A broker is sure. Certainly the journal helps, of course.",
+        "It runs as an AI-native service; see the chapter on leases.",
+        "A generic `Vec<T>` keeps rows; `a < b > c` compares.",
+        "Caf\u00e9 \u00fcber \u00c0 propos: na\u00efve r\u00e9sum\u00e9 names stay as they are in "
+        "the text.",
+        "The \U0001f469\u200d\U0001f52c sign joins two.",
+    ],
+)
+def test_quoted_and_intended_text_is_no_artefact_of_prose(answer: str) -> None:
+    assert kinds(answer) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("chatter", f"Sure! Here is the function:\n\n{RUST}"),
+        ("chatter", f"{RUST}\n// Let me know if you need tests."),
+        ("template", RUST.replace("/// Adds", "/// {{ verb }}")),
+        ("template", f"{RUST}\n<|endoftext|>"),
+        ("licence", f"// SPDX-License-Identifier: MIT\n{RUST}"),
+        ("line numbers", "\n".join(f"{n:>3} {t}" for n, t in enumerate(RUST.splitlines(), 10))),
+        ("mojibake", RUST.replace("each crate", "each crateâ€™s box")),
+        ("invisible", RUST.replace('"', '"').replace("load(", "lo\u2066ad(")),
+        ("echo", f"// {CODE_ASKED}\n{RUST}"),
+        ("repetition", f"{RUST}\n\n{RUST}"),
+        ("missing reference", RUST.replace("/// Adds", "/// As mentioned above, adds")),
+        ("undeclared name", RUST.replace(RUST.splitlines()[2] + "\n", "")),
+        ("unused variable", RUST.replace("Ok(total)", "let spare = limit - total;\n    Ok(total)")),
+        (
+            "trivial body",
+            "pub fn load(crates: &[Crate], limit: u64) -> Result<u64, Overload> {\n    Ok(0)\n}",
+        ),
+        ("trivial body", "fn names(rows: &[Row]) -> Vec<String> {\n    Vec::new()\n}"),
+    ],
+)
+def test_an_artefact_of_code_is_found_by_its_kind(kind: str, answer: str) -> None:
+    assert kind in kinds(answer, "rust", CODE_ASKED)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'fn prompt() -> String {\n    format!("<|im_start|>{}<|im_end|>", role())\n}',
+        'const PAGE: &str = r#"<div>{{ name }}</div> Sure! Copyright (c) 2020"#;',
+        'fn text() -> &\'static str {\n    "first \\\n     Figure 3, as I said earlier"\n}',
+        "impl<S: Source> Reader<S> {\n    fn of(inner: S) -> Self {\n        Self { inner }\n"
+        "    }\n"
+        "}",
+        # Match arms on numbers are no line numbers.
+        'fn rank(n: u8) -> &\'static str {\n    match n {\n        0 => "a",\n        1 => "b",\n'
+        '        2 => "c",\n        _ => "d",\n    }\n}',
+        # Parameters that nothing uses are marked by an underscore.
+        "fn visit(&self, _node: &Node) -> bool {\n    false\n}",
+        # Names of macros, closures, patterns, fields, functions and format strings.
+        "fn show(rows: &[Row]) -> String {\n    let Some(first) = rows.first() else {\n        "
+        'return format!("{} rows", rows.len());\n    };\n    let name = &first.id;\n    '
+        "rows.iter().map(render).filter(|(key, _)| *key > 1).for_each(drop);\n    "
+        'format!("{name}: {count}", count = rows.len())\n}',
+        "fn pick(state: State) -> u8 {\n    match state {\n        State::Open { at } => at,\n"
+        "        State::Shut(reason) if reason > 3 => reason,\n        other => other.code(),\n"
+        "    }\n}",
+    ],
+)
+def test_literals_and_declared_names_are_no_artefact_of_rust(code: str) -> None:
+    assert kinds(code, "rust", "Write it.") == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("undeclared name", VOX.replace("    let paying = visitors - free\n", "")),
+        ("unused variable", VOX.replace("return paying", "let spare = free\n    return paying")),
+        ("trivial body", "fn price_of(visitors: int, free: int) to int {\n    return 0\n}"),
+        (
+            "undeclared name",
+            'fn line(pasture: str) to str {\n    return "{pasture}: {heads}"\n}',
+        ),
+    ],
+)
+def test_statements_that_are_missing_from_vox_are_found(kind: str, answer: str) -> None:
+    assert kind in kinds(answer, "vox", CODE_ASKED)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "let fee: int = 3\n\nfn due(n: int) to int {\n    return n * fee\n}",
+        "fn sum_of(rows: list[Row]) to int {\n    let mut total = 0\n    for row in rows {\n"
+        "        total += row.kilos\n    }\n    return total\n}",
+        "component Badge(title: str) {\n    state open: bool = false\n    view: row() {\n        "
+        'text() { title }\n    }\n}\n\nroutes {\n    "/" to Badge\n}',
+        "@table type Plot {\n    name: str\n}\n\n@index Plot.by_name on (name)",
+        "fn both(pair: Result[int]) to int {\n    match pair {\n        Ok(value) => value\n"
+        "        Error(why) => len(why)\n    }\n}",
+        "@ensure(result <= 100)\nfn share(n: int) to int {\n    return n * 100 / 6\n}",
+    ],
+)
+def test_declared_names_are_no_artefact_of_vox(code: str) -> None:
+    assert kinds(code, "vox", "Write it.") == set()
+
+
+def test_names_that_the_prompt_declares_are_known() -> None:
+    code = "fn due(n: int) to int {\n    return n * fee\n}"
+    assert kinds(code, "vox", "Write `due`.") == {"undeclared name"}
+    assert kinds(code, "vox", "Given\n```vox\nlet fee: int = 3\n```\nwrite `due`.") == set()
+
+
+def test_an_earlier_turn_can_be_referred_to_in_a_dialogue_only() -> None:
+    answer = f"As I said earlier, {PROSE}"
+    assert "missing reference" in kinds(answer)
+    assert "missing reference" not in kinds(answer, earlier="What is a lease? A time.")
+    dialogue = turns("What is a lease?", "A claim for a time.", ASKED, answer)
+    assert in_dialogue(dialogue, "markdown") == []
+
+
+def test_every_answer_of_a_dialogue_is_inspected() -> None:
+    dialogue = turns(ASKED, f"Sure! {PROSE}", "And then?", "The worker starts.")
+    assert [reason.kind for reason in in_dialogue(dialogue, "markdown")] == ["chatter"]
+
+
+def test_a_licence_is_no_artefact_where_it_is_asked_for() -> None:
+    answer = "The server is licensed under the Apache License."
+    assert "licence" in kinds(answer)
+    assert "licence" not in kinds(answer, question="Which licence does the server have?")
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize(
+    ("answer", "language"), [(RUST, "rust"), (VOX, "vox"), (PROSE, "markdown")]
+)
+def test_planted_artefacts_change_the_answer_and_are_repeatable(
+    kind: str, answer: str, language: str
+) -> None:
+    clean = Clean(CODE_ASKED, answer, language)
+    planted = [spoil(clean, kind, random.Random(seed)) for seed in (1, 1)]
+    assert planted[0] == planted[1] != answer
+
+
+@given(st.text(max_size=400), st.text(max_size=200), st.sampled_from(["rust", "vox", "markdown"]))
+def test_any_text_is_inspected(answer: str, question: str, language: str) -> None:
+    for reason in artefacts(Answer(question, answer, language)):
+        assert reason.kind in DETECTORS
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "`" * 4000,
+        "<" * 4000,
+        "{{" * 2000,
+        "(" * 3000,
+        "fn f(" * 900,
+        "1. \n" * 1500,
+        "a " * 4000,
+        '"' * 3001,
+        "/*" * 2000,
+        "As I " * 1000,
+        "\u202e" * 3000,
+        "let x = " * 800,
+    ],
+)
+@pytest.mark.parametrize("language", ["rust", "vox", "markdown"])
+def test_hostile_text_is_inspected_in_linear_steps(hostile: str, language: str) -> None:
+    # Quadratic patterns would take minutes for the doubled text and run into the suite's limit.
+    artefacts(Answer("Say it.", hostile * 4, language))
