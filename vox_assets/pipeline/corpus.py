@@ -119,7 +119,7 @@ def deduped_corpus(
     group_name=GROUP,
     kinds={"polars", "deltalake", "huggingface"},
     owners=OWNERS,
-    code_version="2",
+    code_version="3",
 )
 def scored_corpus(
     context: dg.AssetExecutionContext,

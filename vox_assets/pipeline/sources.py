@@ -105,7 +105,7 @@ def doc_qa_pairs(
     group_name=GROUP,
     kinds={"polars", "deltalake", "jinja"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def synthetic_pairs(
     context: dg.AssetExecutionContext,

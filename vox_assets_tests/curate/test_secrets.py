@@ -22,8 +22,8 @@ PLANTED = {
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n",
     "aws access key": 'let id = "AKIA' + 'Q3EGRTZX5N2MWLFY";',
     "github token": "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
-    "json web token": 'let t = "eyJhbGciOiJIUzI1NiIs' + "InR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkw"
-    "IiwibmFtZSI6IkpvaG4gRG9lIn0.dozjgNryP4J3" + 'jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";',
+    "json web token": 'let t = "eyJhbGciOiJIUzI1NiIs' + "InR5cCI6IkpXVCJ9.eyJzdWIiOiI4ODIwNDQxNyIs"
+    "Im5hbWUiOiJEb3JhIFJvZSJ9.dozjgNryP4J3" + 'jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";',
     "stripe access key": 'key: "sk_live_' + '9aZ8yX7wV6uT5sR4qP3oN2mL"',
     "random string named as a secret": 'const API_TOKEN: &str = "q8Zr2vLk0' + '9sXw1TyBn4M";',
     "e-mail address": "contact jane.doe@" + "company.co",
@@ -52,6 +52,46 @@ def test_a_secret_is_found_and_not_repeated_in_the_finding(kind: str) -> None:
 )
 def test_ordinary_text_is_clean(text: str) -> None:
     assert findings(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("postgres://app:" + "hT5x9Lw2" + "@db.fjord.no/x", "password in an address"),
+        ('.basic_auth("ci", Some("' + "hT5x9Lw2" + '"))', "password in a call"),
+        ("curl -u ci:" + "hT5x9Lw2 https://fjord.no", "password in a command"),
+        ("X-Session-Auth: Bearer " + "hT5x9Lw2Kq8Zr2vLk09sXw", "credential in a header"),
+        ("password: " + "hT5x9Lw2", "value named as a password"),
+    ],
+)
+def test_a_finding_names_where_the_value_stands(text: str, kind: str) -> None:
+    assert kind in findings(text)
+
+
+@pytest.mark.parametrize(
+    ("harmless", "secret"),
+    [
+        # A form of a key that is filled in, cut or spelled, against the key.
+        ("ghp_" + "x" * 36, "ghp_" + "k3Jq8Zr2vLk09sXw1TyBn4MhT5x9Lw2Ab7Cd"),
+        ("sk-ant-api03-your-key-of-the-console", "sk-ant-api03-" + "k3Jq8Zr2vLk09sXw1TyBn4M"),
+        # A digest, against a key of the same form by its name.
+        ("token_digest = " + "9f86d0818b4c7d65" * 2 + "a",
+         "api_token = " + "9f86d0818b4c7d65a22feaa0c55ad015"),
+        # A regular expression, against what it matches.
+        ('token = "[A-Za-z0-9]{20,40}"', 'token = "k3Jq8Zr2vLk09sXw1TyBn4M"'),
+        # A weak password on this machine, against any password elsewhere.
+        ("mysql://root:root@localhost/x", "mysql://root:" + "tulip@10.2.0.7/x"),
+        # A call that reads the value, against the value.
+        ('token = env::var("TOKEN_K3JQ8ZR2VLK09SXW")', 'env::set_var("TOKEN", "k3Jq8Zr2vLk09sXw")'),
+        # The same without a scheme.
+        ("root:root@tcp(localhost:3306)/x", "svc:" + "hT5x9Lw2Kq@tcp(10.0.0.1:3306)/x"),
+        # A card of the documentation, against one with a correct check digit.
+        ("4242 4242 4242 4242", "4929 1738 4650 " + "2735"),
+    ],
+)  # fmt: skip
+def test_a_harmless_neighbour_of_a_secret_passes(harmless: str, secret: str) -> None:
+    assert findings(harmless) == []
+    assert findings(secret) != []
 
 
 WORDS = "amber basin cedar delta ember fjord grove heron inlet jetty knoll ledge".split()
