@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -460,15 +461,21 @@ def _build(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from vox_assets.curate.calibrate import LEAST_ROWS, SEED, fit_forms
+    from vox_assets.curate.meter import vocabulary_of
 
     if options.out.suffix != ".json":
         raise UsageError(f"{options.out}: expected a name that ends in .json")
     settings = load_settings()
     columns = ["pair_id", "prompt", "response", "lane", "language", "origin", "source_date"]
     rows = pl.concat(
-        [_with_contract(read_table(path, columns[:-1])).select(columns) for path in options.tables]
+        [
+            _with_contract(read_table(path, columns[:-1])).select(*columns, "messages")
+            for path in options.tables
+        ]
     ).unique("pair_id", keep="first", maintain_order=True)
-    forms = fit_forms(rows, _models(settings).meter(_log).everything)
+    meter = _models(settings).meter(_log)
+    measure = partial(meter.everything, vocabulary=vocabulary_of(rows))
+    forms = fit_forms(rows, measure, settings.profile.scoring)
     if not forms:
         raise UsageError(
             f"{', '.join(map(str, options.tables))}: too few rows to fit on: expected at least "

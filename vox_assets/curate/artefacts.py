@@ -320,6 +320,27 @@ def missing_reference(answer: Answer) -> str | None:
     return None
 
 
+# Notes of a project -----------------------------------------------------------------------------
+
+_NOTE = re.compile(
+    r"""\b(?!(?:UTF|ISO|RFC|SHA\d?|ADR|MD|GPT|CVE|AES|RSA|TLS|IEEE|ANSI|BLAKE|CRC|PKCS|BCP|PEP|HTTP|ES
+        |CUDA|COVID|BERT|LLAMA|AVX|SSE|CP|KOI|SM|RTX|USB|PDF|HS|RS|ED|EC|DIN|GB|FIPS|NIST)-)
+        [A-Z]{1,8}\d?-[A-Z]{0,2}\d{1,4}(?:\.\d+)*[a-z]?\b
+    |\b(?:Phase|Sprint|Wave|Milestone|Batch)\s+[A-Z]?\d+(?:\.\d+)*\b
+    |\b20\d\d-[01]\d-[0-3]\d\b
+    |^\s*[-*+]\s+\[[ xX]\]\s|\[(?:DONE|FIXED|WIP|OPEN|SHIPPED|BLOCKED)\]|[\u23f3\u2610\u2611]
+    |\bPR\s+\#\d+|\b(?:issue|bug|ticket)\s+\#\d+|\bthis\s+(?:PR|sprint|session)\b|\d\s*LOC\b
+    |^\W*(?:Effort|Estimated?(?:\s+effort)?|Blockers|Blast\s+radius|Deliverables?|Assignee)\W*:
+    |\b(?:TODO|FIXME|TBD)\b""",
+    re.MULTILINE | re.VERBOSE,
+)
+
+
+def project_note(answer: Answer) -> str | None:
+    """Find ids of tasks and phases, dates and check boxes: prose that is soon out of date."""
+    return _first(_NOTE, answer.words_only) if answer.is_prose else None
+
+
 # Language of prose ----------------------------------------------------------------------------
 
 #: The commonest words of languages, none of them a common English word.
@@ -412,6 +433,7 @@ DETECTORS: Mapping[str, Callable[[Answer], str | None]] = {
     "echo": echo,
     "repetition": repetition,
     "missing reference": missing_reference,
+    "project note": project_note,
     "foreign language": foreign,
     "undeclared name": undeclared_name,
     "unused variable": unused_variable,

@@ -32,6 +32,7 @@ FEATURES: Mapping[str, str] = {
     "information": "deflated bytes per token of the answer's windows of 64 tokens, over 6, 0 to 1",
     "boilerplate_share": "share of the answer's lines that are imports, attributes or links on",
     "stub_share": "share of the answer's lines that are stubs or placeholders, 0 to 1",
+    "unknown_words": "share of the answer's words that only this row has, above the usual share",
     "lone_names": "share of the answer's distinct names that occur once and are not in the prompt",
     "parses": "1 when the answer parses in its language, else 0",
     "complete": "1 when brackets close and the end is an end, else 0",

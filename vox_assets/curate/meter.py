@@ -15,6 +15,7 @@ from vox_assets.curate import artefacts, features
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.perplexity import answer_nll
 from vox_assets.curate.similarity import neighbour_distance
+from vox_assets.curate.vocabulary import Vocabulary
 from vox_assets.store.cache import VectorCache
 from vox_assets.store.progress import Log, silent
 
@@ -32,14 +33,16 @@ class Meter:
     #: Where the models run.
     engine: Engine = HERE
 
-    def cheap(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def cheap(self, rows: pl.DataFrame, vocabulary: Vocabulary | None = None) -> pl.DataFrame:
         """Measure all features but the language model's.
 
         A dialogue is measured as a whole: all its questions, and all its answers. Needs `language`
         and either `messages` or `prompt` and `response`; a column `embedding` is used as the
-        embedding of the answers.
+        embedding of the answers. `vocabulary` is that of the corpus that the rows belong to; by
+        default, the rows are the corpus.
         """
-        table = pl.concat(_cheap_features(part) for part in rows.iter_slices(ROWS_AT_ONCE))
+        known = vocabulary or vocabulary_of(rows)
+        table = pl.concat(_cheap_features(part, known) for part in rows.iter_slices(ROWS_AT_ONCE))
         questions = pl.Series([turns_by(dialogue, "user") for dialogue in dialogues(rows)])
         if "embedding" in rows.columns:
             answer_vectors = embedding_matrix(rows["embedding"])
@@ -75,22 +78,30 @@ class Meter:
         )
         return nll
 
-    def everything(self, rows: pl.DataFrame) -> np.ndarray:
+    def everything(self, rows: pl.DataFrame, vocabulary: Vocabulary) -> np.ndarray:
         """Measure all features: float64, (rows, features) in the order of `FEATURES`."""
         surprise = self.surprise(rows)
         ifd, gain = features.guidance(surprise, self.surprise(rows, prompted=False))
-        measured = self.cheap(rows).with_columns(
+        measured = self.cheap(rows, vocabulary).with_columns(
             pl.Series("surprise", surprise), pl.Series("ifd", ifd), pl.Series("model_gain", gain)
         )
         return measured.select(*features.FEATURES).to_numpy()
 
 
-def _cheap_features(rows: pl.DataFrame) -> pl.DataFrame:
+def vocabulary_of(rows: pl.DataFrame) -> Vocabulary:
+    """Build the vocabulary of a table."""
+    return Vocabulary.of(dialogues(rows), rows["language"].to_list())
+
+
+def _cheap_features(rows: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:
     """Measure the features that need no model and no other row: one float64 column each."""
     return pl.DataFrame(
         [
             features.measure(turns_by(dialogue, "user"), turns_by(dialogue, "assistant"), language)
-            | {"artefacts": len(artefacts.in_dialogue(dialogue, language))}
+            | {
+                "unknown_words": vocabulary.unknown_words(dialogue, language),
+                "artefacts": len(artefacts.in_dialogue(dialogue, language)),
+            }
             for dialogue, language in zip(dialogues(rows), rows["language"], strict=True)
         ]
     ).cast(pl.Float64)

@@ -175,7 +175,7 @@ def test_a_row_with_an_artefact_is_dropped_with_the_text_that_shows_it(
     evaluator: LocalEvaluator, scored: pl.DataFrame
 ) -> None:
     good = scored.filter("kept").head(3).drop("messages")
-    damaged = good.with_columnsresponse=pl.lit("Sure! ") + pl.col("response")
+    damaged = good.with_columnsresponse = pl.lit("Sure! ") + pl.col("response")
     again = evaluator.score(damaged.select("pair_id", "prompt", "response", "lane", "language"))
     assert not again["kept"].any()
     assert again["score"].max() < 2
