@@ -162,7 +162,7 @@ def render_adapter(
         Section("Evaluation", table=_table(["verdict", "passed", "reason"], verdicts)),
         Section(
             "Loss on held-out and other rows",
-            "Nats per answer token, weighted by tokens. Intervals are bootstrapped over sources.",
+            "Nats per answer token, weighted by tokens. Intervals are over sources.",
             table=_table(LOSS_HEADER, loss_lines(evaluation)),
         ),
         Section(
@@ -184,7 +184,7 @@ def render_ablation(
         Section(
             "Arms",
             "All arms are trained with the same number of tokens and the same seed, and are "
-            "evaluated on the same held-out rows. Intervals are paired and bootstrapped over "
+            "evaluated on the same held-out rows. Intervals are paired and over "
             "sources.",
             table=_table(ABLATION_HEADER, lines),
             figures=[forest(ratios, "svg")],

@@ -59,6 +59,7 @@ def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
             return Decision(False, f"{digest} is not promoted: {obstacle}")
         promoted = current(root)
         if promoted is not None and promoted["digest"] == digest:
+            _record_promotion(root, promoted)
             return Decision(True, f"{digest} is already promoted")
         reason = "all verdicts passed"
         if promoted is not None:
@@ -97,6 +98,7 @@ def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
             raise PromotionError(f"adapter {digest} cannot be promoted: {obstacle}")
         promoted = current(root)
         if promoted is not None and promoted["digest"] == digest:
+            _record_promotion(root, promoted)
             return Decision(True, f"{digest} is already promoted")
         _write_promotion(root, digest, evaluation, "command", "requested by a person")
         return Decision(True, f"{digest} is promoted")
@@ -153,7 +155,15 @@ def _write_promotion(
         "total_nll": evaluation["total_nll"],
         "perplexity_change": evaluation["held_out"]["perplexity_change"]["value"],
     }
-    # Write `promoted.json` first, because it alone decides which adapter is promoted: a kill in
-    # between leaves only a manifest without its promotion.
+    # Write `promoted.json` first, because it alone decides which adapter is promoted. A kill in
+    # between leaves a manifest without its promotion, which the next request records.
     write_json(root / PROMOTED, entry | {"history": [*promoted["history"], entry]})
     manifest.record(root / digest, "promotion", entry)
+
+
+def _record_promotion(root: Path, promoted: Mapping[str, Any]) -> None:
+    """Record the current promotion in the manifest of its adapter, unless it is there."""
+    entry = {key: value for key, value in promoted.items() if key != "history"}
+    directory = root / promoted["digest"]
+    if manifest.read_manifest(directory)["promotion"] != entry:
+        manifest.record(directory, "promotion", entry)

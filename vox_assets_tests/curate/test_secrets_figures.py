@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vox_assets.curate.secrets import findings
 from vox_assets.contract.interval import Interval, wilson
+from vox_assets.curate.secrets import findings
 from vox_assets_tests.curate.secret_cases import (
     measured_harmless,
     measured_secrets,

@@ -66,6 +66,18 @@ def test_an_adapter_that_passes_is_promoted_and_its_manifest_records_it(root: Ro
     assert promote.consider(root.path, digest, LANES).reason == "a1 is already promoted"
 
 
+def test_a_promotion_that_was_cut_short_is_recorded_by_the_next_request(root: Root) -> None:
+    digest = root.add("a1")
+    promote.consider(root.path, digest, LANES)
+    # As a kill between the two writes leaves it.
+    content = manifest_module.read_manifest(root.path / digest) | {"promotion": None}
+    manifest_module.write_manifest(root.path / digest, content)
+    assert promote.promote(root.path, digest, LANES).promoted
+    recorded = manifest_module.read_manifest(root.path / digest)["promotion"]
+    assert recorded["digest"] == "a1" and recorded["by"] == "evaluation"
+    assert verify.verify(root.path / digest) == []
+
+
 def test_an_adapter_with_a_failed_verdict_is_not_promoted(root: Root) -> None:
     digest = root.add("a1", verdicts=[verdict(False)])
     decision = promote.consider(root.path, digest, LANES)

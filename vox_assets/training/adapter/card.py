@@ -117,7 +117,7 @@ def _evaluation_section(evaluation: Mapping[str, Any] | None) -> list[str]:
     return [
         *lines,
         "",
-        "Loss is nats per answer token, weighted by tokens; intervals are bootstrapped over "
+        "Loss is nats per answer token, weighted by tokens; intervals are over "
         "sources, those of shares are Wilson's.",
         "",
         *_markdown_table(LOSS_HEADER, loss_lines(evaluation)),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vox_assets.store.files import write_text
 from vox_assets.training.adapter.card import render_card
 from vox_assets.training.adapter.layout import CARD, CURVE, MANIFEST
 from vox_assets.training.plan.spec import write_json
@@ -46,11 +47,19 @@ def read_curve(directory: Path) -> list[dict[str, Any]]:
 
 
 def write_manifest(directory: Path, content: Mapping[str, Any]) -> None:
-    """Seal and write a manifest, and render the model card from it."""
+    """Seal and write a manifest, and write the model card that is rendered from it.
+
+    The manifest has the digests of this card and of the one before, so that a kill between the two
+    writes leaves an adapter that passes verification, and so that another version of this program
+    can verify a card that it would render in other words.
+    """
+    card = render_card(content)
+    digest = hashlib.sha256(card.encode("utf-8", "surrogatepass")).hexdigest()
     sealed = {key: value for key, value in content.items() if key != "seal"}
+    sealed["cards"] = [digest, *content.get("cards", [])[:1]]
     sealed["seal"] = seal(sealed)
     write_json(directory / MANIFEST, sealed)
-    (directory / CARD).write_text(render_card(sealed), encoding="utf-8")
+    write_text(directory / CARD, card)
 
 
 def record(directory: Path, section: str, content: Mapping[str, Any]) -> None:

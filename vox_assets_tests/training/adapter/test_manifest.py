@@ -152,6 +152,15 @@ def test_an_adapter_with_a_recorded_evaluation_passes_verification(copy: Path) -
     assert "| end and parse | 10% [4%, 23%] | 100% [91%, 100%] | 40 |" in card
 
 
+def test_a_kill_between_manifest_and_card_leaves_an_adapter_that_passes_verification(
+    copy: Path,
+) -> None:
+    before = (copy / layout.CARD).read_bytes()
+    manifest_module.record(copy, "evaluation", judged(*[0.7, 0.8] * 6))
+    (copy / layout.CARD).write_bytes(before)
+    assert verify.verify(copy) == []
+
+
 def test_the_lake_must_have_the_rows_of_the_version_in_the_manifest(
     copy: Path, mixed: pl.DataFrame, tmp_path: Path
 ) -> None:
