@@ -20,6 +20,7 @@ from vox_assets.contract.rows import Message, Reason
 from vox_assets.curate import rust_bindings, vox_bindings
 from vox_assets.curate.code_text import bare_code, comments, without_comments
 from vox_assets.curate.features import PROSE
+from vox_assets.curate.trim import PROJECT_ID
 
 #: The name of a dropped row's reason.
 ARTEFACT = "artefact"
@@ -323,10 +324,7 @@ def missing_reference(answer: Answer) -> str | None:
 # Notes of a project -----------------------------------------------------------------------------
 
 _NOTE = re.compile(
-    r"""\b(?!(?:UTF|ISO|RFC|SHA\d?|ADR|MD|GPT|CVE|AES|RSA|TLS|IEEE|ANSI|BLAKE|CRC|PKCS|BCP|PEP|HTTP|ES
-        |CUDA|COVID|BERT|LLAMA|AVX|SSE|CP|KOI|SM|RTX|USB|PDF|HS|RS|ED|EC|DIN|GB|FIPS|NIST)-)
-        [A-Z]{1,8}\d?-[A-Z]{0,2}\d{1,4}(?:\.\d+)*[a-z]?\b
-    |\b(?:Phase|Sprint|Wave|Milestone|Batch)\s+[A-Z]?\d+(?:\.\d+)*\b
+    rf"""{PROJECT_ID}
     |\b20\d\d-[01]\d-[0-3]\d\b
     |^\s*[-*+]\s+\[[ xX]\]\s|\[(?:DONE|FIXED|WIP|OPEN|SHIPPED|BLOCKED)\]|[\u23f3\u2610\u2611]
     |\bPR\s+\#\d+|\b(?:issue|bug|ticket)\s+\#\d+|\bthis\s+(?:PR|sprint|session)\b|\d\s*LOC\b

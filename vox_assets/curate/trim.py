@@ -30,6 +30,19 @@ _COMMENT_LINE = r"[ \t]*(?://|#(?!\[|!\[))[^\n]*\n"
 _LICENCE = re.compile(rf"\A(?:{_COMMENT_LINE})+")
 _LICENCE_WORDS = re.compile(r"SPDX-License-Identifier|Copyright|Licensed under", re.IGNORECASE)
 _TRAILING_COMMENTS = re.compile(r"(?:\n[ \t]*(?:(?://|#(?!\[|!\[))[^\n]*)?)+\Z")
+#: The id of a task, finding or phase of a project (verbose syntax); the ids of standards, licences
+#: and algorithms have the same form.
+PROJECT_ID = r"""(?:\b(?!(?:UTF|ISO|RFC|SHA\d?|ADR|MD|GPT|CVE|AES|RSA|TLS|IEEE|ANSI|BLAKE|CRC|PKCS|BCP
+    |PEP|HTTP|ES|CUDA|COVID|BERT|LLAMA|AVX|SSE|CP|KOI|SM|RTX|USB|PDF|HS|RS|ED|EC|DIN|GB|FIPS|NIST|FNV
+    |A?GPL|LGPL|BSD|MPL|CC|EPL)-)[A-Z]{1,8}\d?-[A-Z]{0,2}\d{1,4}(?:\.\d+)*[a-z]?\b
+    |\b(?:Phase|Sprint|Wave|Milestone|Batch)\s+[A-Z]?\d+(?:\.\d+)*\b)"""
+#: An id in brackets after a statement, or before a description: the text says as much without it.
+_ID_IN_BRACKETS = re.compile(
+    rf"""[ ]\(\s*{PROJECT_ID}(?:\s*[,/&+\u2013-]\s*{PROJECT_ID})*\s*\)""", re.VERBOSE
+)
+_ID_BEFORE = re.compile(
+    rf"""^{PROJECT_ID}\s*(?::|\u2014|\u2013|-)\s+(?=\S)""", re.VERBOSE | re.MULTILINE
+)
 # How byte-pair tokenisers split a text before they merge: no token crosses these boundaries.
 _PRETOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|_+|\s+(?!\S)|\s+")
 _BLANK_RUN = re.compile(r"\n(?:[ \t]*\n){2,}")
@@ -123,6 +136,7 @@ _CODE_RULES: dict[str, Callable[[str], str]] = {
 _PROSE_RULES: dict[str, Callable[[str], str]] = {
     "preamble": lambda text: _PREAMBLE.sub("", text),
     "closing chatter": lambda text: _CLOSING.sub("", text),
+    "project ids": lambda text: _ID_BEFORE.sub("", _ID_IN_BRACKETS.sub("", text)),
     "trailing space": lambda text: _TRAILING_SPACE.sub("", text).strip("\n"),
     "blank lines": lambda text: _BLANK_RUN.sub("\n\n", text),
 }

@@ -77,6 +77,10 @@ def test_a_clean_answer_has_no_artefact(answer: str, language: str) -> None:
         ("missing reference", f"{PROSE} Figure 4 shows the states."),
         ("missing reference", f"As I explained earlier, {PROSE}"),
         ("missing reference", f"The table below lists the states. {PROSE.splitlines()[0]}"),
+        ("project note", f"{PROSE} It waits for TASK-6.4 and Phase 2."),
+        ("project note", f"- [ ] Hand it on.\n\n{PROSE}"),
+        ("project note", f"{PROSE}\n\n**Estimated effort**: two days"),
+        ("project note", f"Accepted on 2026-05-11. {PROSE}"),
         (
             "foreign language",
             "Der Makler wartet auf zwei Signale und gibt die Partition dann an den anderen.",
@@ -100,6 +104,7 @@ def test_an_artefact_of_prose_is_found_by_its_kind(kind: str, answer: str) -> No
         "The table below lists the states.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |",
         "A broker is sure. Certainly the journal helps, of course.",
         "It runs as an AI-native service; see the chapter on leases.",
+        "Text is UTF-8 under AGPL-3.0, with SHA-256, as ADR-032 and `TASK-6.4` say.",
         "A generic `Vec<T>` keeps rows; `a < b > c` compares.",
         "Caf\u00e9 \u00fcber \u00c0 propos: na\u00efve r\u00e9sum\u00e9 names stay as they are in "
         "the text.",

@@ -28,6 +28,9 @@ from vox_assets_tests.conftest import make_pair
         ("vox", "fn f() {\n}\n# done", "fn f() {\n}", "trailing comments"),
         ("markdown", "Sure, here is how:\n\nUse a table.", "Use a table.", "preamble"),
         ("markdown", "Use a table.\n\nI hope this helps!", "Use a table.", "closing chatter"),
+        ("markdown", "A table of nodes (OP-0055, OP-56).", "A table of nodes.", "project ids"),
+        ("markdown", "TASK-6.4 \u2014 Checks blocks.", "Checks blocks.", "project ids"),
+        ("markdown", "It waits (Phase 5). Then?", "It waits. Then?", "project ids"),
     ],
 )
 def test_each_rule_removes_what_it_names(language: str, before: str, after: str, rule: str) -> None:
@@ -48,6 +51,18 @@ def test_each_rule_removes_what_it_names(language: str, before: str, after: str,
 )
 def test_code_without_removable_text_is_unchanged(code: str) -> None:
     assert trim(code, "rust")[0] == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Text is UTF-8 (RFC-2119, SHA-256, FNV-1a) under AGPL-3.0.",
+        "As ADR-032 says, a phase has three steps (see it).",
+        "Phase 2 follows what OP-0055 found.",
+    ],
+)
+def test_ids_of_standards_and_ids_within_a_sentence_stay(text: str) -> None:
+    assert trim(text, "markdown")[0] == text
 
 
 def test_prose_that_only_resembles_chatter_is_unchanged() -> None:
