@@ -32,8 +32,8 @@ _LICENCE_WORDS = re.compile(r"SPDX-License-Identifier|Copyright|Licensed under",
 _TRAILING_COMMENTS = re.compile(r"(?:\n[ \t]*(?:(?://|#(?!\[|!\[))[^\n]*)?)+\Z")
 #: The id of a task, finding or phase of a project (verbose syntax); the ids of standards, licences
 #: and algorithms have the same form.
-PROJECT_ID = r"""(?:\b(?!(?:UTF|ISO|RFC|SHA\d?|ADR|MD|GPT|CVE|AES|RSA|TLS|IEEE|ANSI|BLAKE|CRC|PKCS|BCP
-    |PEP|HTTP|ES|CUDA|COVID|BERT|LLAMA|AVX|SSE|CP|KOI|SM|RTX|USB|PDF|HS|RS|ED|EC|DIN|GB|FIPS|NIST|FNV
+PROJECT_ID = r"""(?:\b(?!(?:UTF|ISO|RFC|SHA\d?|ADR|MD|GPT|CVE|AES|RSA|TLS|IEEE|ANSI|BLAKE|CRC|PKCS
+    |BCP|PEP|HTTP|ES|CUDA|COVID|BERT|LLAMA|AVX|SSE|CP|KOI|SM|RTX|USB|PDF|HS|RS|ED|EC|DIN|GB|FIPS|NIST|FNV
     |A?GPL|LGPL|BSD|MPL|CC|EPL)-)[A-Z]{1,8}\d?-[A-Z]{0,2}\d{1,4}(?:\.\d+)*[a-z]?\b
     |\b(?:Phase|Sprint|Wave|Milestone|Batch)\s+[A-Z]?\d+(?:\.\d+)*\b)"""
 #: An id in brackets after a statement, or before a description: the text says as much without it.
