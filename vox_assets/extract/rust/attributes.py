@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 ATTRIBUTE = re.compile(r"#!?\s*\[\s*(?:unsafe\s*\(\s*)?((?:\w+\s*::\s*)*\w+)\s*")
 
@@ -18,7 +19,36 @@ TEST_ATTRIBUTE = re.compile(
     r"|(?:^|::)(?:rstest\w*|proptest|quickcheck|gtest|fixture|bench|should_panic|proof|parameterized)$"
 )
 
-PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*"([^"]+)"')
+_PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*(?:r#*)?"([^"]+)"')
+
+#: The path that a `cfg_attr` gives a module on some platforms.
+_CONDITIONAL_PATH = re.compile(r',\s*path\s*=\s*(?:r#*)?"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class ModulePath:
+    """The file that an attribute names for a module, and whether it does so in tests only."""
+
+    path: str
+    test: bool
+
+
+def module_paths(attributes: Iterable[str]) -> tuple[list[ModulePath], bool]:
+    """Return the files that attributes name for a module, and whether it may have its usual file.
+
+    `#[path]` replaces the usual file. `cfg_attr` does so where its predicate holds.
+    """
+    paths = []
+    may_be_usual = True
+    for attribute in attributes:
+        if match := _PATH_ATTRIBUTE.match(attribute):
+            paths.append(ModulePath(match.group(1), test=False))
+            may_be_usual = False
+        elif (name := ATTRIBUTE.match(attribute)) and name.group(1) == "cfg_attr":
+            test = asks_for_test(attribute[name.end() :])
+            named = _CONDITIONAL_PATH.findall(attribute)
+            paths += [ModulePath(path, test) for path in named]
+    return paths, may_be_usual
 
 
 def is_test_attribute(attribute: str) -> bool:

@@ -7,7 +7,7 @@ the items that become rows, and `crates` arranges files into modules.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -17,21 +17,28 @@ from tree_sitter import Node
 
 from vox_assets import rust_syntax
 from vox_assets.extract.rust.attributes import (
-    ATTRIBUTE,
-    CFG_MACRO,
-    PATH_ATTRIBUTE,
     TEST_ATTRIBUTE,
-    asks_for_test,
     is_test_attribute,
+    module_paths,
 )
+from vox_assets.extract.rust.comments import (
+    comment_body,
+    doc_attribute,
+    doc_macro,
+    is_doc_comment,
+    unindent,
+)
+from vox_assets.extract.rust.file_head import generator_mark, without_script_head
+from vox_assets.extract.rust.nodes import cfg_branches, has_long_literal, holds_test_code
+from vox_assets.extract.rust.recovery import first_test_mark, last_error, test_files
 
 ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
 
-#: Number of lines in which a generator's mark counts; further down, its words are prose.
-GENERATED_HEADER_LINES = 10
-
 #: Size of the cache of verdicts on short code: copies of a crate repeat their examples.
 _KEPT_VERDICTS = 4096
+
+#: A longer mark is cut in the reason of the file.
+MAX_SHOWN_MARK_CHARS = 80
 
 #: Depth to which nested macro calls are read; deeper calls contain no plain items.
 MAX_MACRO_DEPTH = 3
@@ -46,17 +53,12 @@ _ITEM_KINDS: dict[str, ItemKind] = {
     "type_item": "type alias",
 }
 
-_GENERATED = re.compile(
-    r"@generated|\bdo not edit\b|\bauto(?:-?|matically )generated (?:by|from)\b", re.IGNORECASE
-)
+#: Reasons of skipped items that tell of text that the parser does not understand.
+_SYNTAX_ERROR = "a syntax error"
+_UNPARSED = "does not parse"
+_DOUBTFUL = "may be test code: the file does not parse"
 
 _ITEM_WORD = re.compile(rb"\b(?:fn|struct|enum|union|trait|type) ")
-
-_DOC_STRING = re.compile(r'=\s*(r#*)?"(.*)"#*\s*\]\s*\Z', re.DOTALL)
-
-_ESCAPE = re.compile(r"\\(?:(\n)\s*|u\{([0-9a-fA-F_]+)\}|x([0-7][0-9a-fA-F])|(.))", re.DOTALL)
-
-_ESCAPED = {"n": "\n", "t": "\t", "r": "", "0": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Container:
     trait_name: str | None
     #: `type X = ..;` declarations, without which a method of a trait's impl names unknown types.
     associated: tuple[str, ...]
+    #: The same by the name of the type.
+    associated_by_name: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Item:
     #: The text before the body.
     signature: str
     body: str
+    #: The declaration without the default bodies of a trait's methods.
+    interface: str
     parameters: tuple[str, ...]
     result: str
     #: Names of fields, variants or trait members.
@@ -122,7 +128,7 @@ class ModuleDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An item that is test code or does not parse."""
+    """An item that is or may be test code or that does not parse, or documentation elsewhere."""
 
     line: int
     name: str
@@ -164,8 +170,12 @@ class _Leading:
 
     docs: list[str] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
+    #: Reasons why documentation of the item is not read.
+    absent_docs: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     remark_row: int = -2
+    #: The last row of a syntax error before the item, which may have words of the item.
+    error_row: int = -1
     start_row: int | None = None
     test: bool = False
 
@@ -180,9 +190,9 @@ def parse(text: str) -> RustFile:
     Any text is accepted: items before and after a syntax error are returned, and items that the
     error affects are in `skipped`.
     """
-    if generated := _generated_header(text):
-        return RustFile(left_out=f"generated: {generated}")
-    return _Reader(text).read()
+    if mark := generator_mark(text):
+        return RustFile(left_out=f"generated: its header says {mark[:MAX_SHOWN_MARK_CHARS]!r}")
+    return _Reader(without_script_head(text)).read()
 
 
 @lru_cache(maxsize=_KEPT_VERDICTS)
@@ -191,18 +201,11 @@ def has_errors(code: str) -> bool:
     return rust_syntax.parse(code.encode()).has_error
 
 
-def _generated_header(text: str) -> str | None:
-    for line in text.split("\n", GENERATED_HEADER_LINES)[:GENERATED_HEADER_LINES]:
-        stripped = line.strip()
-        if stripped.startswith(("//", "/*", "*")) and (match := _GENERATED.search(stripped)):
-            return f"its header says {match.group().lower()!r}"
-    return None
-
-
 class _Reader:
     """Reads one file as bytes, because tree-sitter counts positions in bytes."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.source = text.encode()
         self.items: list[Item] = []
         self.declarations: list[ModuleDeclaration] = []
@@ -211,9 +214,14 @@ class _Reader:
         self.file_docs: list[str] = []
         self.file_doc_lines: list[int] = []
         self.test_file = False
+        #: Position from which on items may be test code, because a syntax error is after it.
+        self.doubtful_from = len(self.source) + 1
 
     def read(self) -> RustFile:
         root = rust_syntax.parse(self.source)
+        error_end = last_error(root)
+        if error_end is not None:
+            self._find_doubtful(error_end)
         # A stack, because modules may nest deeper than Python's recursion limit.
         scopes = [_Scope([root] if root.is_error else root.children)]
         top = scopes[0]
@@ -221,17 +229,29 @@ class _Reader:
             scope = scopes.pop()
             scopes.extend(self._read_scope(scope, is_top=scope is top))
         self.items.sort(key=lambda item: item.start_line)
+        reasons = {skipped.reason for skipped in self.skipped}
+        if error_end is not None and not reasons & {_SYNTAX_ERROR, _UNPARSED}:
+            line = self.source.count(b"\n", 0, error_end) + 1
+            self.skipped.append(Skipped(line, "", _SYNTAX_ERROR))
         self.skipped.sort(key=lambda skipped: skipped.line)
         return RustFile(
             items=() if self.test_file else tuple(self.items),
             declarations=tuple(self.declarations),
             constants=tuple(self.constants),
             skipped=() if self.test_file else tuple(self.skipped),
-            doc=_unindent(self.file_docs),
+            doc=unindent(self.file_docs),
             doc_lines=(min(self.file_doc_lines, default=0), max(self.file_doc_lines, default=0)),
             left_out="test code: #![cfg(test)]" if self.test_file else None,
             sound=not root.has_error,
         )
+
+    def _find_doubtful(self, error_end: int) -> None:
+        mark = first_test_mark(self.text)
+        if mark is not None and (start := len(self.text[:mark].encode())) < error_end:
+            self.doubtful_from = start
+        # The attribute of a module in a file of its own may be lost with the error around it.
+        names = test_files(self.text)
+        self.declarations += [ModuleDeclaration(name, (), None, True) for name in names]
 
     def _text(self, node: Node) -> str:
         return self.source[node.start_byte : node.end_byte].decode()
@@ -247,26 +267,36 @@ class _Reader:
             elif kind == "attribute_item":
                 self._read_attribute(node, leading)
             elif kind == "inner_attribute_item":
-                if is_test_attribute(self._text(node)):
-                    scope.test = True
-                    self.test_file |= is_top
+                self._read_inner_attribute(node, scope, is_top)
             elif kind == "ERROR":
                 yield from self._read_broken(node, scope)
-                leading = _Leading()
+                leading = _Leading(error_row=node.end_point.row)
             elif node.is_named:
                 yield from self._read_item(node, scope, leading)
                 leading = _Leading()
+
+    def _read_inner_attribute(self, node: Node, scope: _Scope, is_top: bool) -> None:
+        text = self._text(node)
+        row = node.start_point.row
+        if is_test_attribute(text):
+            scope.test = True
+            self.test_file |= is_top
+        elif macro := doc_macro(text):
+            self.skipped.append(Skipped(row + 1, "", f"documentation that {macro}! writes"))
+        elif is_top and (documentation := doc_attribute(text)) is not None:
+            self.file_docs.append(documentation)
+            self.file_doc_lines += (row + 1, node.end_point.row + 1)
 
     def _read_comment(self, node: Node, leading: _Leading, is_top: bool) -> None:
         text = self._text(node)
         row = node.start_point.row
         if text.startswith(("//!", "/*!")):
             if is_top:
-                self.file_docs.append(_comment_body(text))
+                self.file_docs.append(comment_body(text))
                 self.file_doc_lines += (row + 1, row + 1 + text.rstrip("\n").count("\n"))
-        elif _is_doc_comment(text):
+        elif is_doc_comment(text):
             leading.starts(node)
-            leading.docs.append(_comment_body(text))
+            leading.docs.append(comment_body(text))
         elif text.startswith("//"):
             if row != leading.remark_row + 1:
                 leading.remarks.clear()
@@ -276,11 +306,11 @@ class _Reader:
     def _read_attribute(self, node: Node, leading: _Leading) -> None:
         leading.starts(node)
         text = self._text(node)
-        name = ATTRIBUTE.match(text)
-        is_doc = name is not None and name.group(1) == "doc"
-        if is_doc and (value := _DOC_STRING.match(text, name.end() if name else 0)):
-            is_raw, content = value.groups()
-            leading.docs.append(content if is_raw else _ESCAPE.sub(_unescape, content))
+        if (documentation := doc_attribute(text)) is not None:
+            leading.docs.append(documentation)
+            return
+        if macro := doc_macro(text):
+            leading.absent_docs.append(f"documentation that {macro}! writes")
             return
         leading.attributes.append(text)
         leading.test |= is_test_attribute(text)
@@ -297,28 +327,46 @@ class _Reader:
                 yield from self._read_block(node, scope, leading, test)
         elif kind in ("const_item", "static_item"):
             name = node.child_by_field_name("name")
-            if name is not None and not (test or node.has_error or scope.container):
+            if node.has_error:
+                self._skip(node, leading, name, _UNPARSED)
+            elif name is not None and not (test or scope.container or self._is_doubtful(node)):
                 self.constants.append((self._text(name), self._text(node)))
         elif kind == "impl_item":
             yield from self._read_block(node, scope, leading, test)
         elif kind == "mod_item":
             yield from self._read_module(node, scope, leading, test)
         elif kind == "macro_invocation":
-            yield from self._read_macro(node, scope, test)
+            yield from self._read_macro(node, scope, leading, test)
+        elif node.has_error:
+            self._skip(node, leading, node.child_by_field_name("name"), _UNPARSED)
+
+    def _is_doubtful(self, node: Node) -> bool:
+        return node.start_byte >= self.doubtful_from
+
+    def _skip(self, node: Node, leading: _Leading, name: Node | None, reason: str) -> None:
+        start_row = node.start_point.row if leading.start_row is None else leading.start_row
+        self.skipped.append(Skipped(start_row + 1, self._text(name) if name else "", reason))
 
     def _read_declaration(self, node: Node, scope: _Scope, leading: _Leading, test: bool) -> None:
         name_node = node.child_by_field_name("name")
         name = self._text(name_node) if name_node else ""
         start_row = node.start_point.row if leading.start_row is None else leading.start_row
-        if test:
-            self.skipped.append(Skipped(start_row + 1, name, "test code"))
+        text = self._text(node)
+        reason = (
+            "test code"
+            if test
+            else _DOUBTFUL
+            if self._is_doubtful(node)
+            else _UNPARSED
+            if node.has_error or not name or leading.error_row == node.start_point.row
+            else "parts of it are test code"
+            if holds_test_code(node, text)
+            else None
+        )
+        if reason is not None:
+            self.skipped.append(Skipped(start_row + 1, name, reason))
             return
-        if node.has_error or not name:
-            self.skipped.append(Skipped(start_row + 1, name, "does not parse"))
-            return
-        if _holds_test_code(node, text := self._text(node)):
-            self.skipped.append(Skipped(start_row + 1, name, "parts of it are test code"))
-            return
+        self.skipped += [Skipped(start_row + 1, name, absent) for absent in leading.absent_docs]
         body = node.child_by_field_name("body")
         result = node.child_by_field_name("return_type")
         parameters = node.child_by_field_name("parameters")
@@ -333,12 +381,13 @@ class _Reader:
                 name=name,
                 modules=scope.modules,
                 container=scope.container,
-                doc=_unindent(leading.docs),
+                doc=unindent(leading.docs),
                 remarks="\n".join(leading.remarks),
                 attributes=tuple(leading.attributes),
                 text=text,
                 signature=self._before(node, body),
                 body=self._text(body) if body else "",
+                interface=self._without_bodies(node, body) if node.type == "trait_item" else text,
                 parameters=tuple(
                     self._text(child)
                     for child in (parameters.named_children if parameters else ())
@@ -348,7 +397,7 @@ class _Reader:
                 members=self._members(node, body),
                 indent=indent,
                 has_long_literal=indent != ("    " if scope.container else "")
-                and _has_long_literal(node),
+                and has_long_literal(node),
                 start_line=start_row + 1,
                 end_line=node.end_point.row + 1,
             )
@@ -357,6 +406,18 @@ class _Reader:
     def _before(self, node: Node, body: Node | None) -> str:
         end = body.start_byte if body else node.end_byte
         return self.source[node.start_byte : end].decode().rstrip().removesuffix(";")
+
+    def _without_bodies(self, trait: Node, body: Node | None) -> str:
+        """Return a trait without the default bodies of its methods."""
+        pieces: list[bytes] = []
+        start = trait.start_byte
+        for method in body.named_children if body else ():
+            default = method.child_by_field_name("body")
+            if method.type == "function_item" and default is not None:
+                pieces += (self.source[start : default.start_byte].rstrip(), b";")
+                start = default.end_byte
+        pieces.append(self.source[start : trait.end_byte])
+        return b"".join(pieces).decode()
 
     def _members(self, node: Node, body: Node | None) -> tuple[str, ...]:
         if body is None or node.type == "function_item":
@@ -373,13 +434,12 @@ class _Reader:
         is_impl = node.type == "impl_item"
         type_node = node.child_by_field_name("type" if is_impl else "name")
         trait_node = node.child_by_field_name("trait") if is_impl else None
-        associated = (
-            ()
-            if trait_node is None
-            else tuple(
-                self._text(child) for child in body.named_children if child.type == "type_item"
-            )
-        )
+        types = [child for child in body.named_children if child.type == "type_item"]
+        by_name = {
+            self._text(name): self._text(child)
+            for child in (types if trait_node is not None else ())
+            if (name := child.child_by_field_name("name")) is not None
+        }
         yield _Scope(
             body.children,
             scope.modules,
@@ -387,7 +447,8 @@ class _Reader:
                 header="\n".join((*leading.attributes, self._before(node, body))),
                 type_name=self._type_name(type_node),
                 trait_name=self._text(trait_node) if trait_node else None,
-                associated=associated,
+                associated=tuple(by_name.values()),
+                associated_by_name=by_name,
             ),
             test,
             scope.macro_depth,
@@ -417,27 +478,54 @@ class _Reader:
         if body is not None:
             yield _Scope(body.children, (*scope.modules, name), None, test, scope.macro_depth)
             return
-        paths = (PATH_ATTRIBUTE.match(attribute) for attribute in leading.attributes)
-        path = next((match.group(1) for match in paths if match), None)
-        self.declarations.append(ModuleDeclaration(name, scope.modules, path, test))
+        test = test or self._is_doubtful(node)
+        paths, may_be_usual = module_paths(leading.attributes)
+        self.declarations += [
+            ModuleDeclaration(name, scope.modules, named.path, test or named.test)
+            for named in paths
+        ]
+        if may_be_usual:
+            self.declarations.append(ModuleDeclaration(name, scope.modules, None, test))
 
-    def _read_macro(self, node: Node, scope: _Scope, test: bool) -> Iterator[_Scope]:
+    def _read_macro(
+        self, node: Node, scope: _Scope, leading: _Leading, test: bool
+    ) -> Iterator[_Scope]:
         """Read plain items in the braces of a macro call, where the braces contain only Rust."""
         tokens = node.named_children[-1]
         inside = self.source[tokens.start_byte + 1 : tokens.end_byte - 1]
-        if scope.macro_depth >= MAX_MACRO_DEPTH or not _ITEM_WORD.search(inside):
+        if not _ITEM_WORD.search(inside):
             return
         macro = node.child_by_field_name("macro")
+        name = self._text(macro) if macro is not None else ""
         # `proptest! { fn a() {} }`: the items of such a macro are tests.
-        test = test or (macro is not None and TEST_ATTRIBUTE.search(self._text(macro)) is not None)
-        start, end = tokens.children[0], tokens.children[-1]
-        if start.type != "{" or end.type != "}":
+        test = test or TEST_ATTRIBUTE.search(name) is not None
+        if tokens.children[0].type != "{" or tokens.children[-1].type != "}":
             return
+        inner = []
+        if scope.macro_depth < MAX_MACRO_DEPTH:
+            branches = (
+                cfg_branches(tokens, self._text)
+                if name.rpartition("::")[2] == "cfg_if"
+                else [(tokens, False)]
+            )
+            inner = [self._macro_scope(part, scope, test or is_test) for part, is_test in branches]
+        parsed = [found for found in inner if found is not None]
+        if not test and len(parsed) < max(1, len(inner)):
+            self._skip(node, leading, macro, "items in a macro call that are not plain Rust")
+        yield from parsed
+
+    def _macro_scope(self, tokens: Node, scope: _Scope, test: bool) -> _Scope | None:
+        """Parse the braces of a macro call, or return None where they contain more than items."""
+        start, end = tokens.children[0], tokens.children[-1]
         # Parsing a range of the whole file keeps every position exact.
         only = tree_sitter.Range(start.end_point, end.start_point, start.end_byte, end.start_byte)
+        if only.start_byte == only.end_byte:
+            # An empty range would mean the whole file.
+            return _Scope([], scope.modules)
         root = rust_syntax.parse(self.source, [only])
-        if not root.has_error:
-            yield _Scope(root.children, scope.modules, scope.container, test, scope.macro_depth + 1)
+        if root.has_error:
+            return None
+        return _Scope(root.children, scope.modules, scope.container, test, scope.macro_depth + 1)
 
     def _read_broken(self, broken: Node, scope: _Scope) -> Iterator[_Scope]:
         """Read whole items inside an ERROR node, which lists the tokens of blocks that never close.
@@ -445,7 +533,7 @@ class _Reader:
         A header in these tokens is parsed again with an empty body, so that the methods of an
         unfinished `impl` keep their header. The contents of an unfinished function are skipped.
         """
-        self.skipped.append(Skipped(broken.start_point.row + 1, "", "a syntax error"))
+        self.skipped.append(Skipped(broken.start_point.row + 1, "", _SYNTAX_ERROR))
         open_scopes: list[_Scope | None] = [scope]
         leading = _Leading()
         header: int | None = None
@@ -486,67 +574,3 @@ class _Reader:
         else:
             inner = None
         return inner
-
-
-def _holds_test_code(node: Node, text: str) -> bool:
-    """Return whether statements, fields or variants of an item exist only under `cfg(test)`."""
-    if "test" not in text or "cfg" not in text:
-        return False
-    attributes = tree_sitter.QueryCursor(_ATTRIBUTES).captures(node).get("attribute", [])
-    return any(
-        is_test_attribute(attribute.text.decode()) for attribute in attributes if attribute.text
-    ) or any(asks_for_test(match.group(1)) for match in CFG_MACRO.finditer(text))
-
-
-def _has_long_literal(node: Node) -> bool:
-    cursor = tree_sitter.QueryCursor(_LITERALS)
-    literals = cursor.captures(node).get("literal", [])
-    return any(literal.start_point.row != literal.end_point.row for literal in literals)
-
-
-_ATTRIBUTES = tree_sitter.Query(rust_syntax.LANGUAGE, "(attribute_item) @attribute")
-
-
-_LITERALS = tree_sitter.Query(
-    rust_syntax.LANGUAGE, "[(string_literal) (raw_string_literal)] @literal"
-)
-
-
-def _is_doc_comment(text: str) -> bool:
-    if text.startswith("///"):
-        return not text.startswith("////")
-    return text.startswith("/**") and not text.startswith(("/***", "/**/"))
-
-
-def _comment_body(text: str) -> str:
-    """Return the text of a doc comment without its marks; lines keep their indentation."""
-    if text.startswith("//"):
-        return text[3:].rstrip("\n")
-    lines = text[3:].removesuffix("*/").split("\n")
-    # Stars at the left edge are decoration only if every line has a star.
-    rest = [line.lstrip() for line in lines[1:] if line.strip()]
-    if rest and all(line.startswith("*") for line in rest):
-        lines[1:] = [line.lstrip()[1:] for line in lines[1:]]
-    elif rest:
-        margin = min(len(line) - len(line.lstrip()) for line in lines[1:] if line.strip())
-        lines = [lines[0].strip(), *(line[margin:] for line in lines[1:])]
-    return "\n".join(lines).strip("\n")
-
-
-def _unindent(fragments: list[str]) -> str:
-    """Join doc fragments into one text without the indentation that all lines share."""
-    if not fragments:
-        return ""
-    lines = [line.rstrip() for line in "\n".join(fragments).split("\n")]
-    margin = min((len(line) - len(line.lstrip()) for line in lines if line), default=0)
-    return "\n".join(line[margin:] for line in lines).strip("\n")
-
-
-def _unescape(match: re.Match[str]) -> str:
-    continuation, unicode, byte, character = match.groups()
-    if continuation:
-        return ""
-    if digits := unicode or byte:
-        point = int(digits.replace("_", ""), 16)
-        return chr(point) if point < 0x110000 and not 0xD800 <= point < 0xE000 else "\ufffd"
-    return _ESCAPED.get(character, character)

@@ -263,3 +263,59 @@ def test_functions_inside_an_unfinished_function_are_not_items() -> None:
 )
 def test_parsing_terminates_on_deep_and_broken_files(source: str) -> None:
     items_module.parse(source)
+
+
+def test_inner_doc_attributes_are_the_documentation_of_the_file() -> None:
+    file = _parse('#![doc = "Maps of the sea."]\n//! And of the coast.\nmod a { #![doc = "A."] }\n')
+    assert file.doc == "Maps of the sea.\nAnd of the coast."
+
+
+def test_documentation_in_another_file_is_in_the_account_and_not_in_the_answer() -> None:
+    file = _parse(
+        """
+        #![doc = include_str!("../README.md")]
+        #[doc = include_str!("sail.md")]
+        #[doc = std::concat!("a", "b")]
+        #[inline]
+        fn sail() {}
+        """
+    )
+    assert file.doc == ""
+    assert file.items[0].attributes == ("#[inline]",)
+    assert [(skipped.name, skipped.reason) for skipped in file.skipped] == [
+        ("", "documentation that include_str! writes"),
+        ("sail", "documentation that include_str! writes"),
+        ("sail", "documentation that std::concat! writes"),
+    ]
+
+
+def test_the_interface_of_a_trait_has_no_default_bodies() -> None:
+    (trait, *_) = _parse(
+        """
+        pub trait Sail {
+            const AREA: u8 = { 3 };
+            fn up(&self);
+            /// Down.
+            fn down(&self) -> u8
+            where
+                Self: Sized,
+            {
+                let a = { 1 };
+                a
+            }
+            fn both(&self) { self.up(); self.down(); }
+        }
+        """
+    ).items
+    assert trait.interface == textwrap.dedent(
+        """\
+        pub trait Sail {
+            const AREA: u8 = { 3 };
+            fn up(&self);
+            /// Down.
+            fn down(&self) -> u8
+            where
+                Self: Sized,;
+            fn both(&self);
+        }"""
+    )
