@@ -17,9 +17,9 @@ from vox_assets import rust_syntax
 from vox_assets.contract.answers import dialogue_fault
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract.docs import mdbook
+from vox_assets.extract.rust.crates import test_folder
 from vox_assets.extract.source_tree import decode
 
-_TEST_PATH = re.compile(r"(?:^|/)(?:tests|benches|target)/")
 _TEST_ATTRIBUTE = re.compile(
     rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b"
     rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
@@ -64,7 +64,7 @@ def library_code_only(rows: pl.DataFrame) -> Verdict:
     faults = [
         f"{pair_id} from {symbol} ({path})"
         for pair_id, path, symbol, language, response in rows.select(columns).iter_rows()
-        if _TEST_PATH.search(path)
+        if (language == "rust" and (test_folder(path) or "/target/" in path))
         or "::tests::" in symbol
         or (language == "rust" and _has_test_attribute(response))
     ]

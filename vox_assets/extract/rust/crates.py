@@ -14,8 +14,19 @@ from typing import Any
 
 from vox_assets.extract.rust.items import RustFile
 
-#: Folders of a crate whose files are tests or benchmarks, with the reason shown for them.
-TEST_FOLDERS = {"tests": "tests/ folder", "benches": "benches/ folder"}
+#: Folders, at any depth, whose files are tests, benchmarks or the inputs of both. A library module
+#: of such a name is lost: most of them support tests, and a leak costs more than a lost module.
+TEST_FOLDERS = frozenset(
+    {"benches", "fixtures", "test", "test-data", "test_data", "testdata", "tests"}
+)
+
+#: Tables of a manifest that list targets of tests and benchmarks. Examples are programs that people
+#: wrote for users, and give rows.
+TEST_TARGETS = ("test", "bench")
+
+
+#: The name that Cargo gives the crate of a build script.
+BUILD_SCRIPT = "build_script_build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,10 @@ class Crate:
     description: str = ""
     #: The root file of each target that the manifest lists, with the target's name.
     targets: Mapping[str, str] = field(default_factory=dict)
+    #: The root file of each test and benchmark target, with the table that lists it.
+    test_targets: Mapping[str, str] = field(default_factory=dict)
+    #: The name of the library, where it is not the package's.
+    library: str = ""
 
     @classmethod
     def from_manifest(cls, folder: str, manifest: str) -> Crate:
@@ -38,17 +53,24 @@ class Crate:
         package = content.get("package")
         package = package if isinstance(package, dict) else {}
         name, description = package.get("name"), package.get("description")
-        targets: dict[str, str] = {}
-        for table in (content.get("lib"), *_tables(content.get("bin"))):
-            if isinstance(table, dict) and isinstance(path := table.get("path"), str):
-                root = posixpath.normpath(f"{folder}/{path}")
-                target = table.get("name")
-                targets.setdefault(root, target if isinstance(target, str) else "")
+        lib = content.get("lib")
+        library = _string(lib.get("name")) if isinstance(lib, dict) else ""
+        tables = (lib, *_tables(content.get("bin")), *_tables(content.get("example")))
+        targets = dict(_target_roots(folder, tables))
+        if build := _string(package.get("build")):
+            targets.setdefault(posixpath.normpath(f"{folder}/{build}"), BUILD_SCRIPT)
+        test_targets = {
+            root: kind
+            for kind in TEST_TARGETS
+            for root, _ in _target_roots(folder, _tables(content.get(kind)))
+        }
         return cls(
             folder=folder,
             name=name if isinstance(name, str) and name else posixpath.basename(folder),
             description=description if isinstance(description, str) else "",
             targets=targets,
+            test_targets=test_targets,
+            library=library,
         )
 
     def root_name(self, path: str) -> str | None:
@@ -56,15 +78,33 @@ class Crate:
         if path in self.targets:
             return self.targets[path] or self.name
         match path.removeprefix(f"{self.folder}/").removesuffix(".rs").split("/"):
-            case ["src", "lib" | "main"]:
+            case ["src", "lib"]:
+                return self.library_name
+            case ["src", "main"]:
                 return self.name
             case ["build"]:
-                return "build_script_build"
+                return BUILD_SCRIPT
             case ["src", "bin", target] | ["src", "bin", target, "main"]:
                 return target
             case ["examples", target] | ["examples", target, "main"]:
                 return target
         return None
+
+    @property
+    def library_name(self) -> str:
+        """The name that paths to the crate's items start with."""
+        return self.library or self.name
+
+
+def _target_roots(folder: str, tables: Iterable[object]) -> Iterator[tuple[str, str]]:
+    """Yield the root file and the name, which may be empty, of each target with a path."""
+    for table in tables:
+        if isinstance(table, dict) and (path := _string(table.get("path"))):
+            yield posixpath.normpath(f"{folder}/{path}"), _string(table.get("name"))
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _tables(value: object) -> list[object]:
@@ -101,33 +141,58 @@ class CrateIndex:
 def test_folder(path: str) -> str | None:
     """Return the folder that makes a path test code, or None."""
     folders = path.split("/")[:-1]
-    return next((TEST_FOLDERS[name] for name in folders if name in TEST_FOLDERS), None)
+    return next((f"{name}/ folder" for name in folders if name in TEST_FOLDERS), None)
 
 
 def modules(files: Mapping[str, RustFile], crates: CrateIndex) -> dict[str, Module]:
     """Determine the module of every file from the `mod` declarations below the crate roots.
 
-    A file that only declarations under `cfg(test)` reach is test code, and so are the files that it
-    declares. A file that no declaration reaches has the module that its path suggests, and is test
-    code when its name says so.
+    A file that only declarations under `cfg(test)` or test targets reach is test code, and so are
+    the files that it declares. A file that no declaration reaches has the module that its path
+    suggests, and is test code when its name says so or when it is in the folder of a test target.
     """
     roots = {
         path: _symbol(name)
         for path in sorted(files)
         if (name := crates.of(path).root_name(path)) is not None
     }
-    library, test_only = _reach(files, roots, roots.keys())
-    tests, _ = _reach(files, test_only, roots.keys(), follow_tests=True)
+    targets = {
+        path: _symbol(posixpath.basename(path).removesuffix(".rs"))
+        for path in sorted(files)
+        if path in crates.of(path).test_targets and path not in roots
+    }
+    all_roots = roots.keys() | targets.keys()
+    library, test_only = _reach(files, roots, all_roots)
+    tests, _ = _reach(files, test_only, all_roots, follow_tests=True)
+    of_targets, _ = _reach(files, targets, all_roots, follow_tests=True)
     module_of = {path: Module(symbol) for path, symbol in library.items()}
     for path, symbol in tests.items():
         module_of.setdefault(path, Module(symbol, "test code: only #[cfg(test)] pulls it in"))
+    for path, symbol in of_targets.items():
+        module_of.setdefault(path, Module(symbol, "test code: only a test target contains it"))
+    beside = {posixpath.dirname(path) for path in targets} - {
+        posixpath.dirname(path) for path in library
+    }
     for path in files:
         if path not in module_of:
-            stem = posixpath.basename(path).removesuffix(".rs")
-            is_test = stem in ("test", "tests") or stem.endswith(("_test", "_tests"))
-            reason = "test code: no module pulls it in, and its name says test"
-            module_of[path] = Module(_guess(path, crates.of(path)), reason if is_test else None)
+            reason = _test_by_name(path) or _test_by_folder(path, beside)
+            module_of[path] = Module(_guess(path, crates.of(path)), reason)
     return module_of
+
+
+def _test_by_name(path: str) -> str | None:
+    stem = posixpath.basename(path).removesuffix(".rs")
+    is_test = stem in ("test", "tests") or stem.endswith(("_test", "_tests"))
+    return "test code: no module pulls it in, and its name says test" if is_test else None
+
+
+def _test_by_folder(path: str, test_folders: Collection[str]) -> str | None:
+    folder = posixpath.dirname(path)
+    while folder:
+        if folder in test_folders:
+            return "test code: no module pulls it in, and it is in the folder of a test target"
+        folder = posixpath.dirname(folder)
+    return None
 
 
 def _reach(
@@ -181,7 +246,7 @@ def _guess(path: str, crate: Crate) -> str:
         parts = parts[1:]
     if parts[-1:] == ["mod"]:
         parts = parts[:-1]
-    return "::".join([_symbol(crate.name), *map(_symbol, parts)])
+    return "::".join([_symbol(crate.library_name), *map(_symbol, parts)])
 
 
 def _symbol(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from vox_assets.extract.rust import crates
 from vox_assets.extract.rust import items as rust
 from vox_assets.extract.rust.crates import Crate, CrateIndex, Module
@@ -88,7 +90,104 @@ def test_without_a_manifest_the_folder_is_the_crate() -> None:
     assert index.of("crates/alone.rs").name == "crates"
 
 
-def test_files_in_test_folders_are_test_code() -> None:
-    assert crates.test_folder("crates/a/tests/x.rs") == "tests/ folder"
-    assert crates.test_folder("crates/a/src/b/benches/x.rs") == "benches/ folder"
-    assert crates.test_folder("crates/tests.rs") is None
+@pytest.mark.parametrize(
+    "folder", ["tests", "test", "benches", "testdata", "test_data", "test-data", "fixtures"]
+)
+def test_folders_of_tests_are_found_at_any_depth(folder: str) -> None:
+    assert crates.test_folder(f"crates/a/{folder}/x.rs") == f"{folder}/ folder"
+    assert crates.test_folder(f"crates/a/src/b/{folder}/c/x.rs") == f"{folder}/ folder"
+    assert crates.test_folder(f"crates/{folder}.rs") is None
+    assert crates.test_folder(f"crates/a/src/my_{folder}/x.rs") is None
+
+
+@pytest.mark.parametrize("table", ["test", "bench"])
+def test_targets_of_tests_and_what_they_contain_are_test_code(table: str) -> None:
+    manifest = f"""
+        [package]
+        name = "sea-map"
+        [[{table}]]
+        name = "it"
+        path = "./it/main.rs"
+        [[{table}]]
+        path = "src/entry.rs"
+        [lib]
+        path = "src/entry.rs"
+        [[example]]
+        name = "show"
+        path = "demo/show.rs"
+    """
+    found = _modules(
+        {
+            "crates/map/it/main.rs": "mod helper;",
+            "crates/map/it/helper.rs": "mod deep;",
+            "crates/map/it/helper/deep.rs": "",
+            "crates/map/it/included.rs": "",
+            "crates/map/demo/show.rs": "",
+            "crates/map/src/entry.rs": '#[path = "../it/shared.rs"] mod shared;',
+            "crates/map/it/shared.rs": "",
+        },
+        manifest,
+    )
+    left_out = {path.removeprefix("crates/map/") for path in found if found[path].left_out}
+    # The library is a folder of the test target too, so the file that nothing declares is kept.
+    assert left_out == {"it/main.rs", "it/helper.rs", "it/helper/deep.rs"}
+    assert found["crates/map/demo/show.rs"].symbol == "show"
+    assert found["crates/map/src/entry.rs"].symbol == "sea_map"
+
+
+def test_a_file_that_nothing_declares_in_the_folder_of_a_test_target_is_test_code() -> None:
+    manifest = '[package]\nname = "a"\n[[test]]\nname = "it"\npath = "it/main.rs"\n'
+    found = _modules(
+        {
+            "crates/map/it/main.rs": "",
+            "crates/map/it/parts/included.rs": "",
+            "crates/map/src/lib.rs": "",
+            "crates/map/src/lost.rs": "",
+        },
+        manifest,
+    )
+    left_out = {path.removeprefix("crates/map/") for path in found if found[path].left_out}
+    assert left_out == {"it/main.rs", "it/parts/included.rs"}
+
+
+def test_the_name_of_the_library_starts_the_paths_of_its_items() -> None:
+    manifest = '[package]\nname = "long-name"\nbuild = "make/it.rs"\n[lib]\nname = "short"\n'
+    found = _modules(
+        {
+            "crates/map/src/lib.rs": "mod a;",
+            "crates/map/src/a.rs": "",
+            "crates/map/src/lost.rs": "",
+            "crates/map/src/main.rs": "",
+            "crates/map/make/it.rs": "",
+        },
+        manifest,
+    )
+    assert {path.removeprefix("crates/map/"): found[path].symbol for path in found} == {
+        "src/lib.rs": "short",
+        "src/a.rs": "short::a",
+        "src/lost.rs": "short::lost",
+        "src/main.rs": "long_name",
+        "make/it.rs": "build_script_build",
+    }
+
+
+def test_modules_with_a_path_for_some_platforms_are_found_in_every_file() -> None:
+    found = _modules(
+        {
+            "crates/map/src/lib.rs": (
+                '#[cfg_attr(unix, path = "sys/unix.rs")]\n'
+                '#[cfg_attr(windows, path = r"sys/win.rs")]\n'
+                "mod sys;\n"
+                '#[cfg_attr(test, path = "fake_clock.rs")]\nmod clock;\n'
+            ),
+            "crates/map/src/sys/unix.rs": "",
+            "crates/map/src/sys/win.rs": "",
+            "crates/map/src/sys.rs": "",
+            "crates/map/src/clock.rs": "",
+            "crates/map/src/fake_clock.rs": "",
+        }
+    )
+    assert {path.rsplit("/", 1)[1] for path in found if found[path].left_out} == {"fake_clock.rs"}
+    names = ("sys/unix.rs", "sys/win.rs", "sys.rs")
+    assert {found[f"crates/map/src/{name}"].symbol for name in names} == {"sea_map::sys"}
+    assert found["crates/map/src/clock.rs"].symbol == "sea_map::clock"
