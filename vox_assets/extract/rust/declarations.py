@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vox_assets.extract.docs import markdown
@@ -17,6 +17,11 @@ MAX_SHOWN_CHARS = 1_200
 
 #: Longer paths to a function are cut at the start, which only names modules.
 MAX_CALLEE_CHARS = 80
+
+#: Number and length of the associated types that every method of a block is shown with. A block
+#: with more of them would be repeated in full for each method.
+MAX_ASSOCIATED = 12
+MAX_ASSOCIATED_CHARS = 1_200
 
 #: Number of fields or variants that a question lists.
 MAX_LISTED_MEMBERS = 24
@@ -47,30 +52,35 @@ class Declarations:
     another module is also found as `module::function`.
     """
 
-    _by_crate: dict[str, dict[str, list[tuple[str, Item]]]] = field(default_factory=dict)
+    #: By crate and name, the items of each file; lists of all files would make lookups quadratic.
+    _by_crate: dict[str, dict[str, dict[str, list[Item]]]] = field(default_factory=dict)
+    #: Functions by crate and `module::function`, the module being that of their file.
+    _by_module: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
     #: Results of `shown` by the identity of the item: the index keeps every item alive.
     _shown: dict[int, str] = field(default_factory=dict)
 
     def add(self, crate: str, path: str, file: RustFile) -> None:
         """Index the items of the file at `path`."""
         names = self._by_crate.setdefault(crate, {})
+        by_module = self._by_module.setdefault(crate, {})
+        module = path.removesuffix(".rs").removesuffix("/mod").rpartition("/")[2]
         for item in file.items:
             owner = f"{item.container.type_name}::" if item.container else ""
-            names.setdefault(owner + item.name, []).append((path, item))
+            names.setdefault(owner + item.name, {}).setdefault(path, []).append(item)
+            if not owner:
+                by_module.setdefault(f"{module}::{item.name}", []).append(item)
 
     def find(self, crate: str, path: str, name: str) -> Item | None:
         """Find the item that `name` means in `path`: the file's own, else the only one."""
-        names = self._by_crate.get(crate, {})
-        module, separator, function = name.rpartition("::")
+        module, separator, _ = name.rpartition("::")
         if separator and not module[:1].isupper():
-            files = (f"/{module}.rs", f"/{module}/mod.rs")
-            candidates = [item for file, item in names.get(function, []) if file.endswith(files)]
+            candidates = self._by_module.get(crate, {}).get(name, [])
         else:
             # Most calls are calls of functions that the crate does not declare.
-            if name not in names:
+            files = self._by_crate.get(crate, {}).get(name)
+            if files is None:
                 return None
-            here = [item for file, item in names[name] if file == path]
-            candidates = here or [item for _, item in names[name]]
+            candidates = files.get(path) or (next(iter(files.values())) if len(files) == 1 else [])
         return candidates[0] if len(candidates) == 1 else None
 
     def shown(self, item: Item) -> str:
@@ -86,6 +96,8 @@ def purpose_of(doc: str) -> str:
     prose = prose_of(markdown.split_code(doc)[0]) if doc else ""
     paragraph = " ".join(prose.split("\n\n", 1)[0].split())
     sentence = SENTENCE_END.split(paragraph, maxsplit=1)[0]
+    if sentence.endswith(":"):
+        return ""
     return sentence if MIN_DOC_CHARS <= len(sentence) <= 240 else ""
 
 
@@ -100,10 +112,21 @@ def moved_to(item: Item, indent: str) -> str:
 
 def wrap(container: Container, code: str) -> str:
     """Put `code`, which is indented already, into its `impl` or `trait` block."""
-    associated = "".join(f"    {line}\n" for line in container.associated)
+    associated = "".join(f"    {line}\n" for line in _associated(container, code))
     gap = "\n" if associated else ""
     opening = "\n{" if "\nwhere" in container.header else " {"
     return f"{container.header}{opening}\n{associated}{gap}{code}\n}}"
+
+
+def _associated(container: Container, code: str) -> Iterable[str]:
+    """Return the associated types that an answer shows: all if short, else those it names."""
+    if sum(map(len, container.associated[:MAX_ASSOCIATED])) <= MAX_ASSOCIATED_CHARS and (
+        len(container.associated) <= MAX_ASSOCIATED
+    ):
+        return container.associated
+    by_name = container.associated_by_name
+    named = dict.fromkeys(word for word in TYPE_NAME.findall(code) if word in by_name)
+    return [by_name[word] for word in list(named)[:MAX_ASSOCIATED]]
 
 
 def indented(code: str) -> str:
@@ -132,9 +155,12 @@ def called_by(body: str, owner: str) -> list[str]:
 
 
 def _declaration(item: Item) -> str:
-    """Return the declaration of an item for its users: a type in full, a function without body."""
+    """Return the declaration of an item for its users: types in full, functions without bodies.
+
+    A trait is shown without default bodies, because its methods are asked for.
+    """
     if item.kind != "function":
-        return "\n".join((*item.attributes, item.text))
+        return "\n".join((*item.attributes, item.interface))
     purpose = purpose_of(item.doc)
     lines = [f"/// {purpose}"] if purpose else []
     code = "\n".join([*lines, f"{outdented(item.signature, item)};"])

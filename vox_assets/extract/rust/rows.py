@@ -43,6 +43,7 @@ from vox_assets.extract.rust.selection import (
     MAX_LITERAL_SHARE,
     MIN_EXAMPLE_CHARS,
     MIN_UNDOCUMENTED_LINES,
+    WORD,
     body_lines,
     code_problem,
     difficulty,
@@ -96,7 +97,11 @@ class _Writer:
     ) -> None:
         self.context = context
         self.declared = declared
-        self.constants = constants
+        #: Positions of constants by name: a search for each constant in each body is quadratic.
+        self.constants: dict[str, list[int]] = {}
+        for index, (name, _) in enumerate(constants):
+            self.constants.setdefault(name, []).append(index)
+        self.constant_texts = [text for _, text in constants]
         self.lanes = {
             mode: profile.lane_for("rust", mode, context.path, context.crate.name)
             for mode in RESPONSE_MODES
@@ -174,12 +179,15 @@ class _Writer:
         In a file without syntax errors every answer is a block of the grammar without some of its
         members, which always parses; parsing it again would cost half of the whole extraction.
         """
-        for pair in list(self.pairs):
+        kept = []
+        for pair in self.pairs:
             if pair.response_mode == "code_only" and has_errors(pair.response):
-                self.pairs.remove(pair)
                 reason = "the answer does not parse on its own"
                 line, symbol = pair.source_start_line, pair.source_symbol
                 self.drops.append(Drop(STAGE, reason, self.context.path, line, symbol))
+            else:
+                kept.append(pair)
+        self.pairs = kept
 
     def _undocumented_problem(self, item: Item, prose: str) -> str | None:
         if len(prose) >= MIN_DOC_CHARS:
@@ -242,9 +250,20 @@ class _Writer:
         comments += [f"// {line}" for line in remarks(item)]
         stub = f"{outdented(item.signature, item)} {{\n    todo!()\n}}"
         code = "\n".join([*comments, *item.attributes, stub])
+        shown = self._usable(item, prose)
         if item.container:
             code = wrap(item.container, indented(code))
-        block = "\n\n".join([*self._usable(item, prose), code])
+            trait = self.declared.find(
+                self.context.crate.folder, self.context.path, item.container.type_name
+            )
+            if trait is not None and trait.kind == "trait" and _owner(item) == trait.name:
+                # The trait is shown once: with the stub in the place of the method.
+                whole = self.declared.shown(trait)
+                if whole in shown and whole.count(f"{item.signature};") == 1:
+                    shown.remove(whole)
+                    body = f"{item.signature} {{\n{item.indent}    todo!()\n{item.indent}}}"
+                    code = whole.replace(f"{item.signature};", body)
+        block = "\n\n".join([*shown, code])
         lead = choose(
             item.symbol + item.text,
             f"Complete this Rust {noun} from {where}.",
@@ -363,17 +382,24 @@ class _Writer:
         names += [f"{of}::{name}" if of else name for of, name in MENTION.findall(prose)]
         names += called_by(item.body, owner)
         shown: list[str] = []
+        traits: set[str] = set()
         room = MAX_SHOWN_CHARS
         for name in dict.fromkeys(names):
             other = self.declared.find(self.context.crate.folder, self.context.path, name)
-            if other is None or other is item:
+            if other is None or other is item or _owner(other) in traits:
                 continue
             text = self.declared.shown(other)
             if len(text) <= room:
                 shown.append(text)
                 room -= len(text)
-        for name, text in self.constants:
-            if name in item.body and len(text) <= room:
+                if other.kind == "trait":
+                    traits.add(other.name)
+        words = set(WORD.findall(item.body)) if self.constants else set()
+        for index in sorted(
+            i for word in words & self.constants.keys() for i in self.constants[word]
+        ):
+            text = self.constant_texts[index]
+            if len(text) <= room:
                 shown.append(text)
                 room -= len(text)
         return shown
@@ -403,6 +429,12 @@ class _Writer:
                 documented=api.documented,
             )
         )
+
+
+def _owner(item: Item) -> str:
+    """Return the trait whose declaration contains a method, or an empty text."""
+    container = item.container
+    return container.type_name if container and container.trait_name is None else ""
 
 
 def answer(item: Item) -> str:

@@ -41,6 +41,8 @@ _UNFINISHED = re.compile(r"\b(?:todo|unimplemented)!\s*[(\[{]")
 #: Words that start a path and are not names of modules.
 PATH_WORDS = {"crate", "self", "super"}
 
+WORD = re.compile(r"\w+")
+
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 #: Texts that occur at branches: an approximation for ranking, which also counts words in comments.
@@ -119,7 +121,8 @@ def code_problem(item: Item) -> Reason | str | None:
     text = item.text
     if text.count("\n") + 1 > MAX_CODE_LINES:
         return f"longer than {MAX_CODE_LINES} lines"
-    if len(text) > MAX_CODE_CHARS:
+    header = item.container.header if item.container else ""
+    if len(text) + len(header) > MAX_CODE_CHARS:
         return f"longer than {MAX_CODE_CHARS:,} characters"
     if ("todo!" in text or "unimplemented!" in text) and _UNFINISHED.search(item.body):
         return Reason("unfinished", "todo! or unimplemented! in its body")

@@ -399,3 +399,76 @@ def test_difficulty_rises_with_length_branches_and_generics() -> None:
     long = measure("async fn a() {\n" + "if b { c() }\n" * 90 + "}")
     assert simple == 1
     assert simple < generic < long <= 10
+
+
+TRAIT = """
+    /// A store of boats by name.
+    pub trait Store {
+        /// Returns the boat of a name, or nothing.
+        fn boat(&self, name: &str) -> Option<u32>;
+        /// Returns the boat of a name, or another boat where there is none.
+        fn boat_or(&self, name: &str, other: u32) -> u32 {
+            match self.boat(name) {
+                Some(boat) => boat,
+                None => other,
+            }
+        }
+        fn has(&self, name: &str) -> bool {
+            let boat = self.boat(name);
+            let found = boat.is_some();
+            found
+        }
+    }
+
+    impl Store for Fleet {
+        fn boat(&self, name: &str) -> Option<u32> {
+            let boats = &self.boats;
+            let boat = boats.get(name);
+            boat.copied()
+        }
+    }
+"""
+
+
+def test_a_question_about_a_default_method_shows_the_trait_once_and_without_bodies(
+    profile: Profile,
+) -> None:
+    pairs = [
+        pair
+        for pair in _pairs(TRAIT, profile)[0]
+        if pair.task_family in ("implement_from_doc", "complete_signature")
+    ]
+    assert [pair.source_symbol.rsplit("::", 1)[1] for pair in pairs] == ["boat_or", "has", "boat"]
+    for pair in pairs:
+        assert pair.prompt.count("pub trait Store {") == 1
+        for body in ("match self.boat(name)", "boat.is_some()"):
+            assert body not in pair.prompt
+    _, has, _ = pairs
+    assert has.prompt.count("fn has(&self, name: &str) -> bool {\n        todo!()\n    }") == 1
+
+
+def test_an_answer_shows_the_associated_types_that_it_needs(profile: Profile) -> None:
+    def response(count: int) -> str:
+        types = "".join(f"type A{i} = [u8; {i}];\n" for i in range(count))
+        method = (
+            "/// Returns the third kind of sail of this boat.\nfn m(&self) -> Self::A3 { [0; 3] }"
+        )
+        source = f"impl Sails for Boat {{\n{types}{method}\n}}"
+        return _only(source, profile, "implement_from_doc").response
+
+    assert response(5).count("type ") == 5
+    assert [line.strip() for line in response(900).split("\n") if "type " in line] == [
+        "type A3 = [u8; 3];"
+    ]
+
+
+def test_only_constants_that_the_answer_names_are_shown(profile: Profile) -> None:
+    source = """
+        const MAX: u8 = 3;
+        const MAX_SAILS: u8 = 4;
+        /// Returns how many sails a boat may have.
+        fn sails() -> u8 { MAX_SAILS }
+    """
+    prompt = _only(source, profile, "implement_from_doc").prompt
+    assert "const MAX_SAILS: u8 = 4;" in prompt
+    assert "const MAX: u8" not in prompt
