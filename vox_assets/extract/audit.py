@@ -17,8 +17,16 @@ from vox_assets import rust_syntax
 from vox_assets.contract.answers import dialogue_fault
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract.docs import mdbook
+from vox_assets.extract.docs.prose import words_of
+from vox_assets.extract.run import source_reader
 from vox_assets.extract.rust.crates import test_folder
 from vox_assets.extract.source_tree import decode
+
+#: Fewer words in a row, such as `fn main() to int`, occur in many files.
+PHRASE_WORDS = 6
+
+#: Shorter lines, such as a closing brace or a heading, occur in many files.
+MIN_LINE_CHARS = 16
 
 _TEST_ATTRIBUTE = re.compile(
     rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b"
@@ -107,19 +115,52 @@ def includes_found(drops: pl.DataFrame) -> Verdict:
 
 
 def eligible_pages_only(roots: Mapping[str, Path], rows: pl.DataFrame) -> Verdict:
-    """Check that no row comes from a page that opts out, is retired or has invalid front matter.
+    """Check that no row has text of a file that opts out, is retired or has invalid front matter.
 
     Every page is read again by `mdbook.read_page`, so that the check is as strict as the extractor.
-    `roots` is that of `files_accounted`.
+    The files that a page includes are judged by `mdbook.opted_out`; a phrase of such a file in a
+    row of the page is a fault. `roots` as in `files_accounted`.
     """
     faults = []
+    readers = {prefix: source_reader(root) for prefix, root in roots.items()}
     pages = sorted(path for path in set(rows["source_path"]) if mdbook.is_page(path))
     for path in pages:
         prefix = next(prefix for prefix in roots if path.startswith(prefix))
-        text = decode((roots[prefix] / path.removeprefix(prefix)).read_bytes())
+        below = path.removeprefix(prefix)
+        text = decode((roots[prefix] / below).read_bytes())
         if (reason := mdbook.read_page(text).front_matter.opted_out) is not None:
             faults.append(f"{path}: {reason}")
+        texts = {below: text}
+        excluded: dict[str, str] = {}
+        for name, content in mdbook.includable(below, text, readers[prefix]).items():
+            if isinstance(content, str):
+                is_excluded = mdbook.opted_out(name, content) is not None
+                (excluded if is_excluded else texts)[name] = content
+        if excluded:
+            of_page = rows.filter(pl.col("source_path") == path)
+            own = set().union(*map(_phrases, texts.values()))
+            shown: set[str] = set()
+            for answer in of_page.select("prompt", "response").rows():
+                shown.update(*map(_phrases, answer))
+            faults += [
+                f"{path}: has text of {name}, which opted out"
+                for name, content in excluded.items()
+                if not shown.isdisjoint(_phrases(content) - own)
+            ]
     return Verdict.none_of(faults, "pages that opted out", len(pages))
+
+
+def _phrases(text: str) -> set[str]:
+    """Return each run of `PHRASE_WORDS` words of a text, and its long lines of fewer words.
+
+    Runs of words are found in a row even where rendering has changed lines and marks.
+    """
+    words = words_of(text).split()
+    runs = (words[start : start + PHRASE_WORDS] for start in range(len(words)))
+    lines = map(words_of, text.split("\n"))
+    return {" ".join(run) for run in runs if len(run) == PHRASE_WORDS} | {
+        line for line in lines if len(line) >= MIN_LINE_CHARS and line.count(" ") < PHRASE_WORDS
+    }
 
 
 def lane_purity(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> Verdict:

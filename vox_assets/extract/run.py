@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import posixpath
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,13 @@ from vox_assets.extract.docs import rows as doc_rows
 from vox_assets.extract.rust import crates, declarations
 from vox_assets.extract.rust import items as rust_items
 from vox_assets.extract.rust import rows as rust_rows
-from vox_assets.extract.source_tree import Extraction, FileAccount, SourceFile, UnreadableError
+from vox_assets.extract.source_tree import (
+    Extraction,
+    FileAccount,
+    SourceError,
+    SourceFile,
+    UnreadableError,
+)
 from vox_assets.profiles import Profile
 from vox_assets.store.progress import Log, silent
 
@@ -36,6 +43,35 @@ BATCH_CHARACTERS = 200_000
 Source = TypeVar("Source", tuple[str, str], "tuple[str, str, Included]")
 #: Files that the includes of a page name: the text of each, or the reason why it is not read.
 Included = Mapping[str, str | mdbook.IncludeError]
+
+
+#: Where a book may have its configuration, below a source root.
+_BOOKS = ("docs/book.toml", "book.toml")
+
+
+def docs_folder(root: Path) -> str:
+    """Return the folder of the pages below `root`: `src` of its book, or `DOCS_FOLDER`.
+
+    Raises SourceError for a book.toml that cannot be read or names no folder inside `root`.
+    """
+    for name in _BOOKS:
+        if not (root / name).is_file():
+            continue
+        expected = "expected `src` of the table `book` to be a folder inside the source root"
+        try:
+            content = tomllib.loads(source_tree.read(source_tree.file_inside(root, name)))
+        except (UnreadableError, tomllib.TOMLDecodeError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise SourceError(f"{root / name}: not TOML: {reason}; {expected}") from error
+        book = content.get("book", {})
+        book = book if isinstance(book, dict) else {"src": None}
+        src = book.get("src", "src")
+        folder = posixpath.normpath(posixpath.join(posixpath.dirname(name), str(src)))
+        if not isinstance(src, str) or folder.startswith(("/", "..")) or folder == ".":
+            raise SourceError(f"{root / name}: `src` is {src!r}; {expected}")
+        if "src" in book or (root / folder).is_dir():
+            return folder
+    return DOCS_FOLDER
 
 
 @contextmanager
@@ -166,14 +202,15 @@ def extract_docs(
     log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
-    """Extract rows from the pages below `root/docs/src`. Raises SourceError without that folder.
+    """Extract rows from the pages in `docs_folder(root)`. Raises SourceError without that folder.
 
     `check_vox` returns None for valid Vox, else the fault in one line. It runs on this machine even
     when an engine parses the pages elsewhere, because the compiler and its cache are here.
     Questions name the `repository` when a profile has several: each may have a page called
     Introduction.
     """
-    tree = source_tree.walk(root, DOCS_FOLDER, "the pages of an mdBook")
+    folder = docs_folder(root)
+    tree = source_tree.walk(root, folder, "the pages of an mdBook")
     accounts: dict[str, FileAccount] = {}
     reader = source_reader(root)
 
@@ -195,11 +232,11 @@ def extract_docs(
     readings = {path: (title, reading) for batch in read for path, title, reading in batch}
     reasons = {path: reading.front_matter.opted_out for path, (_, reading) in readings.items()}
     eligible = {path: title for path, (title, _) in readings.items() if reasons[path] is None}
-    labels = _labels(eligible, repository)
+    labels = _labels(eligible, repository, folder)
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for path, label in labels.items():
-        rows = doc_rows.pairs(path, label, readings[path][1], profile, check_vox)
+        rows = doc_rows.pairs(path, label, readings[path][1], profile, check_vox, folder)
         pairs += rows.pairs
         drops += rows.drops
     dated = [pair.at_commit(commit) for pair in pairs]
@@ -260,8 +297,8 @@ def _distinct(
     return kept, drops
 
 
-def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
-    """Return a unique name for each page, for use in questions.
+def _labels(titles: Mapping[str, str], repository: str, folder: str) -> dict[str, str]:
+    """Return a unique name for each page, for use in questions: its title.
 
     The name is the title. In parentheses follow the name of the repository, if it has one, and the
     path of the page, if several pages have its title.
@@ -271,7 +308,7 @@ def _labels(titles: Mapping[str, str], repository: str) -> dict[str, str]:
     for path, title in titles.items():
         where = [repository] if repository else []
         if shared[title] > 1:
-            where.append(path.removeprefix(DOCS_FOLDER + "/"))
+            where.append(path.removeprefix(f"{folder}/"))
         labels[path] = f"{title} ({'/'.join(where)})" if where else title
     return labels
 

@@ -145,3 +145,50 @@ def test_rows_that_mix_code_and_prose_are_reported(
 ) -> None:
     rows = to_frame([make_pair("p", response, **changes)])
     assert audit.lane_purity(rows, vox_fault).passed == pure
+
+
+LINE = "The keeper writes every boat into a book that nobody else may read."
+
+
+@pytest.mark.parametrize(
+    ("files", "response", "passes"),
+    [
+        ({"docs/out.md": f"---\ntraining_eligible: false\n---\n{LINE}\n"}, LINE, False),
+        ({"docs/out.md": f"---\ntraining_eligible: false\n---\n{LINE}\n"}, "Other words.", True),
+        ({"docs/out.md": f"---\nstatus: current\n---\n{LINE}\n"}, LINE, True),
+        ({"docs/out.md": f"// training_eligible: false\n{LINE}\n"}, LINE, True),
+        (
+            {
+                "docs/out.md": "{{#include ../examples/a.vox:x}}\n",
+                "examples/a.vox": "// training_eligible: no\nfn count_boats() to int { ret 0 }",
+            },
+            "fn count_boats() to int { ret 0 }",
+            False,
+        ),
+        (
+            {"docs/out.md": f"---\ntraining_eligible: false\n---\n[{LINE}](x)\n"},
+            LINE.replace("boat into", "boat\n*into*"),
+            False,
+        ),
+    ],
+)
+def test_text_of_an_included_file_that_opted_out_is_found(
+    tmp_path: Path, files: dict[str, str], response: str, passes: bool
+) -> None:
+    page = "# A\n\nText.\n\n{{#include out.md}}\n"
+    for path, text in {"docs/a.md": page, **files}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    rows = to_frame([make_pair("p", response, source_path="docs/a.md")])
+    verdict = audit.eligible_pages_only({"": tmp_path}, rows)
+    assert verdict.passed == passes, verdict.summary
+    if not passes:
+        assert "docs/a.md: has text of" in verdict.summary
+
+
+def test_a_line_that_the_page_has_too_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.md").write_text(f"# A\n\n{LINE}\n\n{{{{#include out.md}}}}\n")
+    (tmp_path / "docs/out.md").write_text(f"---\ntraining_eligible: false\n---\n{LINE}\n")
+    rows = to_frame([make_pair("p", LINE, source_path="docs/a.md")])
+    assert audit.eligible_pages_only({"": tmp_path}, rows).passed

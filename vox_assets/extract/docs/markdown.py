@@ -15,6 +15,9 @@ from itertools import zip_longest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from vox_assets.extract.docs import footnotes
+from vox_assets.extract.docs.lead_ins import without_lead_in
+
 #: Longer paragraphs are data; parsing their emphasis and links can take quadratic time.
 MAX_INLINE_CHARS = 20_000
 
@@ -25,9 +28,14 @@ MAX_BEFORE = 4
 #: crate repeat it.
 _KEPT_TEXTS = 4096
 
+#: The first line of an alert of GitHub, without the mark of its quote.
+ALERT = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]", re.IGNORECASE)
+
 # Inline marks are parsed on demand: most of a page's text never becomes a row.
-_BLOCKS = MarkdownIt("commonmark").enable("table").disable("inline")
-_INLINE = MarkdownIt("commonmark").enable("strikethrough")
+_BLOCKS = footnotes.without_notes(MarkdownIt("commonmark").enable("table").disable("inline"))
+_INLINE = footnotes.without_references(MarkdownIt("commonmark").enable("strikethrough"))
+
+_TICKS = re.compile(r"`+")
 
 _LINE_BREAK = re.compile(r"\r\n?")
 #: Text whose only inline marks are simple code spans, so that rendering does not change it.
@@ -101,7 +109,7 @@ def sections(text: str, first_line: int = 1, expand: Callable[[str], str] = str)
     last_line = first_line + lines.rstrip("\n").count("\n")
     split = [Section(0, (), first_line, last_line)]
     path: list[tuple[int, str]] = []
-    for block in _included(_top_level(tokens), expand, environment):
+    for block in _top_level(_included(tokens, expand, environment)):
         opening = block[0]
         start = _lines(opening, first_line)[0]
         if opening.type == "heading_open":
@@ -132,20 +140,40 @@ def title(text: str) -> str:
 @lru_cache(maxsize=_KEPT_TEXTS)
 def split_code(text: str) -> tuple[str, tuple[Fence, ...]]:
     """Split a short text into its prose and its code; lines of the code count from 1."""
-    if "```" not in text and "~~~" not in text and "\n    " not in text:
+    has_notes = "[^" in text
+    if "```" not in text and "~~~" not in text and "\n    " not in text and not has_notes:
         return text, ()
     lines = text.split("\n")
     fences = []
-    may_hold_code = "```" in text or "~~~" in text or _MAY_BE_CODE.search(text)
+    may_hold_code = has_notes or "```" in text or "~~~" in text or _MAY_BE_CODE.search(text)
+    removed_to = 0
     for token in _BLOCKS.parse(text) if may_hold_code else ():
-        if token.type in ("fence", "code_block") and token.map:
+        if token.type in ("fence", "code_block", footnotes.NOTE) and token.map:
             start, end = token.map
-            fences.append(Fence(token.info.strip(), token.content, start + 1, end))
+            if token.type != footnotes.NOTE:
+                fences.append(Fence(token.info.strip(), token.content, start + 1, end))
+                _remove_lead_in(lines, removed_to, start)
             lines[start:end] = [""] * (end - start)
+            removed_to = end
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"), tuple(fences)
 
 
-def _top_level(tokens: Sequence[Token]) -> list[list[Token]]:
+def _remove_lead_in(lines: list[str], first: int, code: int) -> None:
+    """Remove the end of the paragraph that introduces code at line `code`, if it does."""
+    end = code
+    while end > first and not lines[end - 1].strip():
+        end -= 1
+    start = end
+    while start > first and lines[start - 1].strip():
+        start -= 1
+    paragraph = "\n".join(lines[start:end])
+    if paragraph and not paragraph.lstrip().startswith("#"):
+        kept = without_lead_in(paragraph, before_code=True)
+        rest = kept.split("\n") if kept else []
+        lines[start:end] = [*rest, *[""] * (end - start - len(rest))]
+
+
+def _top_level(tokens: Iterable[Token]) -> list[list[Token]]:
     blocks: list[list[Token]] = []
     for token in tokens:
         if token.level == 0 and token.nesting >= 0:
@@ -156,22 +184,41 @@ def _top_level(tokens: Sequence[Token]) -> list[list[Token]]:
 
 
 def _included(
-    blocks: Iterable[list[Token]], expand: Callable[[str], str], environment: dict[str, object]
-) -> Iterator[list[Token]]:
-    """Expand the includes in blocks; blocks of an included page have the line of the include."""
-    for block in blocks:
-        opening = block[0]
-        for token in block:
+    tokens: Iterable[Token], expand: Callable[[str], str], environment: dict[str, object]
+) -> Iterator[Token]:
+    """Expand the includes in tokens.
+
+    A paragraph that an include changes is parsed again like a page. Its blocks have the line of the
+    include.
+    """
+    opening: Token | None = None
+    is_replaced = False
+    for token in tokens:
+        if token.type == "paragraph_open":
+            opening = token
+            continue
+        if opening is None:
             if "{{" in token.content:
                 token.content = expand(token.content)
-        if opening.type == "paragraph_open" and "\n\n" in block[1].content:
-            # The include expanded to several blocks: parse them like a page.
-            for inner in _top_level(_BLOCKS.parse(block[1].content, environment)):
-                for token in inner:
-                    token.map = opening.map
-                yield inner
+            if not is_replaced:
+                yield token
+            is_replaced = False
+            continue
+        original = token.content
+        token.content = expand(original) if "{{" in original else original
+        inner = [] if token.content == original else _BLOCKS.parse(token.content, environment)
+        # A single paragraph keeps the properties of its place, such as a tight list.
+        is_replaced = bool(inner) and [part.type for part in inner] != _PARAGRAPH
+        if is_replaced or not token.content.strip():
+            is_replaced = True
+            for part in inner:
+                part.map = opening.map
+                part.level += opening.level
+                yield part
         else:
-            yield block
+            yield opening
+            yield token
+        opening = None
 
 
 def _lines(token: Token, first_line: int) -> tuple[int, int]:
@@ -226,8 +273,9 @@ class _Renderer:
             case "text":
                 return token.content
             case "code_inline":
-                ticks = "``" if "`" in token.content else "`"
-                pad = " " if len(ticks) == 2 else ""
+                longest = max(map(len, _TICKS.findall(token.content)), default=0)
+                ticks = "`" * (longest + 1)
+                pad = " " if longest else ""
                 return f"{ticks}{pad}{token.content}{pad}{ticks}"
             case "softbreak":
                 return " "
@@ -274,7 +322,7 @@ class _Renderer:
                 case "paragraph_open" | "heading_open":
                     loose = not token.hidden
                 case "inline":
-                    text = self.inline(token.content)
+                    text = self.inline(_with_alert(token.content) if stack else token.content)
                     self.before.append(text)
                     self.boxes += text.startswith(("[ ]", "[x]", "[X]"))
                     if text:
@@ -288,6 +336,14 @@ class _Renderer:
                     fence = Fence(token.info.strip(), token.content, start, end, before)
                     self.fences.append(fence)
         return "\n".join(line.rstrip() for line in out)
+
+
+def _with_alert(content: str) -> str:
+    """Turn the mark of an alert at the start of a quote, `[!NOTE]`, into a word."""
+    if content.startswith("[!") and (mark := ALERT.match(content)):
+        kind, rest = mark.group(1).capitalize(), content[mark.end() :].lstrip()
+        return f"**{kind}:** {rest}" if rest else f"**{kind}**"
+    return content
 
 
 @dataclass(slots=True)
@@ -312,6 +368,8 @@ class _Container:
         marker, self.marker = self.marker, ""
         return marker or " " * self.width
 
+
+_PARAGRAPH = ["paragraph_open", "inline", "paragraph_close"]
 
 _KINDS = {
     "paragraph_open": "paragraph",

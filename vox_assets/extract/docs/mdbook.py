@@ -11,15 +11,18 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
 from vox_assets.contract.rows import Reason
-from vox_assets.extract.docs.eligibility import opted_out
+from vox_assets.extract.docs import eligibility
 
 #: Kind of a drop of text whose include cannot be resolved.
 INCLUDE = "include"
+#: Kind of a drop of text that includes a file which opted out.
+OPTED_OUT = "the included file opted out"
 
 #: Front matter has a few lines; a longer text is a page that starts with a horizontal rule.
 MAX_FRONT_MATTER_CHARS = 16_000
@@ -29,8 +32,18 @@ MAX_QUICK_YAML_CHARS = 2_000
 MAX_INCLUDE_DEPTH = 10
 #: Without a limit, a file that includes itself several times would grow exponentially.
 MAX_INCLUDES_PER_PAGE = 500
+#: Anchors may contain each other, so that a file of n anchors can have n * n lines to include.
+MAX_INCLUDED_CHARS_PER_PAGE = 2_000_000
+
+#: Directives that the text of a file replaces. mdBook and its plug-ins have others, such as
+#: `title` and `playground`, and prose is read without the blocks that contain them.
+_INCLUDES = ("include", "rustdoc_include")
+
+#: Size of the cache of indexed files: those of one page, which includes a file many times.
+_KEPT_SOURCES = 64
 
 _DIRECTIVE = re.compile(r"(\\?)\{\{\s*#([A-Za-z0-9_]+)\s+([^{}]+?)\s*\}\}")
+_TITLE = re.compile(r"(?<!\\)\{\{\s*#title\s[^{}\n]*\}\}")
 _ANCHOR = re.compile(r"ANCHOR:\s*([\w-]+)")
 _ANCHOR_END = re.compile(r"ANCHOR_END:\s*([\w-]+)")
 _ANY_ANCHOR = re.compile(r"ANCHOR(?:_END)?:\s*[\w-]+")
@@ -38,6 +51,14 @@ _ANY_ANCHOR = re.compile(r"ANCHOR(?:_END)?:\s*[\w-]+")
 
 class IncludeError(Exception):
     """An include cannot be resolved; the message is the reason."""
+
+
+class OptedOutError(IncludeError):
+    """An include names a file that opted out; the message is the reason."""
+
+
+class _OtherDirectiveError(IncludeError):
+    """A directive is no include."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,21 @@ def read_page(text: str) -> Page:
     return Page(_front_matter(head), body, 3 + head.count("\n"))
 
 
+def opted_out(path: str, text: str) -> str | None:
+    """Return why a file that a page includes is excluded, or None when it is eligible.
+
+    A page is excluded by its front matter, and another file by the fields of its first comments.
+    """
+    if is_page(path) or text.startswith("---\n"):
+        return read_page(text).front_matter.opted_out
+    return eligibility.opted_out(eligibility.fields_of_comments(text))
+
+
+def without_titles(text: str) -> str:
+    """Remove the directives that set the title of the browser's window; they show no text."""
+    return _TITLE.sub("", text) if "#title" in text else text
+
+
 def _front_matter(head: str) -> FrontMatter:
     try:
         content = _load(head)
@@ -95,7 +131,7 @@ def _front_matter(head: str) -> FrontMatter:
         title=_text(content.get("title")),
         description=_text(content.get("description")),
         last_updated=_date(content.get("last_updated")),
-        opted_out=opted_out(content),
+        opted_out=eligibility.opted_out(content),
     )
 
 
@@ -149,6 +185,7 @@ class Includes:
     read: Callable[[str], str]
     failures: dict[str, Reason] = field(default_factory=dict)
     _left: int = MAX_INCLUDES_PER_PAGE
+    _room: int = MAX_INCLUDED_CHARS_PER_PAGE
 
     def expand(self, text: str) -> str:
         """Replace every include in `text` by the text that it names."""
@@ -161,6 +198,11 @@ class Includes:
                 return match.group()
             try:
                 return self._included(name, argument, folder, depth)
+            except _OtherDirectiveError:
+                return match.group()
+            except OptedOutError as error:
+                self.failures[match.group()] = Reason(OPTED_OUT, str(error))
+                return match.group()
             except IncludeError as error:
                 self.failures[match.group()] = Reason(INCLUDE, f"{argument.strip()!r}: {error}")
                 return match.group()
@@ -168,14 +210,26 @@ class Includes:
         return _DIRECTIVE.sub(replacement, text)
 
     def _included(self, name: str, argument: str, folder: str, depth: int) -> str:
-        if name not in ("include", "rustdoc_include"):
-            raise IncludeError(f"no such directive as {name}")
-        if depth >= MAX_INCLUDE_DEPTH or self._left <= 0:
+        if name not in _INCLUDES:
+            raise _OtherDirectiveError(name)
+        if depth >= MAX_INCLUDE_DEPTH or self._left <= 0 or self._room <= 0:
             raise IncludeError("includes nest too deep or are too many")
         self._left -= 1
         path, selector = _target(argument, folder)
-        content = select(self.read(path), selector)
-        return self._expand(content, posixpath.dirname(path), depth + 1)
+        text = self.read(path)
+        if (reason := opted_out(path, text)) is not None:
+            raise OptedOutError(reason)
+        content = select(_body(path, text), selector)
+        self._room -= len(content)
+        return self._expand(without_titles(content), posixpath.dirname(path), depth + 1)
+
+
+def _body(path: str, text: str) -> str:
+    """Return the text of an included file, with blank lines in place of a page's front matter."""
+    if not is_page(path):
+        return text
+    page = read_page(text)
+    return "\n" * (page.first_line - 1) + page.body
 
 
 def _target(argument: str, folder: str) -> tuple[str, str]:
@@ -226,34 +280,47 @@ def select(text: str, selector: str) -> str:
     `""` is the whole file, `3` a line, `3:` `:9` `3:9` a range (1-based, inclusive), and any other
     text an anchor. Raises IncludeError when no line is selected.
     """
-    lines = text.split("\n")
+    source = _source(text)
     first, separator, last = (part.strip() for part in selector.partition(":"))
     if not selector:
-        chosen = lines
+        chosen = source.lines
     elif first.isdecimal() or (not first and separator):
         start = max(1, int(first)) if first else 1
         if last and not last.isdecimal():
             raise IncludeError(f"no such lines as {selector}")
-        end = int(last) if last else len(lines) if separator else start
-        chosen = lines[start - 1 : end]
+        end = int(last) if last else len(source.lines) if separator else start
+        chosen = source.lines[start - 1 : end]
+    elif first in source.anchors:
+        chosen = source.lines[slice(*source.anchors[first])]
     else:
-        chosen = _anchored(lines, first)
+        raise IncludeError(f"no anchor {first}")
     shown = [line for line in chosen if not _ANY_ANCHOR.search(line)]
     if not any(line.strip() for line in shown):
         raise IncludeError(f"no lines at {selector or 'all'}")
     return "\n".join(shown).strip("\n")
 
 
-def _anchored(lines: list[str], name: str) -> list[str]:
-    chosen: list[str] = []
-    inside = found = False
-    for line in lines:
-        if inside:
-            if (match := _ANCHOR_END.search(line)) and match.group(1) == name:
-                return chosen
-            chosen.append(line)
-        elif (match := _ANCHOR.search(line)) and match.group(1) == name:
-            inside = found = True
-    if not found:
-        raise IncludeError(f"no anchor {name}")
-    return chosen
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The lines of an included file, and the first and last line of each anchor in it."""
+
+    lines: list[str]
+    anchors: Mapping[str, tuple[int, int]]
+
+
+@lru_cache(maxsize=_KEPT_SOURCES)
+def _source(text: str) -> _Source:
+    """Index the anchors of a file once, because a page may include each of them."""
+    lines = text.split("\n")
+    anchors: dict[str, tuple[int, int]] = {}
+    open_anchors: dict[str, int] = {}
+    for index, line in enumerate(lines):
+        if "ANCHOR" not in line:
+            continue
+        if (end := _ANCHOR_END.search(line)) and end.group(1) in open_anchors:
+            anchors.setdefault(end.group(1), (open_anchors.pop(end.group(1)), index))
+        if start := _ANCHOR.search(line):
+            open_anchors.setdefault(start.group(1), index + 1)
+    for name, first in open_anchors.items():
+        anchors.setdefault(name, (first, len(lines)))
+    return _Source(lines, anchors)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, zip_longest
+from itertools import groupby
 
+from vox_assets.contract.rows import Reason
+from vox_assets.extract.docs import mdbook
+from vox_assets.extract.docs.code_spans import without_code_spans
+from vox_assets.extract.docs.lead_ins import without_lead_in
 from vox_assets.extract.docs.markdown import Block, Section
 from vox_assets.extract.docs.questions import NOT_WORDS, NUMBERING
 
@@ -31,7 +36,7 @@ _MARKS = re.compile(r"^(?:[-*>]|\d+\.)\s+|[*`']")
 
 _POINTS_BACK = re.compile(r"(?:This|That|These|Those|It|They|Here|Both|Where|Then|The same)\b")
 
-_FOOTNOTE = re.compile(r"[ \t]?\[\^[^\]\s]+\](?!:)")
+_HTML_COMMENT = re.compile(r"<!--|-->")
 
 ABSENT_CODE = re.compile(
     r"\b(?:code|snippet|listing|example)s?(?: blocks?)? (?:above|below)\b"
@@ -52,14 +57,17 @@ class Prose:
     problem: str | None = None
     #: The blocks that `text` consists of, unless subsections are merged into it.
     blocks: Sequence[Block] = ()
+    #: Blocks that are not in the text, each with the reason.
+    removed: Sequence[tuple[int, Reason | str]] = ()
 
 
-def fold(sections: Sequence[Section]) -> list[Prose]:
+def fold(sections: Sequence[Section], failures: Mapping[str, Reason]) -> list[Prose]:
     """Return the prose of every section; subsections that are all short merge into their parent.
 
-    All or none merge: an answer with some of the subsections would look complete.
+    All or none merge: an answer with some of the subsections would look complete. `failures` are
+    those of the page's `Includes`.
     """
-    prose = [_own_prose(section) for section in sections]
+    prose = [_own_prose(section, failures) for section in sections]
     children: dict[int, list[int]] = {}
     for index, parent in enumerate(_parents(sections)):
         if parent is not None:
@@ -93,18 +101,40 @@ def _parents(sections: Sequence[Section]) -> list[int | None]:
     return parents
 
 
-def _own_prose(section: Section) -> Prose:
-    kept = []
-    after_code = False
-    for block, following in zip_longest(section.blocks, section.blocks[1:]):
-        # A last line that ends in a colon introduces text that is elsewhere or missing.
-        leads_in = block.text.endswith(":") and (following is None or following.holds_code)
+def _own_prose(section: Section, failures: Mapping[str, Reason]) -> Prose:
+    removed: list[tuple[int, Reason | str]] = []
+    #: The blocks of the section; None in the place of one that is not in the text.
+    blocks: list[Block | None] = []
+    after_code = in_comment = False
+    for block in section.blocks:
+        reason = _unreadable(block, failures)
+        marks = _HTML_COMMENT.findall(without_code_spans(block.text)) if "--" in block.text else []
+        if in_comment or marks:
+            reason = reason or "holds an HTML comment"
+            in_comment = marks[-1] == "<!--" if marks else in_comment
         # `This starts the server.` after a command has no meaning without the command.
         points_back = after_code and _POINTS_BACK.match(block.text)
-        after_code = block.holds_code or bool(points_back)
-        if not (block.holds_code or leads_in or points_back):
-            text = _FOOTNOTE.sub("", block.text)
-            kept.append(block if text == block.text else replace(block, text=text))
+        after_code = block.holds_code or reason is not None or bool(points_back)
+        if reason is not None:
+            removed.append((block.start_line, reason))
+        blocks.append(None if after_code else block)
+    kept: list[Block] = []
+    nothing_follows = True
+    before_code = False
+    for remaining in reversed(blocks):
+        if remaining is None:
+            before_code = True
+            continue
+        text = remaining.text
+        if nothing_follows or before_code:
+            # The end introduces text that is elsewhere or missing.
+            text = without_lead_in(text, before_code)
+        if text:
+            nothing_follows = before_code = False
+            kept.append(remaining if text == remaining.text else replace(remaining, text=text))
+        else:
+            before_code = True
+    kept.reverse()
     text = "\n\n".join(block.text for block in kept)
     code = sum(len(fence.content) for fence in section.fences)
     problem = None
@@ -116,7 +146,20 @@ def _own_prose(section: Section) -> Prose:
         problem = "a list of work to do"
     elif section.path and _SIGNPOST.match(NUMBERING.sub("", section.path[-1])):
         problem = "a list of references"
-    return Prose(text, problem, kept)
+    return Prose(text, problem, kept, removed)
+
+
+def _unreadable(block: Block, failures: Mapping[str, Reason]) -> Reason | str | None:
+    """Return why a block is not in the text of its section, or None.
+
+    An include that fails stays in the text: it is a fault of the page, and costs the section.
+    """
+    reason = mdbook.why(block.text, failures)
+    if not isinstance(reason, Reason) or reason.kind != mdbook.INCLUDE:
+        return reason
+    # An include in a code span that names no file is a text about includes.
+    outside = mdbook.why(without_code_spans(block.text), failures)
+    return "holds a template directive" if outside is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +184,8 @@ def parts_of(blocks: Sequence[Block]) -> list[_Part]:
     """Split a long section into answers between its blocks, list items and table rows."""
     units = list(_units(blocks))
     room = MAX_PROSE_CHARS - max(len(_table_head(unit.cut)) for unit in units)
+    # A head that fills an answer alone leaves one part, which is too long.
+    room = room if room > 0 else sys.maxsize
     runs: list[list[_Unit]] = [[]]
     size = 0
     for unit in units:
@@ -182,7 +227,7 @@ def _part(run: Sequence[_Unit]) -> _Part:
     for _, group in groupby(run, key=lambda unit: id(unit.cut or unit)):
         same = list(group)
         pieces.append(_table_head(same[0].cut) + "\n".join(unit.text for unit in same))
-    first, last = _name(run[0].text), _name(run[-1].text, at_end=True)
+    first, last = first_words(run[0].text), first_words(run[-1].text, at_end=True)
     ends = f"from '{first}' to '{last}'" if first != last else f"at '{first}'"
     return _Part("\n\n".join(pieces), (run[0].lines[0], run[-1].lines[1]), ends)
 
@@ -191,10 +236,11 @@ def _table_head(block: Block | None) -> str:
     """Return the two header lines of a table, which every part repeats; empty for other blocks."""
     if block is None or block.kind != "table":
         return ""
-    return "".join(block.text.splitlines(keepends=True)[:2])
+    # Without a split of the whole table, which every row would repeat.
+    return block.text[: block.text.find("\n", block.text.find("\n") + 1) + 1]
 
 
-def _name(text: str, at_end: bool = False) -> str:
+def first_words(text: str, at_end: bool = False) -> str:
     """Return the first words of a unit, for a table those of its first or, `at_end`, last row."""
     lines = text.split("\n")
     line = lines[0]

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vox_assets.contract.rows import Drop, Pair, Reason, ResponseMode, turns
-from vox_assets.extract.docs import markdown, mdbook
+from vox_assets.extract.docs import eligibility, markdown, mdbook
+from vox_assets.extract.docs.lead_ins import as_statement
 from vox_assets.extract.docs.markdown import Fence, Section
 from vox_assets.extract.docs.mdbook import FrontMatter, Includes, Page
 from vox_assets.extract.docs.prose import (
@@ -20,6 +21,7 @@ from vox_assets.extract.docs.prose import (
     CHECKBOX,
     MAX_PROSE_CHARS,
     Prose,
+    first_words,
     fold,
     parts_of,
     words_of,
@@ -43,8 +45,6 @@ MIN_CODE_CHARS = 15
 _SKIP_WORD = re.compile(r"\b(?:skip|ignore)\b")
 
 _SKIP_MARK = re.compile(r"\bvox\s*:\s*skip\b")
-
-_HTML_COMMENT = re.compile(r"<!--|-->")
 
 _COMMENT_FIELD = re.compile(r"^//\s*(@?\w+):\s*(.*)$")
 
@@ -71,7 +71,8 @@ def read(page: Page, includes: Includes) -> Reading:
     """Parse a page into sections; an excluded page has none."""
     if page.front_matter.opted_out is not None:
         return Reading(page.front_matter, [], {})
-    sections = markdown.sections(page.body, page.first_line, includes.expand)
+    body = mdbook.without_titles(page.body)
+    sections = markdown.sections(body, page.first_line, includes.expand)
     return Reading(page.front_matter, sections, includes.failures)
 
 
@@ -81,14 +82,16 @@ def pairs(
     reading: Reading,
     profile: Profile,
     check_vox: Callable[[str], str | None],
+    folder: str = "docs/src",
 ) -> PageRows:
     """Write the rows of one eligible page in source order, and the drops of its other parts.
 
-    `label` is the page's name in questions, unique among all pages.
+    `label` is the page's name in questions, unique among all pages. `folder` contains all pages.
     """
     heading = _page_heading(reading.sections, reading.front_matter.title)
-    writer = _Writer(path, label, reading, heading, profile, check_vox)
-    prose = fold(reading.sections)
+    category = _category(path.removeprefix(f"{folder}/"))
+    writer = _Writer(path, label, category, reading, heading, profile, check_vox)
+    prose = fold(reading.sections, reading.failures)
     for section, text in zip(reading.sections, prose, strict=True):
         writer.prose(section, text)
         for fence in section.fences:
@@ -101,6 +104,7 @@ class _Writer:
         self,
         path: str,
         label: str,
+        category: str,
         reading: Reading,
         heading: str | None,
         profile: Profile,
@@ -108,16 +112,25 @@ class _Writer:
     ) -> None:
         self.path = path
         self.label = label
+        self.category = category
         self.page_heading = heading
         self.front_matter = reading.front_matter
         self.failures = reading.failures
         self.profile = profile
         self.check_vox = check_vox
         self.language = profile.language
+        #: The first lines of the sections with the same heading path.
+        self.same_path: dict[tuple[str, ...], list[int]] = {}
+        for section in reading.sections:
+            lines = self.same_path.setdefault(_path_key(section.path), [])
+            lines.append(section.start_line)
         self.rows = PageRows()
         self.asked: set[str] = set()
+        self.answered: set[tuple[str, ...]] = set()
 
     def prose(self, section: Section, prose: Prose) -> None:
+        for line, reason in prose.removed:
+            self._drop(section, line, reason)
         text = prose.text
         if not text:
             return
@@ -133,7 +146,7 @@ class _Writer:
         if problem := self._prose_problem(text):
             self._drop(section, lines[0], problem)
             return
-        trail = self._trail(section)
+        trail = self._trail(section, text)
         if ends:
             trail = (*trail[:-1], f"{trail[-1]}, {ends}" if trail else ends)
         self._add(
@@ -157,8 +170,6 @@ class _Writer:
             return "holds the marks of a fence"
         if ABSENT_CODE.search(text):
             return "speaks of code that is not in it"
-        if _HTML_COMMENT.search(text):
-            return "holds an HTML comment"
         if "\ufffd" in text or "\0" in text:
             return "holds characters that are no text"
         return None
@@ -174,10 +185,10 @@ class _Writer:
             self._drop(section, fence.start_line, problem)
             return
         declared = [f"`{head.strip()}`" for head in DECLARED.findall(code)][:MAX_NAMED]
-        context = fields.get("@training_prompt") or _context(fence) or self._summary()
-        question = code_question(
-            self.language.capitalize(), self.label, self._trail(section), context, declared
-        )
+        described = fields.get("@training_prompt") or _context(fence) or self._summary()
+        context = as_statement(described)
+        trail = self._trail(section, context)
+        question = code_question(self.language.capitalize(), self.label, trail, context, declared)
         branches = len(BRANCH.findall(code))
         self._add(
             section,
@@ -194,8 +205,8 @@ class _Writer:
             return "vox:skip"
         if (reason := mdbook.why(fence.content, self.failures)) is not None:
             return reason
-        if fields.get("training_eligible", "true").lower() == "false":
-            return Reason("the included file opted out", "training_eligible: false")
+        if (opted_out := eligibility.opted_out(fields)) is not None:
+            return Reason(mdbook.OPTED_OUT, opted_out)
         if len(code) < MIN_CODE_CHARS:
             return "a snippet too short to teach anything"
         if (message := self.check_vox(code)) is not None:
@@ -205,9 +216,19 @@ class _Writer:
     def _summary(self) -> str:
         return self.front_matter.description
 
-    def _trail(self, section: Section) -> tuple[str, ...]:
-        """Return the heading path below the page's own heading."""
+    def _trail(self, section: Section, text: str) -> tuple[str, ...]:
+        """Return the heading path below the page's own heading.
+
+        Where several sections have this path, it is whole and its end tells which section is meant:
+        by number, and by the first words of `text`.
+        """
         path = section.path
+        same = self.same_path[_path_key(path)]
+        if path and len(same) > 1:
+            number = same.index(section.start_line) + 1 if section.start_line in same else 1
+            begins = first_words(text)
+            starts = f", which begins with '{begins}'" if begins else ""
+            return (*path[:-1], f"{path[-1]} ({number} of {len(same)}{starts})")
         return path[1:] if path and path[0] == self.page_heading else path
 
     def _add(
@@ -223,10 +244,13 @@ class _Writer:
         if "{{#" in question:
             self._drop(section, lines[0], "its question would hold a template directive")
             return
-        if question in self.asked:
+        # The same answer under the same headings is one question in two wordings.
+        answered = (*_path_key(section.path), response)
+        if question in self.asked or answered in self.answered:
             self._drop(section, lines[0], "the page asks the same under this heading already")
             return
         self.asked.add(question)
+        self.answered.add(answered)
         self.rows.pairs.append(
             Pair(
                 messages=turns(question, response),
@@ -235,7 +259,7 @@ class _Writer:
                 task_family=family,
                 language=self.language if mode == "code_only" else "markdown",
                 origin="human",
-                category=_kind(self.path),
+                category=self.category,
                 difficulty=difficulty,
                 source_kind="docs",
                 source_path=self.path,
@@ -260,10 +284,15 @@ def _page_heading(sections: Sequence[Section], title: str) -> str | None:
     return next((heading for heading in top if words_of(heading) == words_of(title)), None)
 
 
-def _kind(path: str) -> str:
-    """Return the category of a page: its folder below `docs/src`."""
-    parts = path.split("/")
-    return parts[2] if len(parts) > 3 else "overview"
+def _path_key(path: Sequence[str]) -> tuple[str, ...]:
+    """Return a heading path as people compare it: without case and marks."""
+    return tuple(words_of(heading) or heading for heading in path)
+
+
+def _category(path: str) -> str:
+    """Return the category of a page: the first folder of its path below the pages' folder."""
+    folder, separator, _ = path.partition("/")
+    return folder if separator else "overview"
 
 
 def _is_skipped(fence: Fence) -> bool:

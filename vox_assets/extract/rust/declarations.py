@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vox_assets.extract.docs import markdown
+from vox_assets.extract.docs.lead_ins import SENTENCE_END, leads_in
 from vox_assets.extract.rust.crates import Crate
-from vox_assets.extract.rust.doc_comment import MIN_DOC_CHARS, SENTENCE_END, prose_of
+from vox_assets.extract.rust.doc_comment import MIN_DOC_CHARS, prose_of
 from vox_assets.extract.rust.items import Container, Item, RustFile
 from vox_assets.extract.rust.selection import PATH_WORDS
 
@@ -96,7 +97,7 @@ def purpose_of(doc: str) -> str:
     prose = prose_of(markdown.split_code(doc)[0]) if doc else ""
     paragraph = " ".join(prose.split("\n\n", 1)[0].split())
     sentence = SENTENCE_END.split(paragraph, maxsplit=1)[0]
-    if sentence.endswith(":"):
+    if leads_in(sentence):
         return ""
     return sentence if MIN_DOC_CHARS <= len(sentence) <= 240 else ""
 

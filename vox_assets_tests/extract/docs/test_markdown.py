@@ -181,3 +181,74 @@ def test_the_title_is_the_first_heading_of_level_one(lines: list[str]) -> None:
     page = "\n".join(lines)
     first = [section.path[0] for section in markdown.sections(page) if section.level == 1][:1]
     assert [markdown.title(page)] == (first or [""])
+
+
+@pytest.mark.parametrize(
+    ("included", "paths", "texts"),
+    [
+        ("# B\ntext", [("B",)], ["text"]),
+        ("## B\n- one\n- two", [("A", "B")], ["- one\n- two"]),
+        ("one\n\ntwo", [], ["one", "two"]),
+        ("| a |\n|---|\n| b |", [], ["| a |\n| --- |\n| b |"]),
+        ("```vox\nx\n```", [], [""]),
+        ("one line", [], ["one line"]),
+        ("", [], []),
+    ],
+)
+def test_an_include_is_read_as_the_page_that_it_is(
+    included: str, paths: list[tuple[str, ...]], texts: list[str]
+) -> None:
+    sections = markdown.sections(
+        "# A\n\n{{x}}\n", expand=lambda text: text.replace("{{x}}", included)
+    )
+    assert [section.path for section in sections[1:]] == [("A",), *paths]
+    assert [block.text for section in sections for block in section.blocks] == texts
+    assert {block.start_line for section in sections for block in section.blocks} <= {3}
+
+
+def test_an_include_in_a_list_or_quote_stays_in_it() -> None:
+    sections = markdown.sections(
+        "- {{x}}\n- last\n\n> {{x}}\n", expand=lambda text: text.replace("{{x}}", "one\n\ntwo")
+    )
+    assert [block.text for block in sections[0].blocks] == [
+        "- one\n\n  two\n- last",
+        "> one\n\n> two",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION", "note"])
+def test_an_alert_begins_with_its_word(kind: str) -> None:
+    (section,) = _sections(
+        f"> [!{kind}]\n> Take care.\n\n> [!{kind}] Here.\n\n> [!{kind}]\n> - a\n"
+    )
+    word = kind.capitalize()
+    assert [block.text for block in section.blocks] == [
+        f"> **{word}:** Take care.",
+        f"> **{word}:** Here.",
+        f"> **{word}**\n> - a",
+    ]
+
+
+def test_quotes_that_are_no_alerts_keep_their_words() -> None:
+    (section,) = _sections("> [!HARBOUR]\n> Text.\n\n[!NOTE] Text.\n")
+    assert [block.text for block in section.blocks] == ["> [!HARBOUR] Text.", "[!NOTE] Text."]
+
+
+def test_code_spans_keep_their_backticks() -> None:
+    (section,) = _sections("A `` `b` `` and ``` ``c`` ``` and `d[0](e)`.\n")
+    assert section.blocks[0].text == "A `` `b` `` and ``` ``c`` ``` and `d[0](e)`."
+
+
+@pytest.mark.parametrize(
+    ("text", "prose"),
+    [
+        ("Counts.\n\nFor example:\n\n```\na\n```\n\nThe end.", "Counts.\n\nThe end."),
+        ("Counts. As follows:\n```\na\n```", "Counts."),
+        ("- one\n- two:\n  ```\n  a\n  ```\n- three", "- one\n\n- three"),
+        ("Counts:\n\n    a\n", ""),
+        ("Counts:\n\n```\na\n```\n\n```\nb\n```", ""),
+        ("# Examples:\n\n```\na\n```", "# Examples:"),
+    ],
+)
+def test_code_takes_its_lead_in_with_it(text: str, prose: str) -> None:
+    assert markdown.split_code(text)[0] == prose

@@ -167,3 +167,82 @@ def test_both_yaml_loaders_read_front_matter_alike(padding: int) -> None:
     assert opted_out("title: A") is None
     assert opted_out("training_eligible: false") == "training_eligible: false"
     assert opted_out("title: A\ntitle: B") == "its front matter is not YAML: title is given twice"
+
+
+OPTED_OUT = {
+    "docs/src/out.md": "---\ntraining_eligible: false\n---\n# Out\n<!-- ANCHOR: a -->\nkept out\n",
+    "docs/src/old.markdown": "---\nstatus: archived\n---\nkept out\n",
+    "docs/src/broken.md": "---\na: b: c\n---\nkept out\n",
+    "docs/src/text.txt": "---\ntraining_eligible: no\n---\nkept out\n",
+    "examples/out.vox": "// ---\n// training_eligible: false\n// ---\n// ANCHOR: a\nkept out\n",
+    "examples/old.vox": "// ---\n// title: x\n// status: legacy\n// ---\nkept out\n",
+    "examples/out.py": "#!/usr/bin/env python\n# training_eligible: 'no'\nkept_out = 1\n",
+    "examples/out.sql": "-- ---\n-- training_eligible: false\n-- ---\nkept out;\n",
+    "examples/out.html": "<!-- training_eligible: false -->\nkept out\n",
+    "examples/out.c": "/*\n * training_eligible: false\n */\nkept out\n",
+}
+
+
+@pytest.mark.parametrize("path", OPTED_OUT)
+@pytest.mark.parametrize("selector", ["", ":1:9", ":5", "::9"])
+@pytest.mark.parametrize("directive", ["include", "rustdoc_include"])
+def test_no_include_shows_a_file_that_opted_out(path: str, selector: str, directive: str) -> None:
+    includes = Includes("docs/src/page.md", lambda wanted: OPTED_OUT[wanted])
+    text = includes.expand(f"{{{{#{directive} ../../{path}{selector}}}}}")
+    assert "kept" not in text
+    reason = why(text, includes.failures)
+    assert isinstance(reason, Reason)
+    assert reason.kind == mdbook.OPTED_OUT
+
+
+def test_a_file_that_opted_out_is_not_shown_through_another() -> None:
+    files = {**OPTED_OUT, "docs/src/between.md": "before {{#include out.md:a}} after"}
+    includes = Includes("docs/src/page.md", lambda wanted: files[wanted])
+    text = includes.expand("{{#include between.md}}")
+    assert "kept out" not in text
+    assert why(text, includes.failures) == Reason(mdbook.OPTED_OUT, "training_eligible: false")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("a.vox", "// ---\n// training_eligible: true\n// status: current\n// ---\nfn a() {}"),
+        ("a.vox", "// The status: archived boats are listed.\nfn a() {}"),
+        ("a.vox", "// status: archived\nfn a() {}"),
+        ("a.vox", "fn a() {}\n// training_eligible: false\n"),
+        ("a.rs", "#[cfg(a)]\n// training_eligible: false\n"),
+        ("a.md", "# A\n\ntraining_eligible: false\n"),
+    ],
+)
+def test_files_that_did_not_opt_out(path: str, text: str) -> None:
+    assert mdbook.opted_out(path, text) is None
+
+
+def test_the_front_matter_of_an_included_page_is_not_text() -> None:
+    page = "---\ntitle: Tides\n---\n# Tides\nHigh.\n"
+    includes = Includes("docs/src/page.md", lambda _: page)
+    assert includes.expand("{{#include a.md}}") == "# Tides\nHigh."
+    assert includes.expand("{{#include a.md:5}}") == "High."
+    assert includes.expand("{{#include a.md:2:4}}") == "# Tides"
+    with pytest.raises(IncludeError):
+        mdbook.select("\n\n", "1")
+
+
+def test_anchors_are_found_once_for_all_includes_of_a_file() -> None:
+    anchors = "".join(f"// ANCHOR: a{i}\nline {i}\n// ANCHOR_END: a{i}\n" for i in range(500))
+    mdbook._source.cache_clear()
+    for i in range(500):
+        assert mdbook.select(anchors, f"a{i}") == f"line {i}"
+    assert mdbook._source.cache_info().misses == 1
+
+
+def test_a_page_includes_a_limited_amount_of_text() -> None:
+    long = "x" * 600_000
+    includes = Includes("docs/src/page.md", lambda _: long)
+    text = includes.expand("{{#include a.md}}\n" * 400)
+    assert len(text) < 2 * mdbook.MAX_INCLUDED_CHARS_PER_PAGE
+
+
+def test_a_title_for_the_window_is_no_text() -> None:
+    assert mdbook.without_titles("{{#title Tides}}\n# A\n") == "\n# A\n"
+    assert mdbook.without_titles("\\{{#title Tides}}") == "\\{{#title Tides}}"

@@ -266,3 +266,70 @@ def test_questions_have_several_wordings(profile: Profile) -> None:
     prompts = [pair.prompt for pair in _prose(text, profile)]
     assert len(set(prompts)) == 30
     assert len({prompt.split()[0] for prompt in prompts}) >= 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "{{#playground ../../x.rs editable}}",
+        "{{#playpen ../../x.rs}}",
+        "An escaped \\{{#include a.md}} shows itself.",
+        "The form `{{#include file}}` includes a file.",
+        "- one {{#custom a b}}\n- two",
+        "Inline <!-- note\n\nof two paragraphs --> comment.",
+    ],
+)
+def test_a_block_that_is_no_prose_does_not_cost_its_section(profile: Profile, other: str) -> None:
+    text = f"# T\n\n{LONG * 2}\n\nIt goes like this:\n\n{other}\n\n{LONG}\n"
+    (pair,) = _prose(text, profile)
+    assert pair.response == f"{(LONG * 2).strip()}\n\n{LONG.strip()}"
+
+
+def test_a_comment_in_a_code_span_is_prose(profile: Profile) -> None:
+    text = f"# T\n\n{LONG * 2} Write `<!-- note -->` for a note.\n"
+    assert _prose(text, profile)[0].response.endswith("Write `<!-- note -->` for a note.")
+
+
+def test_a_title_for_the_window_does_not_cost_the_first_heading(profile: Profile) -> None:
+    (pair,) = _prose(f"{{{{#title The long title}}}}\n# T\n\n{LONG * 2}\n", profile)
+    assert pair.response == (LONG * 2).strip()
+    assert _rows(f"{{{{#title The long title}}}}\n# T\n\n{LONG * 2}\n", profile).drops == []
+
+
+def test_every_block_that_is_left_out_is_accounted_for(profile: Profile) -> None:
+    text = f"# T\n\n{LONG * 2}\n\n{{{{#playground x.rs}}}}\n\n<!-- a\n\n{LONG} -->\n"
+    reasons = _reasons(text.replace("<!-- a", "Inline <!-- a"), profile)
+    assert reasons == ["holds a template directive", *["holds an HTML comment"] * 2]
+
+
+def test_sections_of_one_path_are_asked_for_by_number_and_first_words(profile: Profile) -> None:
+    text = f"# T\n\n## A\n\nFirst, {LONG * 4}\n\n## a\n\nSecond, {LONG * 4}\n\n## B\n\n{LONG * 4}\n"
+    first, second, other = _prose(text, profile)
+    assert (
+        "T > A (1 of 2, which begins with 'First, The harbour master writes down')" in first.prompt
+    )
+    assert "T > a (2 of 2, which begins with 'Second, The harbour" in second.prompt
+    assert '"B"' in other.prompt
+
+
+def test_headings_of_one_name_under_different_parents_are_told_apart_by_path(
+    profile: Profile,
+) -> None:
+    text = f"# T\n\n## A\n\n### X\n\n{LONG * 4}1\n\n## B\n\n### X\n\n{LONG * 4}2\n"
+    first, second = _prose(text, profile)
+    assert '"A > X"' in first.prompt
+    assert '"B > X"' in second.prompt
+
+
+@pytest.mark.parametrize("lead", ["For example:", "The following code counts boats:", "**Usage**:"])
+def test_a_question_for_code_never_ends_in_a_lead_in(profile: Profile, lead: str) -> None:
+    text = f"# T\n\nBoats are counted.\n\n{lead}\n\n```vox\nfn a() to int {{ return 1 }}\n```\n"
+    (pair,) = _code(text, profile)
+    assert pair.prompt.endswith("Boats are counted.")
+
+
+def test_an_example_may_opt_out_by_any_value_that_a_page_may_have(profile: Profile) -> None:
+    for field in ("training_eligible: no", "status: archived"):
+        text = f"# T\n\n```vox\n// ---\n// {field}\n// ---\nfn a() {{ b() }}\n```\n"
+        assert _code(text, profile) == []
+        assert "the included file opted out" in _reasons(text, profile)[0]
