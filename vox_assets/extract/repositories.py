@@ -18,6 +18,7 @@ from vox_assets.extract.docs import mdbook
 from vox_assets.extract.run import (
     DOCS_FOLDER,
     RUST_FOLDER,
+    docs_folder,
     extract_docs,
     extract_rust,
     source_reader,
@@ -51,7 +52,7 @@ def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
         # Unlike Path.resolve, this does not fail on links that lead to each other.
         directory = Path(os.path.realpath(source_dir / repository.root))
         field = f"profile {profile.name!r}: repositories: root of {repository.name!r}"
-        if not any((directory / folder).is_dir() for folder in (RUST_FOLDER, DOCS_FOLDER)):
+        if not any((directory / folder).is_dir() for folder in _folders(directory)):
             raise SourceError(
                 f"{field}: {directory} holds neither {RUST_FOLDER}/ nor {DOCS_FOLDER}/: expected a "
                 f"directory with one of them, absolute or relative to VOX_SOURCE_DIR"
@@ -67,13 +68,26 @@ def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
 
 
 def _overlap(inner: Path, outer: Path) -> bool:
-    folders = (outer / RUST_FOLDER, outer / DOCS_FOLDER)
+    folders = [outer / folder for folder in _folders(outer)]
     return inner == outer or any(inner.is_relative_to(folder) for folder in folders)
 
 
+def _folders(directory: Path) -> tuple[str, str]:
+    """Return the folders of a root that extraction reads."""
+    return RUST_FOLDER, docs_folder(directory)
+
+
 def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
-    """Return the roots that have `folder`, or all roots if none has it: reading them fails."""
-    return [item for item in roots if (item.directory / folder).is_dir()] or list(roots)
+    """Return the roots that have `folder`, or all roots if none has it: reading them fails.
+
+    `DOCS_FOLDER` stands for the folder of the pages, which a book may name otherwise.
+    """
+
+    def has_folder(root: SourceRoot) -> bool:
+        name = docs_folder(root.directory) if folder == DOCS_FOLDER else folder
+        return (root.directory / name).is_dir()
+
+    return list(filter(has_folder, roots)) or list(roots)
 
 
 def commits(roots: Sequence[SourceRoot]) -> str | None:

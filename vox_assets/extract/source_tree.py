@@ -1,6 +1,7 @@
 """Files of a source tree, for both extractors: walk, refuse, decode and account for them.
 
-The meaning of a file (Rust, Markdown) does not belong here.
+The meaning of a file (Rust, Markdown) does not belong here. Rules of `.gitignore` are applied to
+every file as git applies them to files that it does not track; git itself may be missing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pathspec
 import polars as pl
+
+IGNORE_FILE = ".gitignore"
 
 #: Longer files are data and not written by people; parsing one would take seconds.
 MAX_SOURCE_BYTES = 2_000_000
@@ -93,15 +97,60 @@ def walk(root: Path, folder: str, purpose: str) -> list[SourceFile]:
     real_root, real_top = root.resolve(), top.resolve()
     if not real_top.is_relative_to(real_root):
         raise SourceError(f"{top}: leads out of the source root; expected {purpose} inside it")
-    return sorted(_scan(real_root, real_top, folder), key=lambda file: file.path)
+    above: tuple[_Ignore, ...] = ()
+    parts = folder.split("/")
+    for depth in range(len(parts)):
+        name = "/".join(parts[:depth])
+        above = _with_ignore(above, root / name, name)
+    files = _scan(real_root, real_top, folder, above)
+    return sorted(files, key=lambda file: file.path)
 
 
-def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
+@dataclass(frozen=True, slots=True)
+class _Ignore:
+    """The rules of the file `.gitignore` in `folder`, which is empty for the root."""
+
+    folder: str
+    rules: pathspec.GitIgnoreSpec
+
+    def verdict(self, path: str) -> bool | None:
+        """Return whether the rules exclude a path, or None when no rule is about it."""
+        return self.rules.check_file(path.removeprefix(f"{self.folder}/")).include
+
+
+def _with_ignore(above: tuple[_Ignore, ...], directory: Path, name: str) -> tuple[_Ignore, ...]:
+    """Add the rules of a directory, if it has some, to those of the directories above it."""
+    file = directory / IGNORE_FILE
+    # Git does not follow a link in the place of the file either.
+    if file.is_symlink() or not file.is_file():
+        return above
+    try:
+        rules = read(regular_file(f"{name}/{IGNORE_FILE}", file)).split("\n")
+    except UnreadableError:
+        return above
+    return (*above, _Ignore(name, pathspec.GitIgnoreSpec.from_lines(rules)))
+
+
+def _ignored(ignores: tuple[_Ignore, ...], path: str) -> tuple[FileStatus, str] | None:
+    """Return the verdict of the nearest rules about a path; a folder's path ends in a slash."""
+    for ignore in reversed(ignores):
+        is_ignored = ignore.verdict(path)
+        if is_ignored is not None:
+            where = f"{ignore.folder}/{IGNORE_FILE}".removeprefix("/")
+            return ("excluded", f"ignored by {where}") if is_ignored else None
+    return None
+
+
+def _scan(
+    real_root: Path, real_top: Path, folder: str, above: tuple[_Ignore, ...]
+) -> Iterator[SourceFile]:
     # Each linked folder is entered once, so that a cycle of links ends.
     entered = {real_top}
-    pending: list[tuple[Path, str, tuple[FileStatus, str] | None]] = [(real_top, folder, None)]
+    pending: list[tuple[Path, str, tuple[FileStatus, str] | None, tuple[_Ignore, ...]]] = [
+        (real_top, folder, None, above)
+    ]
     while pending:
-        directory, name, refused = pending.pop()
+        directory, name, refused, ignores = pending.pop()
         try:
             with os.scandir(directory) as entries:
                 # Sorted, because a folder with two links is read through the first link.
@@ -109,7 +158,10 @@ def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
         except OSError as error:
             yield SourceFile(f"{name}/", directory, 0, ("unreadable", _why(error)))
             continue
-        built = _is_build_output({entry.name for entry in entries_here})
+        if refused is None:
+            ignores = _with_ignore(ignores, directory, name)
+        names = {entry.name for entry in entries_here}
+        built, has_manifest = _is_build_output(names), "Cargo.toml" in names
         for entry in entries_here:
             location, path = Path(entry.path), f"{name}/{_printable(entry.name)}"
             verdict = refused or built or _by_name(entry.name)
@@ -123,11 +175,12 @@ def _scan(real_root: Path, real_top: Path, folder: str) -> Iterator[SourceFile]:
                 if location.is_dir():
                     entered.add(location)
             if location.is_dir():
-                if entry.name == "target" and any(e.name == "Cargo.toml" for e in entries_here):
+                if entry.name == "target" and has_manifest:
                     verdict = verdict or ("excluded", "build output")
-                pending.append((location, path, verdict))
+                verdict = verdict or _ignored(ignores, f"{path}/")
+                pending.append((location, path, verdict, ignores))
             else:
-                yield regular_file(path, location, verdict)
+                yield regular_file(path, location, verdict or _ignored(ignores, path))
 
 
 def regular_file(

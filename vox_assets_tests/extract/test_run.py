@@ -16,6 +16,7 @@ from vox_assets.extract import (
     FILES_SCHEMA,
     Extraction,
     SourceError,
+    audit,
     extract_docs,
     extract_rust,
 )
@@ -267,3 +268,83 @@ def test_a_question_about_a_method_shows_its_type_from_another_file(
     )
     (prompt,) = _rust(root, profile).rows["prompt"]
     assert "pub struct Sail { pub area: f64 }" in prompt
+
+
+@pytest.mark.parametrize(
+    ("books", "folder"),
+    [
+        ({"docs/book.toml": "[book]\nsrc = 'content'\n"}, "docs/content"),
+        ({"docs/book.toml": "[book]\nsrc = '.'\n"}, "docs"),
+        ({"docs/book.toml": "[book]\ntitle = 'T'\n"}, "docs/src"),
+        ({"book.toml": "[book]\nsrc = 'docs/content'\n"}, "docs/content"),
+        ({}, "docs/src"),
+    ],
+)
+def test_pages_are_where_the_book_has_them(
+    write_tree: WriteTree, profile: Profile, books: dict[str, str], folder: str
+) -> None:
+    page = f"# A\n\n{LONG * 3}\n"
+    extraction = _docs(write_tree({**books, f"{folder}/how/a.md": page}), profile)
+    _check(extraction)
+    assert extraction.rows.select("source_path", "category").rows() == [
+        (f"{folder}/how/a.md", "how")
+    ]
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        "[book\n",
+        "[book]\nsrc = 3\n",
+        "[book]\nsrc = '../../..'\n",
+        "[book]\nsrc = '/etc'\n",
+        "book = 3\n",
+        "[book]\nsrc = 'nowhere'\n",
+    ],
+)
+def test_a_book_that_names_no_folder_is_one_clear_line(
+    write_tree: WriteTree, profile: Profile, book: str
+) -> None:
+    root = write_tree({"docs/book.toml": book, "docs/src/a.md": "# A"})
+    with pytest.raises(SourceError, match="expected") as error:
+        _docs(root, profile)
+    assert "\n" not in str(error.value)
+    assert "docs/" in str(error.value)
+
+
+def test_no_row_has_text_of_a_page_that_opted_out(write_tree: WriteTree, profile: Profile) -> None:
+    secret = "The keeper writes every boat into a book that nobody else may read at all. "
+    head = "---\ntraining_eligible: false\n---\n"
+    root = write_tree(
+        {
+            "docs/src/out.md": f"{head}# Out\n\n<!-- ANCHOR: x -->\n{secret * 3}\n",
+            "docs/src/a.md": (
+                f"# A\n\n{LONG * 3}\n\n{{{{#include out.md}}}}\n\n- {{{{#include out.md:x}}}}\n\n"
+                f"| a |\n|---|\n| {{{{#include out.md:7}}}} |\n\n"
+                "Inline {{#include out.md:x}}.\n"
+            ),
+            "docs/src/between.md": f"# B\n\n{LONG * 3} B.\n\n{{{{#include a.md}}}}\n",
+        }
+    )
+    extraction = _docs(root, profile)
+    _check(extraction)
+    assert extraction.rows.height == 2
+    for prompt, response in extraction.rows.select("prompt", "response").rows():
+        assert "keeper" not in prompt + response
+    kinds = extraction.drops.filter(extraction.drops["source_path"] == "docs/src/a.md")["kind"]
+    assert set(kinds) == {"the included file opted out"}
+    assert audit.eligible_pages_only({"": root}, extraction.rows).passed
+
+
+def test_a_shared_page_that_is_included_is_read_as_a_page(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    root = write_tree(
+        {
+            "docs/src/a.md": "# A\n\n{{#include part.txt}}\n",
+            "docs/src/part.txt": f"# Part\n{LONG * 3}\n- one\n- two\n",
+        }
+    )
+    (row,) = _docs(root, profile).rows.rows(named=True)
+    assert row["response"] == f"{(LONG * 3).strip()}\n\n- one\n- two"
+    assert row["source_symbol"] == "Part"

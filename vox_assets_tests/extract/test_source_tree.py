@@ -162,3 +162,73 @@ def test_a_root_has_a_commit_only_if_git_tracks_it(write_tree: WriteTree, tracke
 
 def test_no_commit_without_git(tmp_path: Path) -> None:
     assert source_tree.git_commit(tmp_path) is None
+
+
+def test_files_that_git_ignores_are_listed_and_refused(write_tree: WriteTree) -> None:
+    root = write_tree(
+        {
+            ".gitignore": "*.tmp.rs\n/crates/made/\n# comment\n\nout/\n!keep.tmp.rs\n",
+            "crates/.gitignore": "deep/**/x.rs\n",
+            "crates/a/.gitignore": "!out/\n/local.rs\nonly_folder/\n",
+            "crates/a/src/lib.rs": "",
+            "crates/a/src/one.tmp.rs": "",
+            "crates/a/src/keep.tmp.rs": "",
+            "crates/a/src/local.rs": "",
+            "crates/a/local.rs": "",
+            "crates/a/out/b.rs": "",
+            "crates/a/only_folder": "",
+            "crates/b/out/b.rs": "",
+            "crates/b/deep/y/x.rs": "",
+            "crates/b/src/deep/y/x.rs": "",
+            "crates/made/.gitignore": "!lib.rs\n",
+            "crates/made/lib.rs": "",
+        }
+    )
+    refused = {
+        path: _reason(file)
+        for path, file in _walk(root).items()
+        if file.refused is not None and not path.endswith(".gitignore")
+    }
+    assert refused == {
+        "crates/a/src/one.tmp.rs": "ignored by .gitignore",
+        "crates/a/local.rs": "ignored by crates/a/.gitignore",
+        "crates/b/out/b.rs": "ignored by .gitignore",
+        # A file in a folder that is ignored cannot be taken in again.
+        "crates/made/lib.rs": "ignored by .gitignore",
+    }
+
+
+def test_rules_of_nested_folders_are_those_of_git(write_tree: WriteTree) -> None:
+    names = [
+        "a.rs",
+        "b.rs",
+        "x/a.rs",
+        "x/b.rs",
+        "x/y/a.rs",
+        "x/y/c.rs",
+        "build/d.rs",
+        "x/build/e.rs",
+    ]
+    root = write_tree(
+        {
+            ".gitignore": "a.rs\n/crates/build\n",
+            "crates/x/.gitignore": "!a.rs\n*.rs\n!y/\n!/a.rs\n",
+            "crates/x/y/.gitignore": "!c.rs\n",
+            **{f"crates/{name}": "" for name in names},
+        }
+    )
+    subprocess.run(["git", "-C", str(root), "init", "-q"], check=True)
+    listed = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "-o", "--exclude-standard", "crates"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    kept = [path for path, file in _walk(root).items() if file.refused is None]
+    assert kept == sorted(path for path in listed if path.endswith(".rs"))
+
+
+def test_a_link_in_place_of_gitignore_is_not_read(write_tree: WriteTree) -> None:
+    root = write_tree({"crates/a.rs": "", "rules": "*.rs"})
+    (root / "crates" / ".gitignore").symlink_to(root / "rules")
+    assert _reason(_walk(root)["crates/a.rs"]) is None

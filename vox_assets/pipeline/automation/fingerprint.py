@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vox_assets import profiles
-from vox_assets.extract import DOCS_FOLDER, RUST_FOLDER, SourceRoot, holding, source_tree
+from vox_assets.extract import (
+    DOCS_FOLDER,
+    RUST_FOLDER,
+    SourceRoot,
+    docs_folder,
+    holding,
+    source_tree,
+)
 from vox_assets.extract.docs import mdbook
 from vox_assets.settings import Settings
 
@@ -48,17 +55,18 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
 def crates(root: Path) -> Fingerprint:
     """Digest every file below `crates/` that extraction reads. Raises SourceError.
 
-    The bytes are read even when the tree is in git, for two reasons: extraction also reads files
-    that `.gitignore` names, and `git status` may run programs that the tree's configuration names.
-    The digest ignores times, so that a fresh checkout of the same tree has the same digest.
+    The bytes are read even when the tree is in git: git lists files that extraction refuses, and
+    `git status` lets the configuration of a working tree start programs.
+    The digest leaves out times, so that a fresh checkout of the same tree has the same digest.
     """
     return _of(source_tree.walk(root, "crates", "Rust sources"))
 
 
 def docs(root: Path) -> Fingerprint:
-    """Digest every file below `docs/src/` and the files elsewhere that its pages include."""
-    pages = source_tree.walk(root, "docs/src", "mdBook pages")
-    return _of([*pages, *_included(root, pages)])
+    """Digest every file of the pages' folder and the files elsewhere that the pages include."""
+    folder = docs_folder(root)
+    pages = source_tree.walk(root, folder, "mdBook pages")
+    return _of([*pages, *_included(root, pages, folder)])
 
 
 def _together(
@@ -135,7 +143,9 @@ def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
-def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[source_tree.SourceFile]:
+def _included(
+    root: Path, pages: Iterable[source_tree.SourceFile], folder: str
+) -> list[source_tree.SourceFile]:
     """Return the files outside the pages' folder that the pages include, sorted by path."""
     included: dict[str, source_tree.SourceFile] = {}
 
@@ -151,4 +161,4 @@ def _included(root: Path, pages: Iterable[source_tree.SourceFile]) -> list[sourc
     for page in pages:
         if page.refused is None and mdbook.is_page(page.path):
             mdbook.Includes(page.path, read).expand(_contents(page).text)
-    return [included[path] for path in sorted(included) if not path.startswith("docs/src/")]
+    return [included[path] for path in sorted(included) if not path.startswith(f"{folder}/")]
