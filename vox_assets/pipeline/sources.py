@@ -65,7 +65,7 @@ docs = dg.AssetSpec(
     group_name=GROUP,
     kinds={"polars", "deltalake", "treesitter"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def raw_rust_fns(
     context: dg.AssetExecutionContext,
@@ -84,7 +84,7 @@ def raw_rust_fns(
     group_name=GROUP,
     kinds={"polars", "deltalake", "markdown"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def doc_qa_pairs(
     context: dg.AssetExecutionContext,
