@@ -322,7 +322,8 @@ class _Renderer:
                 case "paragraph_open" | "heading_open":
                     loose = not token.hidden
                 case "inline":
-                    text = self.inline(_with_alert(token.content) if stack else token.content)
+                    in_quote = bool(stack) and stack[-1].kind == "quote"
+                    text = self.inline(_with_alert(token.content) if in_quote else token.content)
                     self.before.append(text)
                     self.boxes += text.startswith(("[ ]", "[x]", "[X]"))
                     if text:

@@ -266,6 +266,9 @@ class _Reader:
                     self._read_comment(node, leading, is_top)
             elif kind == "attribute_item":
                 self._read_attribute(node, leading)
+            elif kind == "empty_statement":
+                # `#[cfg(test)];` is a slip, and the attribute still marks what follows.
+                continue
             elif kind == "inner_attribute_item":
                 self._read_inner_attribute(node, scope, is_top)
             elif kind == "ERROR":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vox_assets.extract.rust import crates
@@ -137,3 +137,46 @@ def test_items_of_a_macro_that_are_no_plain_rust_are_in_the_account() -> None:
         "bitflags",
         "items in a macro call that are not plain Rust",
     )
+
+
+HARBOUR = """\
+/// Counts boats.
+pub fn library(x: u8) -> u8 {
+    if x > 1 { x } else { let s = "a}{"; 2 }
+}
+#[cfg(test)]
+mod checks {
+    /// Makes a boat.
+    fn helper_one() -> Boat { Boat { name: String::from("a") } }
+    #[test]
+    fn t() { assert_eq!(library(1), 2); for i in 0..3 { println!("{}", i); } }
+    mod deep {
+        /// Makes a deep boat.
+        pub fn helper_two(x: &[u8]) -> Option<u8> { x.iter().map(|y| { y + 1 }).next() }
+        impl Boat { fn helper_three(&self) -> u8 { if self.a > 1 { 1 } else { 2 } } }
+    }
+    /// Makes the last boat.
+    fn helper_four() -> u8 { let c = '}'; 4 }
+}
+"""
+MARKS = ("#[cfg(test)]", "#[test]")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    position=st.integers(0, len(HARBOUR) - 1),
+    inserted=st.sampled_from([*"{}()[]\"'/*#;,<>!", ""]),
+    removed=st.integers(0, 9),
+)
+def test_no_single_slip_makes_test_code_library_code(
+    position: int, inserted: str, removed: int
+) -> None:
+    source = HARBOUR[:position] + inserted + HARBOUR[position + removed :]
+    # A mark that is spelled wrongly is none.
+    assume(all(source.count(mark) == HARBOUR.count(mark) for mark in MARKS))
+    file = items_module.parse(source)
+    assert [item.name for item in file.items if "helper" in item.name] == []
+
+
+def test_an_attribute_marks_what_follows_a_semicolon() -> None:
+    assert _parse(f"#[cfg(test)];\nmod checks {{ {HELPER} }}").items == ()
