@@ -60,7 +60,9 @@ def without_lead_in(text: str, before_code: bool) -> str:
     kept, _ = _without_last_sentence(words)
     if kept:
         return f"{head}{last[:start]}{kept}"
-    return head.rstrip()
+    rest = head.rstrip()
+    # `Steps:` before the only item goes with it; deeper nesting is not worth a loop.
+    return rest if _ITEM.search(rest) or not leads_in(rest) else _without_last_sentence(rest)[0]
 
 
 def as_statement(text: str) -> str:
@@ -102,9 +104,7 @@ def _without_last_sentence(text: str) -> tuple[str, str]:
 
 
 def _last_item(text: str) -> tuple[str, str]:
-    """Split the text of a list before its last item; other text has no part before."""
-    if not _ITEM.match(text):
-        return "", text
+    """Split a text before its last list item; a text without items has no part before."""
     start = 0
     for item in _ITEM.finditer(text):
         start = item.start()

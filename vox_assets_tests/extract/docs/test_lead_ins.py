@@ -22,6 +22,8 @@ from vox_assets.extract.docs.lead_ins import as_statement, without_lead_in
         ("- A boat leaves.\n- Count it:", "- A boat leaves."),
         ("- Count it:", ""),
         ("1. Sail. Then count:", "1. Sail."),
+        ("Steps:\n1. First sail:", ""),
+        ("Steps:\n1. Sail.\n2. Count:", "Steps:\n1. Sail."),
         ("> A boat leaves. Count it:", "> A boat leaves."),
         ("Boats are counted.", "Boats are counted."),
         ("See `Boat::`", "See `Boat::`"),
