@@ -285,9 +285,15 @@ def test_a_block_that_is_no_prose_does_not_cost_its_section(profile: Profile, ot
     assert pair.response == f"{(LONG * 2).strip()}\n\n{LONG.strip()}"
 
 
-def test_a_comment_in_a_code_span_is_prose(profile: Profile) -> None:
-    text = f"# T\n\n{LONG * 2} Write `<!-- note -->` for a note.\n"
-    assert _prose(text, profile)[0].response.endswith("Write `<!-- note -->` for a note.")
+def test_a_comment_in_a_code_span_costs_its_paragraph_only(profile: Profile) -> None:
+    text = f"# T\n\n{LONG * 2}\n\nWrite `<!-- note` for a note.\n\n{LONG}\n"
+    (pair,) = _prose(text, profile)
+    assert pair.response == f"{(LONG * 2).strip()}\n\n{LONG.strip()}"
+
+
+def test_an_arrow_is_no_end_of_a_comment(profile: Profile) -> None:
+    (pair,) = _prose(f"# T\n\n{LONG * 2} Gate --> sea.\n", profile)
+    assert pair.response.endswith("Gate --> sea.")
 
 
 def test_a_title_for_the_window_does_not_cost_the_first_heading(profile: Profile) -> None:
