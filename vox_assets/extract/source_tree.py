@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pathspec
 import polars as pl
+
+from vox_assets.extract.ignore_rules import IgnoreRules
 
 IGNORE_FILE = ".gitignore"
 
@@ -111,11 +112,11 @@ class _Ignore:
     """The rules of the file `.gitignore` in `folder`, which is empty for the root."""
 
     folder: str
-    rules: pathspec.GitIgnoreSpec
+    rules: IgnoreRules
 
-    def verdict(self, path: str) -> bool | None:
+    def verdict(self, path: str, is_folder: bool) -> bool | None:
         """Return whether the rules exclude a path, or None when no rule is about it."""
-        return self.rules.check_file(path.removeprefix(f"{self.folder}/")).include
+        return self.rules.verdict(path.removeprefix(f"{self.folder}/"), is_folder)
 
 
 def _with_ignore(above: tuple[_Ignore, ...], directory: Path, name: str) -> tuple[_Ignore, ...]:
@@ -125,16 +126,18 @@ def _with_ignore(above: tuple[_Ignore, ...], directory: Path, name: str) -> tupl
     if file.is_symlink() or not file.is_file():
         return above
     try:
-        rules = read(regular_file(f"{name}/{IGNORE_FILE}", file)).split("\n")
+        rules = read(regular_file(f"{name}/{IGNORE_FILE}", file))
     except UnreadableError:
         return above
-    return (*above, _Ignore(name, pathspec.GitIgnoreSpec.from_lines(rules)))
+    return (*above, _Ignore(name, IgnoreRules.parse(rules)))
 
 
-def _ignored(ignores: tuple[_Ignore, ...], path: str) -> tuple[FileStatus, str] | None:
-    """Return the verdict of the nearest rules about a path; a folder's path ends in a slash."""
+def _ignored(
+    ignores: tuple[_Ignore, ...], path: str, *, is_folder: bool
+) -> tuple[FileStatus, str] | None:
+    """Return the verdict of the nearest rules about a path."""
     for ignore in reversed(ignores):
-        is_ignored = ignore.verdict(path)
+        is_ignored = ignore.verdict(path, is_folder)
         if is_ignored is not None:
             where = f"{ignore.folder}/{IGNORE_FILE}".removeprefix("/")
             return ("excluded", f"ignored by {where}") if is_ignored else None
@@ -177,10 +180,12 @@ def _scan(
             if location.is_dir():
                 if entry.name == "target" and has_manifest:
                     verdict = verdict or ("excluded", "build output")
-                verdict = verdict or _ignored(ignores, f"{path}/")
+                verdict = verdict or _ignored(ignores, path, is_folder=True)
                 pending.append((location, path, verdict, ignores))
             else:
-                yield regular_file(path, location, verdict or _ignored(ignores, path))
+                yield regular_file(
+                    path, location, verdict or _ignored(ignores, path, is_folder=False)
+                )
 
 
 def regular_file(

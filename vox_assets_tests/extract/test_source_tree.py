@@ -232,3 +232,12 @@ def test_a_link_in_place_of_gitignore_is_not_read(write_tree: WriteTree) -> None
     root = write_tree({"crates/a.rs": "", "rules": "*.rs"})
     (root / "crates" / ".gitignore").symlink_to(root / "rules")
     assert _reason(_walk(root)["crates/a.rs"]) is None
+
+
+@pytest.mark.parametrize("rule", ["!", "\\", "a\\", "[z-a]", "[", "//", "[[:alpha:]]", "\0"])
+def test_an_invalid_rule_is_passed_over(write_tree: WriteTree, rule: str) -> None:
+    root = write_tree(
+        {".gitignore": f"{rule}\n*.tmp.rs\n", "crates/a.rs": "", "crates/b.tmp.rs": ""}
+    )
+    found = {path: _reason(file) for path, file in _walk(root).items()}
+    assert found == {"crates/a.rs": None, "crates/b.tmp.rs": "ignored by .gitignore"}
