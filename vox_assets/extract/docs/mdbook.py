@@ -107,7 +107,7 @@ def opted_out(path: str, text: str) -> str | None:
 
     A page is excluded by its front matter, and another file by the fields of its first comments.
     """
-    if is_page(path) or text.startswith("---\n"):
+    if is_page(path) or text.partition("\n")[0].rstrip() == "---":
         return read_page(text).front_matter.opted_out
     return eligibility.opted_out(eligibility.fields_of_comments(text))
 

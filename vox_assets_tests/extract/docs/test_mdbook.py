@@ -173,7 +173,7 @@ OPTED_OUT = {
     "docs/src/out.md": "---\ntraining_eligible: false\n---\n# Out\n<!-- ANCHOR: a -->\nkept out\n",
     "docs/src/old.markdown": "---\nstatus: archived\n---\nkept out\n",
     "docs/src/broken.md": "---\na: b: c\n---\nkept out\n",
-    "docs/src/text.txt": "---\ntraining_eligible: no\n---\nkept out\n",
+    "docs/src/text.txt": "--- \ntraining_eligible: no\n---\nkept out\n",
     "examples/out.vox": "// ---\n// training_eligible: false\n// ---\n// ANCHOR: a\nkept out\n",
     "examples/old.vox": "// ---\n// title: x\n// status: legacy\n// ---\nkept out\n",
     "examples/out.py": "#!/usr/bin/env python\n# training_eligible: 'no'\nkept_out = 1\n",
