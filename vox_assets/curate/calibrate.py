@@ -115,7 +115,11 @@ def fit_forms(
         if len(group) < LEAST_ROWS:
             continue
         group = _sample(group)
-        spoilt = mutants.plant(group, MUTANTS_PER_KIND, SEED)
+        # A mutant has another prompt or response, which only rows with one question can show.
+        single = group
+        if "messages" in group.columns:
+            single = group.filter(pl.col("messages").list.len() == 2).drop("messages")
+        spoilt = mutants.plant(single, MUTANTS_PER_KIND, SEED)
         matrix = np.vstack([measure(group), measure(spoilt.drop("mutant"))])
         real = np.arange(len(matrix)) < len(group)
         # Real rows weigh as much as all mutants together, and all kinds of mutant weigh the same.

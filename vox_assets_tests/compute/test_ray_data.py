@@ -19,7 +19,7 @@ from vox_assets.compute.models import LocalModel, ModelError, RemoteModel
 from vox_assets.compute.ray_data import ClusterError, RayData
 from vox_assets.curate.dedup import answers, deduplicate
 from vox_assets.curate.embedding import embed
-from vox_assets.curate.meter import Meter
+from vox_assets.curate.meter import Meter, vocabulary_of
 from vox_assets.curate.similarity import near_pairs, shingle
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Question, Replies
@@ -213,7 +213,7 @@ def test_features_are_the_same_bit_by_bit(
             VectorCache(tmp_path / f"{name}.sqlite"),
             model_tokens=64,
             engine=engine,
-        ).everything(sample)
+        ).everything(sample, vocabulary_of(sample))
         for name, engine in (("local", HERE), ("remote", node_killer))
     )
     assert node_killer.killed_at

@@ -175,7 +175,7 @@ def test_a_row_with_an_artefact_is_dropped_with_the_text_that_shows_it(
     evaluator: LocalEvaluator, scored: pl.DataFrame
 ) -> None:
     good = scored.filter("kept").head(3).drop("messages")
-    damaged = good.with_columnsresponse = pl.lit("Sure! ") + pl.col("response")
+    damaged = good.with_columns(response=pl.lit("Sure! ") + pl.col("response"))
     again = evaluator.score(damaged.select("pair_id", "prompt", "response", "lane", "language"))
     assert not again["kept"].any()
     assert again["score"].max() < 2
@@ -247,9 +247,11 @@ def test_at_least_half_of_the_rows_for_a_fit_are_written_by_people(
 
     def lengths(part: pl.DataFrame) -> np.ndarray:
         measured.append(part)
-        return np.tile(part["response"].str.len_chars().to_numpy()[:, None], len(FEATURES)) / 50
+        matrix = np.tile(part["response"].str.len_chars().to_numpy()[:, None], len(FEATURES)) / 50
+        matrix[:, list(FEATURES).index("artefacts")] = 0
+        return matrix
 
-    assert set(fit_forms(rows, lengths)) == {"vox"}
+    assert set(fit_forms(rows, lengths, load("sample").scoring)) == {"vox"}
     real, mutants = measured
     assert (real["origin"] == "human").mean() == pytest.approx(share, abs=0.06)
     assert real["pair_id"].is_unique().all()
