@@ -117,7 +117,7 @@ def measure(prompt: str, answer: str, language: str) -> dict[str, float]:
         "lone_names": _lone_names(answer, prompt),
         "parses": float(good_syntax),
         # Code that parses is complete; the end of the text is inspected only for other answers.
-        "complete": float((good_syntax and language in PARSED) or _is_complete(answer, is_prose)),
+        "complete": float((good_syntax and language in PARSED) or is_complete(answer, is_prose)),
     }
 
 
@@ -224,7 +224,8 @@ def _boilerplate_share(answer: str) -> float:
     return sum(bool(_BOILERPLATE_LINE.match(line)) for line in lines) / len(lines)
 
 
-def _is_complete(answer: str, is_prose: bool) -> bool:
+def is_complete(answer: str, is_prose: bool) -> bool:
+    """Return whether an answer ends as prose or code ends, judged by its last characters."""
     text = answer.rstrip()
     if not text:
         return False

@@ -24,7 +24,9 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    r"\n\s*(?:i hope this helps|let me know if|feel free to|happy coding)\b[^\n]*\Z", re.IGNORECASE
+    # Blanks alone, not lines: a long run of empty lines would be read once from each of them.
+    r"\n[ \t]*(?:i hope this helps|let me know if|feel free to|happy coding)\b[^\n]*\Z",
+    re.IGNORECASE,
 )
 _COMMENT_LINE = r"[ \t]*(?://|#(?!\[|!\[))[^\n]*\n"
 _LICENCE = re.compile(rf"\A(?:{_COMMENT_LINE})+")
@@ -64,6 +66,16 @@ def trim(text: str, language: str) -> tuple[str, Counter[str]]:
             saved[name] += tokens(text) - tokens(shorter)
             text = shorter
     return text, saved
+
+
+def without_chatter(text: str) -> str:
+    """Return a text without the preamble and the closing words that assistants add."""
+    return _without_closing(_PREAMBLE.sub("", text)).strip()
+
+
+def _without_closing(text: str) -> str:
+    shorter = _CLOSING.sub("", text)
+    return shorter.rstrip() if len(shorter) < len(text) else text
 
 
 def trim_rows(
@@ -135,7 +147,7 @@ _CODE_RULES: dict[str, Callable[[str], str]] = {
 }
 _PROSE_RULES: dict[str, Callable[[str], str]] = {
     "preamble": lambda text: _PREAMBLE.sub("", text),
-    "closing chatter": lambda text: _CLOSING.sub("", text),
+    "closing chatter": _without_closing,
     "project ids": lambda text: _ID_BEFORE.sub("", _ID_IN_BRACKETS.sub("", text)),
     "trailing space": lambda text: _TRAILING_SPACE.sub("", text).strip("\n"),
     "blank lines": lambda text: _BLANK_RUN.sub("\n\n", text),
