@@ -26,7 +26,7 @@ import numpy as np
 import polars as pl
 
 from vox_assets import profiles
-from vox_assets.curate.dedup import normalise
+from vox_assets.curate.copies import normalise
 from vox_assets.curate.similarity import (
     BAND_ROWS,
     BANDS,

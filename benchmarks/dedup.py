@@ -21,9 +21,9 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.curate.similarity import (
     SHINGLE_TOKENS,
     TOKEN_PATTERN,
+    NearIndex,
     SimilarPairs,
     exact_pairs,
-    near_pairs,
     shingle,
 )
 
@@ -78,7 +78,15 @@ def growth(rows: pl.DataFrame) -> Result:
 
 def ours(texts: list[str]) -> set[int]:
     """Remove near-duplicates with shingles, sketches, candidates and exact verification."""
-    return _removed(near_pairs(shingle(texts), JACCARD))
+    index = NearIndex(shingle(texts))
+    order = np.arange(len(texts))
+    removed = set()
+    for position in range(len(texts)):
+        if index.closest(position, index.candidates(position), order, JACCARD) is None:
+            index.add(position)
+        else:
+            removed.add(position)
+    return removed
 
 
 def rensa(texts: list[str]) -> set[int]:

@@ -19,7 +19,8 @@ from timing import Result, alternate_calls, compare_medians
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate import features
-from vox_assets.curate.dedup import answers, deduplicate
+from vox_assets.curate.compared import answers
+from vox_assets.curate.dedup import deduplicate
 from vox_assets.curate.embedding import MAX_TOKENS, embed
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.scoring import Calibration, LocalEvaluator

@@ -11,17 +11,27 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import polars as pl
 
 import vox_assets
 from vox_assets.compute.models import ModelError, dequantised_models
 from vox_assets.compute.ray_data import ClusterError
-from vox_assets.contract.rows import CORPUS_TABLES, pair_id, turns
+from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.curate.forms import Reading, read_rows, repeats
+from vox_assets.curate.tables import (
+    Table,
+    TableError,
+    check_ending,
+    read_table,
+    write_table,
+    write_with,
+)
 from vox_assets.extract import SourceError
 from vox_assets.settings import (
     Settings,
@@ -32,13 +42,18 @@ from vox_assets.settings import (
     search_path,
 )
 from vox_assets.store.cache import ASIDE, BlobCache
-from vox_assets.store.files import atomic_file, write_text
+from vox_assets.store.files import write_text
 from vox_assets.store.lake import TableMissingError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vox_assets.pipeline.resources.model_set import Models
 
-ENDINGS = (".jsonl", ".parquet")
+#: Conflicts that `dedup` shows; the table tells them all.
+SHOWN_CONFLICTS = 10
+#: Why prose in another script is not scored.
+BEYOND = "the features of prose read the Latin script only"
 
 
 class UsageError(ValueError):
@@ -48,6 +63,7 @@ class UsageError(ValueError):
 #: Errors shown as one line, without a traceback.
 _ONE_LINE_ERRORS = (
     UsageError,
+    TableError,
     SettingsError,
     TableMissingError,
     ModelError,
@@ -80,7 +96,8 @@ class _ShowVersion(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vox-assets",
-        description="Run stages of the pipeline on files. IN and OUT end in .jsonl or .parquet.",
+        description="Run stages of the pipeline on files. OUT ends in .jsonl or .parquet; IN may "
+        "also be a JSON array, CSV or TSV, compressed with gzip or not.",
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -104,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
-    dedup = command("dedup", _dedup, "remove duplicates from a table with prompt and response")
+    dedup = command("dedup", _dedup, "remove duplicates from a table of prompts and answers")
     dedup.add_argument("source", type=Path, metavar="IN")
     dedup.add_argument("out", type=Path, metavar="OUT")
     dedup.add_argument(
@@ -113,9 +130,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write each removed row, the reason and the row that it duplicates",
     )
+    dedup.add_argument(
+        "--by",
+        choices=("answer", "prompt", "both"),
+        default="both",
+        help="what duplicates have in common: the answer, the prompt, or both (the default, which "
+        "keeps equal answers to different prompts)",
+    )
 
     score = command(
-        "score", _score, "score the rows of a table with prompt, response, lane and language"
+        "score", _score, "score the rows of a table of prompts and answers with lane and language"
     )
     score.add_argument("source", type=Path, metavar="IN")
     score.add_argument("out", type=Path, metavar="OUT")
@@ -168,69 +192,27 @@ def _log(line: str) -> None:
 # Tables in files ----------------------------------------------------------------------------
 
 
-def read_table(path: Path, needed: Sequence[str]) -> pl.DataFrame:
-    """Read a table from JSONL or Parquet. Raises UsageError with the file and what is wrong."""
-    _check_ending(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file: expected a table in .jsonl or .parquet")
-    try:
-        if path.suffix == ".parquet":
-            rows = pl.read_parquet(path)
-        else:
-            rows = pl.read_ndjson(path, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        detail = str(error).splitlines()[0]
-        raise UsageError(f"{path}: cannot be read as {path.suffix[1:]}: {detail}") from error
-    missing = [column for column in needed if column not in rows.columns]
-    if missing:
-        raise UsageError(f"{path}: column {missing[0]!r} is missing: expected {', '.join(needed)}")
-    for column in needed:
-        if rows[column].dtype != pl.String or rows[column].has_nulls():
-            raise UsageError(f"{path}: column {column!r}: expected text in every row")
-    return rows
+def _read(path: Path, needed: Sequence[str] = ()) -> tuple[Table, Reading]:
+    """Read the rows of a table, and log what was repaired or passed over."""
+    table = read_table(path)
+    reading = read_rows(table, needed)
+    for note in reading.notes:
+        _log(note)
+    return table, reading
 
 
-def write_table(rows: pl.DataFrame, path: Path) -> None:
-    """Write a table to JSONL or Parquet atomically."""
-    with atomic_file(path) as work:
-        if path.suffix == ".parquet":
-            rows.write_parquet(work)
-        else:
-            rows.write_ndjson(work)
+def _log_replaced(table: Table, added: Iterable[str]) -> None:
+    """Log which columns of a table get other values."""
+    replaced = [name for name in added if name in table.columns and name != "pair_id"]
+    if replaced:
+        _log(f"replaced columns of {table.path}: {', '.join(replaced)}")
 
 
-def _check_ending(path: Path) -> None:
-    if path.suffix not in ENDINGS:
-        raise UsageError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
-
-
-def _with_contract(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fill in the columns that the stages need beside prompt and response."""
-    defaults = {"lane": "vox_codegen", "language": "text", "origin": "human"}
-    rows = rows.with_columns(
-        pl.lit(value).alias(name) for name, value in defaults.items() if name not in rows.columns
-    )
-    if "response_mode" not in rows.columns:
-        prose = pl.col("language").is_in(["markdown", "text"])
-        mode = pl.when(prose).then(pl.lit("prose_only")).otherwise(pl.lit("code_only"))
-        rows = rows.with_columns(mode.alias("response_mode"))
-    if "documented" not in rows.columns:
-        rows = rows.with_columns(pl.lit(False).alias("documented"))
-    if "source_date" not in rows.columns:
-        rows = rows.with_columns(pl.lit(None, pl.String).alias("source_date"))
-    if "pair_id" not in rows.columns:
-        ids = [
-            pair_id(lane, turns(prompt, response))
-            for lane, prompt, response in rows.select("lane", "prompt", "response").iter_rows()
-        ]
-        rows = rows.with_columns(pl.Series("pair_id", ids, dtype=pl.String))
-    return rows
-
-
-def _log_repeated(given: pl.DataFrame, distinct: pl.DataFrame) -> None:
-    """Log how many rows of a table were left out because an earlier row has the same pair id."""
-    if repeated := given.height - distinct.height:
-        _log(f"{repeated:,} rows repeat an earlier row and were left out")
+def _log_secrets(kinds: Sequence[str]) -> None:
+    """Log how many rows hold secrets, by the kind of secret."""
+    if kinds:
+        counts = ", ".join(f"{kind} ({n:,})" for kind, n in sorted(Counter(kinds).items()))
+        _log(f"{len(kinds):,} rows hold a secret and are refused by score: {counts}")
 
 
 # Commands -----------------------------------------------------------------------------------
@@ -240,7 +222,7 @@ def _extract(options: argparse.Namespace) -> int:
     from vox_assets.extract import extract_docs_of, extract_rust_of, source_roots
     from vox_assets.pipeline.resources.engine import engine
 
-    _check_ending(options.out)
+    check_ending(options.out)
     settings = load_settings()
     roots = source_roots(settings.profile, options.source)
     if options.kind == "rust":
@@ -284,63 +266,115 @@ def _check_vox(options: argparse.Namespace) -> int:
 
 
 def _dedup(options: argparse.Namespace) -> int:
-    from vox_assets.curate.dedup import answers, deduplicate
+    from vox_assets.curate.compared import answers, prompts
+    from vox_assets.curate.dedup import deduplicate, evidence, secret_kinds
     from vox_assets.curate.embedding import embed
     from vox_assets.pipeline.resources.engine import engine
 
     for path in filter(None, (options.out, options.dropped)):
-        _check_ending(path)
+        check_ending(path)
+    if options.dropped and options.dropped.resolve() == options.out.resolve():
+        raise UsageError(f"{options.out}: OUT and --dropped are one file: expected two")
     settings = load_settings()
     models = _models(settings)
-    given = read_table(options.source, ["prompt", "response"])
-    rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
+    table, reading = _read(options.source)
+    rows = reading.rows
+    secrets = secret_kinds(rows)
+    rows = rows.with_columns(pl.Series("holds_secret", map(bool, secrets), dtype=pl.Boolean))
     where = engine(settings)
-    vectors = embed(answers(rows), models.embedder, models.store, _log, where)
-    result = deduplicate(rows, vectors, settings.profile.dedup, where)
-    survivors = result.survivors.select(
-        "pair_id", *(c for c in given.columns if c != "pair_id"), "cluster_id", "cluster_size"
+
+    def embedded(texts: list[str]) -> np.ndarray:
+        return embed(texts, models.embedder, models.store, _log, where)
+
+    asked = None if options.by == "answer" else embedded(prompts(rows))
+    result = deduplicate(
+        rows, embedded(answers(rows)), settings.profile.dedup, where, options.by, asked
     )
-    write_table(survivors, options.out)
+    clusters = {
+        position: (name, size)
+        for position, name, size in result.survivors.select(
+            "position", "cluster_id", "cluster_size"
+        ).iter_rows()
+    }
+    # A row that cannot be compared is no duplicate.
+    clusters |= {position: (reading.unique_ids[position], 1) for position in reading.passed_over}
+    kept = sorted(clusters)
+    opponents = dict([*((b, a) for a, b in reversed(result.conflicts)), *result.conflicts])
+    added: dict[str, list[Any]] = {
+        "pair_id": [reading.ids[position] for position in kept],
+        "cluster_id": [clusters[position][0] for position in kept],
+        "cluster_size": [clusters[position][1] for position in kept],
+    }
+    if opponents:
+        added["conflicts_with"] = [opponents.get(reading.unique_ids[p]) for p in kept]
+    write_with(table, kept, added, options.out)
     if options.dropped:
-        texts = rows.select("pair_id", "prompt", "response")
-        evidence = result.drops.select("pair_id", "reason", "similarity", "lost_to")
-        for key, names in (
-            ("pair_id", {}),
-            ("lost_to", {"prompt": "winner_prompt", "response": "winner_response"}),
-        ):
-            evidence = evidence.join(
-                texts.rename({"pair_id": key, **names}), on=key, how="left", maintain_order="left"
-            )
-        write_table(evidence, options.dropped)
-    losses = result.drops.group_by("reason").len().sort("reason").rows()
-    _log("; ".join(f"{reason}: {count:,}" for reason, count in losses) or "no duplicates")
-    _log_repeated(given, rows)
-    print(f"{options.out}: {survivors.height:,} of {given.height:,} rows survive")
+        write_table(evidence(rows, result.drops), options.dropped)
+    losses = result.drops.group_by("kind").len().sort("kind").rows()
+    _log("; ".join(f"{kind}: {count:,}" for kind, count in losses) or "no duplicates")
+    places = {name: table.place(number) for number, name in enumerate(reading.unique_ids)}
+    for first, second in result.conflicts[:SHOWN_CONFLICTS]:
+        _log(f"conflict: {places[first]} and {places[second]} answer one prompt differently")
+    if len(result.conflicts) > SHOWN_CONFLICTS:
+        _log(f"{len(result.conflicts):,} conflicts in all: see conflicts_with in {options.out}")
+    if unread := result.compared_by_text:
+        _log(f"{unread:,} rows are compared by text alone: the model does not read their script")
+    if reading.passed_over:
+        _log(f"{len(reading.passed_over):,} rows were not compared and stay: {reading.reasons}")
+    _log_secrets([kinds for kinds in secrets if kinds])
+    _log_replaced(table, added)
+    print(f"{options.out}: {len(kept):,} of {len(table):,} rows survive, compared by {options.by}")
     return 0
 
 
 def _score(options: argparse.Namespace) -> int:
+    from vox_assets.curate.copies import beyond_latin
     from vox_assets.curate.scoring import (
         CODE_FALLBACK,
         SCORE_COLUMNS,
         Calibration,
         LocalEvaluator,
+        unscored,
     )
+    from vox_assets.curate.secrets import HOLDS, refuse_secrets
 
-    _check_ending(options.out)
+    check_ending(options.out)
     settings = load_settings()
-    given = read_table(options.source, ["prompt", "response", "lane", "language"])
-    rows = _with_contract(given).unique("pair_id", keep="first", maintain_order=True)
+    table, reading = _read(options.source, ["lane", "language"])
+    repeated = repeats(table, reading)
+    rows = reading.rows.filter(~pl.col("position").is_in(repeated))
+    beyond = [
+        position
+        for position, answer, mode in rows.select("position", "response", "response_mode").rows()
+        if mode == "prose_only" and beyond_latin(answer)
+    ]
+    passed_over = {**reading.passed_over, **dict.fromkeys(beyond, BEYOND)}
+    rows = rows.filter(~pl.col("position").is_in(beyond))
     calibration = Calibration.load()
     for language in sorted(set(rows["language"]) - set(calibration.forms)):
         _log(f"{language}: no fitted weights: scored with the weights of {CODE_FALLBACK}")
     evaluator = LocalEvaluator(_models(settings).meter(_log), calibration, settings.profile.scoring)
-    scored = evaluator.score(rows)
-    columns = dict.fromkeys(["pair_id", *given.columns, *SCORE_COLUMNS])
-    write_table(scored.select(*columns), options.out)
-    _log_repeated(given, rows)
+    scored = refuse_secrets(evaluator.score(rows))
+    results = pl.concat([scored.select("position", *SCORE_COLUMNS), unscored(passed_over)]).sort(
+        "position"
+    )
+    positions = results["position"].to_list()
+    added: dict[str, list[Any]] = {
+        "pair_id": [reading.ids[position] for position in positions],
+        **{name: results[name].to_list() for name in SCORE_COLUMNS},
+    }
+    write_with(table, positions, added, options.out)
+    if repeated:
+        _log(f"{len(repeated):,} rows repeat an earlier row and were left out")
+    if passed_over:
+        counts = ", ".join(f"{why} ({n:,})" for why, n in Counter(passed_over.values()).items())
+        _log(f"{len(passed_over):,} rows were not scored and are not kept: {counts}")
+    _log_secrets(scored.filter(drop_kind=HOLDS)["drop_detail"].to_list())
+    _log_replaced(table, added)
     kept = int(scored["kept"].sum())
-    print(f"{options.out}: {kept:,} of {scored.height:,} rows reach {evaluator.policy.threshold:g}")
+    print(
+        f"{options.out}: {kept:,} of {len(positions):,} rows reach {evaluator.policy.threshold:g}"
+    )
     return 0
 
 
@@ -466,13 +500,10 @@ def _calibrate(options: argparse.Namespace) -> int:
     if options.out.suffix != ".json":
         raise UsageError(f"{options.out}: expected a name that ends in .json")
     settings = load_settings()
-    columns = ["pair_id", "prompt", "response", "lane", "language", "origin", "source_date"]
-    rows = pl.concat(
-        [
-            _with_contract(read_table(path, columns[:-1])).select(*columns, "messages")
-            for path in options.tables
-        ]
-    ).unique("pair_id", keep="first", maintain_order=True)
+    needed = ["pair_id", "lane", "language", "origin"]
+    rows = pl.concat([_read(path, needed)[1].rows for path in options.tables]).unique(
+        "pair_id", keep="first", maintain_order=True
+    )
     meter = _models(settings).meter(_log)
     measure = partial(meter.everything, vocabulary=vocabulary_of(rows))
     forms = fit_forms(rows, measure, settings.profile.scoring)

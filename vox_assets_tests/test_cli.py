@@ -13,10 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from vox_assets.cli import main, read_table, write_table
+from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import SCHEMA, to_frame
 from vox_assets.curate.scoring import CALIBRATION_FILE, Calibration
+from vox_assets.curate.tables import read_table, write_table
 from vox_assets.settings import SettingsError, load_settings
 from vox_assets.store.cache import BlobCache
 from vox_assets_tests.small_corpus import make_pair
@@ -39,9 +40,9 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_extract_writes_rows_of_the_schema(tmp_path: Path, kind: str, ending: str) -> None:
     out = tmp_path / f"rows{ending}"
     assert main(["extract", kind, str(SAMPLE), str(out)]) == 0
-    rows = read_table(out, ["pair_id", "prompt", "response"])
+    rows = read_table(out)
     assert rows.columns == list(SCHEMA)
-    assert rows.height > 100
+    assert len(rows) > 100
 
 
 def test_check_vox_prints_file_line_and_column_of_a_fault_and_fails(
@@ -96,7 +97,8 @@ def test_dedup_accepts_any_table_with_prompt_and_response(tmp_path: Path) -> Non
     rows.append({"prompt": "q9", "response": "Something else entirely, about actors.", "note": 9})
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     dropped = tmp_path / "dropped.jsonl"
-    assert main(["dedup", str(source), str(out), "--dropped", str(dropped)]) == 0
+    arguments = ["dedup", str(source), str(out), "--dropped", str(dropped), "--by", "answer"]
+    assert main(arguments) == 0
     kept = pl.read_parquet(out)
     evidence = [json.loads(line) for line in dropped.read_text().splitlines()]
     assert [row["reason"] for row in evidence] == ["exact duplicate"] * 2
@@ -235,7 +237,7 @@ def test_the_version_option_prints_the_version_of_the_package(tmp_path: Path) ->
 def test_dedup_runs_outside_the_checkout(tmp_path: Path) -> None:
     rows = [{"pair_id": name, "prompt": name, "response": "fn f() {}"} for name in "ab"]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = run_outside_checkout(tmp_path, "dedup", "in.jsonl", "out.jsonl")
+    done = run_outside_checkout(tmp_path, "dedup", "in.jsonl", "out.jsonl", "--by", "answer")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
 

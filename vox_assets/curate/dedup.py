@@ -1,13 +1,14 @@
 """Removes duplicate rows: decides which row of each group survives, and records the evidence.
 
-Rows are compared by the assistant's turns, which is what a model learns. Three passes, each with
-stronger evidence than the next: equal text, near text (Jaccard over token shingles, verified), and
-equal meaning (embeddings; the tokens of code must agree too).
+Rows are compared by the assistant's turns, which is what a model learns; a table of another origin
+can be compared by its prompts, or by both. The evidence, the strongest first: equal text, near text
+(Jaccard over token shingles, verified), text that was cut off, code under other names, dialogues
+whose every turn repeats other rows, and equal meaning (embeddings; the tokens of code must agree
+too). Two answers to one prompt that state different facts are a conflict and no duplicates.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +17,13 @@ import numpy as np
 import polars as pl
 
 from vox_assets.compute.batches import HERE, Engine
-from vox_assets.contract.rows import DROP_SCHEMA, embedding_column
-from vox_assets.curate.similarity import (
-    Shingles,
-    exact_pairs,
-    jaccard,
-    near_pairs,
-    semantic_pairs,
-    shingle,
-)
+from vox_assets.contract.rows import DROP_SCHEMA, Reason, each_dialogue, embedding_column
+from vox_assets.curate.compared import Compared, answers
+from vox_assets.curate.conflicts import conflicts_among
+from vox_assets.curate.copies import normalise
+from vox_assets.curate.duplicates import BLOCK_ROWS, By, DuplicateFinder, Loss
+from vox_assets.curate.secrets import findings
+from vox_assets.curate.similarity import exact_pairs, shingle
 from vox_assets.profiles import Dedup
 
 # Which duplicate survives: a human text before a model's, and a model's before a template's.
@@ -42,160 +41,109 @@ CLUSTER_COLUMNS: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Deduped:
-    """Survivors (input columns plus CLUSTER_COLUMNS) and dropped rows."""
+    """Survivors (input columns plus CLUSTER_COLUMNS), dropped rows, and conflicts."""
 
     survivors: pl.DataFrame
     drops: pl.DataFrame
+    #: Pair ids of two survivors that answer one prompt and contradict each other.
+    conflicts: list[tuple[str, str]]
+    #: Number of rows that were compared by their text alone, as no model here reads their script.
+    compared_by_text: int
 
 
-def answers(rows: pl.DataFrame) -> list[str]:
-    """Return the assistant turns of each row as one text; `response` without `messages`."""
-    if "messages" not in rows.columns:
-        return rows["response"].to_list()
-    content = pl.element().struct.field("content")
-    by_assistant = pl.element().struct.field("role") == "assistant"
-    return (
-        rows.select(pl.col("messages").list.eval(content.filter(by_assistant)).list.join("\n"))
-        .to_series()
-        .to_list()
-    )
-
-
-def normalise(text: str) -> str:
-    """Normalise a text: Unicode NFKC, and each run of white space as one space."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
+def secret_kinds(rows: pl.DataFrame) -> list[str]:
+    """Name the kinds of secret in each row with `messages`, joined; empty where there is none."""
+    return [
+        ", ".join(findings("\n".join(turn["content"] for turn in dialogue)))
+        for dialogue in each_dialogue(rows)
+    ]
 
 
 def survivor_order(rows: pl.DataFrame) -> np.ndarray:
-    """Return row positions in order of preference: human, documented, newer, then by pair id."""
-    columns = {
+    """Return row positions in order of preference.
+
+    Single answers come before dialogues, which can repeat them; rows with a secret come last, as
+    the score refuses them. Then: a person's row, the complete and clean copy, documented, newer,
+    longer, and at last by pair id, so that the order of the table decides nothing.
+    """
+    return _order(rows, Compared.of(rows))
+
+
+def _order(rows: pl.DataFrame, compared: Compared) -> np.ndarray:
+    # From the most important key to the least; absent columns decide nothing.
+    keys: dict[str, pl.Series | pl.Expr] = {
+        "dialogue": pl.Series([bool(turns) for turns in compared.exchanges], dtype=pl.Boolean),
+        "secret": pl.col("holds_secret").fill_null(False),
         "origin": pl.col("origin").replace_strict(ORIGIN_ORDER, default=len(ORIGIN_ORDER)),
+        "cut": pl.Series([cut for cut, _ in compared.defects], dtype=pl.Int64),
+        "defects": pl.Series([count for _, count in compared.defects], dtype=pl.Int64),
         "undocumented": ~pl.col("documented").fill_null(False),
         "age": pl.col("source_date").fill_null(""),
+        "length": pl.Series([-len(text) for text in compared.texts], dtype=pl.Int64),
+        "pair_id": pl.col("pair_id"),
     }
-    present = [
-        expression.alias(name)
-        for name, expression in columns.items()
-        if set(expression.meta.root_names()) <= set(rows.columns)
-    ]
-    keys = rows.select(*present, "pair_id").with_row_index("position")
-    names = [expression.meta.output_name() for expression in present] + ["pair_id"]
-    descending = [name == "age" for name in names]
-    return keys.sort(names, descending=descending)["position"].to_numpy().astype(np.int64)
+    present = {
+        name: key
+        for name, key in keys.items()
+        if isinstance(key, pl.Series) or set(key.meta.root_names()) <= set(rows.columns)
+    }
+    table = rows.select(key.alias(name) for name, key in present.items())
+    table = table.with_row_index("position")
+    ordered = table.sort(list(present), descending=[name == "age" for name in present])
+    return ordered["position"].to_numpy().astype(np.int64)
 
 
 def deduplicate(
-    rows: pl.DataFrame, embeddings: np.ndarray, policy: Dedup, engine: Engine = HERE
-) -> Deduped:
-    """Drop every row that is similar to a survivor before it in `survivor_order`.
-
-    `embeddings` holds one unit vector per row (float32). A dropped row is always similar to
-    the survivor that it lost to: similarity is not passed on along chains. Survivors keep the
-    order of `rows`. Needs `pair_id`, `lane`, `response_mode` and the text columns.
-    """
-    texts = [normalise(text) for text in answers(rows)]
-    order = survivor_order(rows)
-    lanes = rows["lane"].to_list()
-    losses: dict[int, _Loss] = {}
-
-    # Equal texts first, across lanes too: the remaining texts are distinct, so no bucket is large.
-    first_with: dict[str, int] = {}
-    for position in order.tolist():
-        winner = first_with.setdefault(texts[position], position)
-        if winner != position:
-            losses[position] = _Loss(winner, 1.0, "exact")
-    distinct = np.array([p for p in order.tolist() if p not in losses], dtype=np.int64)
-
-    # Positions below are indices into `distinct`, where a smaller index is preferred.
-    shingles = shingle([texts[position] for position in distinct], engine)
-    pairs = near_pairs(shingles, policy.near_jaccard, engine)
-    edges = [_Edges(pairs.left, pairs.right, pairs.similarity, "near")]
-    edges += _semantic_edges(rows, lanes, distinct, embeddings, shingles, policy)
-    beaten = _greedy(len(distinct), edges)
-    for position, loss in beaten.items():
-        losses[int(distinct[position])] = _Loss(
-            int(distinct[loss.winner]), loss.similarity, loss.how
-        )
-    return _outcome(rows, embeddings, losses)
-
-
-@dataclass(frozen=True)
-class _Loss:
-    winner: int
-    similarity: float
-    how: str
-
-
-@dataclass(frozen=True)
-class _Edges:
-    left: np.ndarray
-    right: np.ndarray
-    similarity: np.ndarray
-    how: str
-
-
-def _semantic_edges(
     rows: pl.DataFrame,
-    lanes: Sequence[str],
-    distinct: np.ndarray,
     embeddings: np.ndarray,
-    shingles: Shingles,
     policy: Dedup,
-) -> list[_Edges]:
-    modes = rows["response_mode"].to_list()
+    engine: Engine = HERE,
+    by: By = "answer",
+    prompt_embeddings: np.ndarray | None = None,
+) -> Deduped:
+    """Drop every row that duplicates a survivor before it in `survivor_order`.
+
+    `embeddings` holds one unit vector per answer (float32), `prompt_embeddings` per prompt; `by`
+    needs them unless it is "answer". A dropped row is always similar to the survivor that it lost
+    to: similarity is not passed on along chains. Survivors keep the order of `rows`. Needs
+    `pair_id`, `lane`, `response_mode` and the text columns. A column `holds_secret` marks rows that
+    may only survive where no other row says the same.
+    """
+    compared = Compared.of(rows)
+    order = _order(rows, compared)
     # An embedding covers only the beginning of a text: a dialogue whose first answer is also a row
     # of its own would lose its later answers, so only dialogues of equal length are compared.
-    turns = _turn_counts(rows)
-    groups: dict[tuple[str, str, int], list[int]] = {}
-    for member, position in enumerate(distinct.tolist()):
-        key = (lanes[position], modes[position], turns[position])
-        groups.setdefault(key, []).append(member)
-    edges = []
-    for (_, mode, _), group in sorted(groups.items()):
-        is_code = mode == "code_only"
-        members = np.array(group, dtype=np.int64)
-        vectors = embeddings[distinct[members]]
-        pairs = semantic_pairs(vectors, policy.semantic_code if is_code else policy.semantic_prose)
-        left, right, similarity = members[pairs.left], members[pairs.right], pairs.similarity
-        if is_code and len(left):
-            agreed = jaccard(shingles, left, right) >= policy.semantic_code_jaccard
-            left, right, similarity = left[agreed], right[agreed], similarity[agreed]
-        edges.append(_Edges(left, right, similarity, "semantic"))
-    return edges
-
-
-def _turn_counts(rows: pl.DataFrame) -> list[int]:
-    if "messages" not in rows.columns:
-        return [2] * rows.height
-    return rows["messages"].list.len().to_list()
-
-
-def _greedy(count: int, edges: list[_Edges]) -> dict[int, _Loss]:
-    """Walk positions by preference; a row that is similar to an earlier survivor loses to it."""
-    similar: dict[int, list[_Loss]] = {}
-    for group in edges:
-        for left, right, similarity in zip(
-            group.left.tolist(), group.right.tolist(), group.similarity.tolist(), strict=True
-        ):
-            similar.setdefault(right, []).append(_Loss(left, similarity, group.how))
-    losses: dict[int, _Loss] = {}
-    for position in range(count):
-        candidates = [loss for loss in similar.get(position, ()) if loss.winner not in losses]
-        if candidates:
-            # Text is stronger evidence than meaning; within a pass the closest survivor wins.
-            losses[position] = max(
-                candidates, key=lambda loss: (loss.how == "near", loss.similarity, -loss.winner)
-            )
-    return losses
-
-
-def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss]) -> Deduped:
+    groups = list(
+        zip(rows["lane"].to_list(), compared.code.tolist(), compared.turns.tolist(), strict=True)
+    )
+    finder = DuplicateFinder(
+        compared, groups, embeddings, prompt_embeddings, order, policy, by, engine
+    )
+    losses: dict[int, Loss] = {}
+    for start in range(0, len(order), BLOCK_ROWS):
+        block = order[start : start + BLOCK_ROWS]
+        finder.prepare(block)
+        for row in block.tolist():
+            loss = finder.find(row)
+            if loss is None:
+                finder.add(row)
+            else:
+                losses[row] = loss
+    survivors = [row for row in order.tolist() if row not in losses]
     ids = rows["pair_id"].to_list()
-    # A row that equals a dropped row lost to the same survivor as that row, by the same evidence.
-    losses = {
-        position: losses.get(loss.winner, loss) if loss.how == "exact" else loss
-        for position, loss in losses.items()
-    }
+    conflicts = [
+        (ids[one], ids[other])
+        for one, other in conflicts_among(compared, finder.shingles, embeddings, survivors)
+    ]
+    unread = 0 if by == "prompt" else int(compared.beyond_latin.sum())
+    survivors_frame, drops = _outcome(rows, embeddings, losses)
+    return Deduped(survivors_frame, drops, conflicts, unread)
+
+
+def _outcome(
+    rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, Loss]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    ids = rows["pair_id"].to_list()
     sizes = Counter(loss.winner for loss in losses.values())
     kept = [position for position in range(len(ids)) if position not in losses]
     survivors = rows[kept].with_columns(
@@ -204,45 +152,69 @@ def _outcome(rows: pl.DataFrame, embeddings: np.ndarray, losses: dict[int, _Loss
         embedding_column(embeddings[kept]),
     )
     paths = rows["source_path"].to_list() if "source_path" in rows.columns else [""] * len(ids)
-    drops = pl.DataFrame(
-        [
+    drops = []
+    for position, loss in sorted(losses.items()):
+        detail = ", ".join(dict.fromkeys(ids[winner] for winner in loss.also))
+        why = Reason(f"{loss.how} duplicate", detail)
+        drops.append(
             {
                 "pair_id": ids[position],
                 "source_path": paths[position],
                 "line": 0,
                 "item": "",
                 "stage": STAGE,
-                "kind": f"{loss.how} duplicate",
-                "detail": "",
-                "reason": f"{loss.how} duplicate",
+                "kind": why.kind,
+                "detail": why.detail,
+                "reason": why.text,
                 "lost_to": ids[loss.winner],
                 "similarity": loss.similarity,
             }
-            for position, loss in sorted(losses.items())
-        ],
-        schema=DROP_SCHEMA,
-    )
-    return Deduped(survivors, drops)
+        )
+    return survivors, pl.DataFrame(drops, schema=DROP_SCHEMA)
+
+
+def evidence(rows: pl.DataFrame, drops: pl.DataFrame) -> pl.DataFrame:
+    """Return each dropped row beside the survivor that it lost to, with the reason."""
+    texts = rows.select("pair_id", "prompt", "response")
+    found = drops.select("pair_id", "reason", "similarity", "lost_to")
+    for key, names in (
+        ("pair_id", {}),
+        ("lost_to", {"prompt": "winner_prompt", "response": "winner_response"}),
+    ):
+        named = texts.rename({"pair_id": key, **names})
+        found = found.join(named, on=key, how="left", maintain_order="left")
+    return found
 
 
 def similar_rows(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
     """Return pairs of pair ids whose answers have Jaccard >= `threshold`, by an exact join."""
     ids = rows["pair_id"].to_list()
-    pairs = exact_pairs(shingle([normalise(text) for text in answers(rows)]), threshold)
-    return [
-        (ids[i], ids[j], float(similarity))
-        for i, j, similarity in zip(pairs.left, pairs.right, pairs.similarity, strict=True)
-    ]
+    return [(ids[i], ids[j], similarity) for i, j, similarity in _similar(answers(rows), threshold)]
+
+
+def _similar(texts: Sequence[str], threshold: float) -> list[tuple[int, int, float]]:
+    pairs = exact_pairs(shingle([normalise(text) for text in texts]), threshold)
+    return list(
+        zip(pairs.left.tolist(), pairs.right.tolist(), pairs.similarity.tolist(), strict=True)
+    )
 
 
 def residual_duplicates(rows: pl.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
-    """Find duplicates that dedup must remove: equal answers and pairs at Jaccard >= `threshold`."""
+    """Find duplicates that dedup must remove: equal answers and pairs at Jaccard >= `threshold`.
+
+    Pairs that state different facts under one prompt are conflicts, which dedup keeps.
+    """
+    compared = Compared.of(rows)
     ids = rows["pair_id"].to_list()
-    seen: dict[str, str] = {}
+    seen: dict[str, int] = {}
     repeated = []
-    for pair_id, text in zip(ids, map(normalise, answers(rows)), strict=True):
-        if text in seen:
-            repeated.append((seen[text], pair_id, 1.0))
-        else:
-            seen[text] = pair_id
-    return repeated + [pair for pair in similar_rows(rows, threshold) if pair not in repeated]
+    for position, text in enumerate(compared.texts):
+        first = seen.setdefault(text, position)
+        if first != position:
+            repeated.append((first, position, 1.0))
+    for one, other, similarity in _similar(compared.answers, threshold):
+        same_prompt = compared.bare_prompts[one] == compared.bare_prompts[other]
+        in_conflict = same_prompt and compared.facts[one] != compared.facts[other]
+        if not in_conflict and (one, other, similarity) not in repeated:
+            repeated.append((one, other, similarity))
+    return [(ids[one], ids[other], similarity) for one, other, similarity in repeated]

@@ -257,6 +257,30 @@ class LocalEvaluator:
         return pl.Series(details, dtype=pl.String), pl.Series(costliest, dtype=pl.String)
 
 
+#: Kind of drop of a row that cannot be scored.
+NOT_SCORED = "not scored"
+
+
+def unscored(reasons: Mapping[int, str]) -> pl.DataFrame:
+    """Build `position` and SCORE_COLUMNS of rows that are not scored and not kept, by position."""
+    table = pl.DataFrame(
+        {"position": list(reasons), "drop_detail": list(reasons.values())},
+        schema={"position": pl.Int64, "drop_detail": pl.String},
+    )
+    return table.select(
+        "position",
+        *(
+            pl.lit(None, dtype).alias(name)
+            for name, dtype in SCORE_COLUMNS.items()
+            if name not in ("kept", "drop_kind", "drop_detail", "drop_reason")
+        ),
+        pl.lit(False).alias("kept"),
+        pl.lit(NOT_SCORED).alias("drop_kind"),
+        "drop_detail",
+        reason_text(pl.lit(NOT_SCORED), pl.col("drop_detail")).alias("drop_reason"),
+    ).select("position", *SCORE_COLUMNS)
+
+
 def _costs(contributions: Mapping[str, float], values: np.ndarray) -> dict[str, str]:
     """Return the features that lowered a score most, the costliest first, each with its value."""
     by_name = dict(zip(contributions, values, strict=True))

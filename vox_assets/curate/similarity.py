@@ -6,6 +6,7 @@ similar rows survives.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -37,6 +38,13 @@ BUCKET_BITS = 22
 BLOCK_TEXTS = 2_048
 BLOCK_PAIRS = 1_024
 BLOCK_SHINGLES = 65_536
+# Marks of the shingles of one row, by the low bits of their hashes: a table of a megabyte stays in
+# the processor's cache, and two shingles of different rows collide once in ten thousand.
+MARK_BITS = 20
+# Up to so many candidates are sorted.
+FEW_CANDIDATES = 256
+# Rows of the highest bounds whose similarity is computed exactly.
+VERIFIED = 8
 # Different shingles of two rows have the same hash once in some 10 ** 9 pairs of rows.
 HASH_BITS = 44
 _HASH_BITS, _SPARE_BITS = np.uint64(HASH_BITS), np.uint64(64 - HASH_BITS)
@@ -174,21 +182,108 @@ def jaccard(shingles: Shingles, left: np.ndarray, right: np.ndarray) -> np.ndarr
     return result
 
 
-def near_pairs(shingles: Shingles, threshold: float, engine: Engine = HERE) -> SimilarPairs:
-    """Find pairs at Jaccard >= `threshold`: MinHash LSH candidates, each verified exactly.
+class NearIndex:
+    """Finds the rows closest to a row, by Jaccard, among those that were added before.
 
-    Broder, "On the resemblance and containment of documents" (1997). The permutations come from
-    datasketch and are applied to the hashes of the shingles, many rows at a time.
+    MinHash LSH candidates (Broder, "On the resemblance and containment of documents", 1997), each
+    verified exactly. The permutations come from datasketch and are applied to the hashes of the
+    shingles, many rows at a time. A caller that adds only survivors compares each row with
+    survivors only: a family of equal rows costs one comparison per row.
     """
-    filled = np.flatnonzero(shingles.sizes > 0)
-    if len(filled) < 2:
-        return _no_pairs()
-    signatures = _signatures(shingles, filled, engine)
-    codes = np.empty(0, np.int64)
-    for _, collisions in engine.map(_collisions, _band_keys(signatures)):
-        codes = np.union1d(codes, collisions)
-    left, right = filled[codes // len(filled)], filled[codes % len(filled)]
-    return _verified(shingles, left, right, threshold)
+
+    def __init__(self, shingles: Shingles, engine: Engine = HERE) -> None:
+        self.shingles = shingles
+        filled = np.flatnonzero(shingles.sizes > 0)
+        self._row = np.full(len(shingles), -1, np.int64)
+        self._row[filled] = np.arange(len(filled))
+        if len(filled):
+            keys = _band_keys(_signatures(shingles, filled, engine))
+            self._buckets = np.stack(in_order(engine.map(_bucket_numbers, keys)), axis=1)
+        else:
+            self._buckets = np.empty((0, BANDS), np.int64)
+        self._members: dict[tuple[int, int], array[int]] = {}
+        self._marks = (shingles.hashes & np.uint64((1 << MARK_BITS) - 1)).astype(np.uint32)
+        self._marked = np.zeros(1 << MARK_BITS, bool)
+        self._seen = np.zeros(len(shingles), bool)
+
+    def add(self, row: int) -> None:
+        """Make a row one of those that later rows are compared with."""
+        for bucket in self._shared_buckets(row):
+            self._members.setdefault(bucket, array("q")).append(row)
+
+    def candidates(self, row: int) -> np.ndarray:
+        """Return the added rows that share a band with a row: int64, sorted."""
+        members = [
+            np.frombuffer(self._members[bucket], np.int64)
+            for bucket in self._shared_buckets(row)
+            if bucket in self._members
+        ]
+        if not members:
+            return np.empty(0, np.int64)
+        if sum(map(len, members)) <= FEW_CANDIDATES:
+            return np.unique(np.concatenate(members))
+        # Marks in a table: sorting the members of every band takes ten times as long.
+        for rows in members:
+            self._seen[rows] = True
+        found = np.flatnonzero(self._seen)
+        self._seen[found] = False
+        return found
+
+    def at_least(self, row: int, others: np.ndarray, threshold: float) -> np.ndarray:
+        """Mark the others whose Jaccard to a row is at least `threshold`, or very little less."""
+        return self._bounds(row, others) >= threshold - 1e-9
+
+    def closest(
+        self, row: int, others: np.ndarray, preference: np.ndarray, threshold: float
+    ) -> tuple[int, float] | None:
+        """Return the closest of some rows at Jaccard >= `threshold`, and its similarity.
+
+        Of equally close rows, the one of the lowest `preference` (a number per row).
+        """
+        if not len(others):
+            return None
+        bounds = self._bounds(row, others)
+        order = np.lexsort((preference[others], -bounds))
+        # Bounds exceed the similarity by marks that collide, which are few.
+        first = order[:VERIFIED][bounds[order[:VERIFIED]] >= threshold - 1e-9]
+        similarity = jaccard(self.shingles, np.full(len(first), row), others[first])
+        passed = np.flatnonzero(similarity >= threshold)
+        if not len(passed):
+            return None
+        first, similarity = others[first[passed]], similarity[passed]
+        best = np.lexsort((preference[first], -similarity))[0]
+        return int(first[best]), float(similarity[best])
+
+    def _shared_buckets(self, row: int) -> list[tuple[int, int]]:
+        place = self._row[row]
+        if place < 0:
+            return []
+        return [
+            (band, bucket) for band, bucket in enumerate(self._buckets[place].tolist()) if bucket
+        ]
+
+    def _bounds(self, row: int, others: np.ndarray) -> np.ndarray:
+        """Compute upper bounds of the Jaccard similarity of a row to others, float64.
+
+        One pass over the shingles of the others: those of the row are marked in a table. Marks can
+        collide, which only adds to the overlap.
+        """
+        sizes = self.shingles.sizes[others]
+        filled = sizes > 0
+        if not filled.all():
+            bounds = np.zeros(len(others))
+            bounds[filled] = self._bounds(row, others[filled])
+            return bounds
+        if not len(others):
+            return np.empty(0)
+        limits = self.shingles.bounds
+        mine = self._marks[limits[row] : limits[row + 1]]
+        self._marked[mine] = True
+        starts = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum()) + np.repeat(limits[others] - starts, sizes)
+        shared = np.add.reduceat(self._marked[self._marks[places]], starts, dtype=np.int64)
+        self._marked[mine] = False
+        return np.minimum(1.0, shared / np.maximum(len(mine) + sizes - shared, 1))
 
 
 def _verified(
@@ -249,27 +344,11 @@ def _band_keys(signatures: np.ndarray) -> Iterator[np.ndarray]:
         yield keys
 
 
-def _collisions(keys: np.ndarray) -> np.ndarray:
-    """Find pairs of indices with equal keys, each as `smaller * len(keys) + larger` (int64).
-
-    The lowest bits of a key are not compared: verification removes the additional pairs.
-    """
-    # The index is in the low bits, so that one sort groups by key and orders by index.
-    bits = np.uint64(len(keys).bit_length())
-    low = (np.uint64(1) << bits) - np.uint64(1)
-    packed = (keys & ~low) | np.arange(len(keys), dtype=np.uint64)
-    packed.sort()
-    positions, buckets = (packed & low).astype(np.int64), packed >> bits
-    pairs = []
-    # Members of a bucket are adjacent after sorting: compare each with the next ones, step by step.
-    active = np.arange(len(keys))
-    for step in range(1, len(keys)):
-        active = active[active + step < len(keys)]
-        active = active[buckets[active] == buckets[active + step]]
-        if not len(active):
-            break
-        pairs.append(positions[active] * len(keys) + positions[active + step])
-    return np.concatenate(pairs) if pairs else np.empty(0, np.int64)
+def _bucket_numbers(keys: np.ndarray) -> np.ndarray:
+    """Number the keys that occur more than once from 1 (int64); a key of one row becomes 0."""
+    _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    numbered = np.where(counts > 1, np.arange(1, len(counts) + 1), 0)
+    return numbered[numbers].astype(np.int64)
 
 
 def exact_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:

@@ -20,7 +20,8 @@ from vox_assets.curate.audit import (
 from vox_assets.curate.audit import (
     no_residual_duplicates as residual_verdict,
 )
-from vox_assets.curate.dedup import answers, deduplicate
+from vox_assets.curate.compared import answers
+from vox_assets.curate.dedup import deduplicate, secret_kinds
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.evaluators import second_opinions
 from vox_assets.curate.features import FEATURES
@@ -70,7 +71,7 @@ MUTANTS_PER_KIND = 40
     group_name=GROUP,
     kinds={"polars", "deltalake", "sentencetransformers"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
 )
 def deduped_corpus(
     context: dg.AssetExecutionContext,
@@ -95,21 +96,25 @@ def deduped_corpus(
         pl.concat(sources.values()).unique("pair_id", keep="first", maintain_order=True).collect()
     )
     vectors = embed(answers(rows), models.embedder, models.store, context.log.info, engine)
-    result = deduplicate(rows, vectors, settings.profile.dedup, engine)
+    secret = pl.Series("holds_secret", map(bool, secret_kinds(rows)), dtype=pl.Boolean)
+    result = deduplicate(rows.with_columns(secret), vectors, settings.profile.dedup, engine)
+    survivors = result.survivors.drop("holds_secret")
     lake.write_account("deduped_corpus", "drops", result.drops)
-    context.log.info(f"{rows.height:,} rows in, {result.survivors.height:,} distinct")
+    context.log.info(f"{rows.height:,} rows in, {survivors.height:,} distinct")
     return dg.MaterializeResult(
-        value=result.survivors,
+        value=survivors,
         metadata={
-            **corpus_metadata(result.survivors),
+            **corpus_metadata(survivors),
             **drop_metadata(result.drops),
             **lineage(
-                result.survivors.columns,
+                survivors.columns,
                 {name: table.collect_schema().names() for name, table in sources.items()},
                 ("response",),
             ),
             "rows_in": rows.height,
-            "largest_cluster": max(result.survivors["cluster_size"].to_list(), default=0),
+            "largest_cluster": max(survivors["cluster_size"].to_list(), default=0),
+            # Pairs of rows that answer one prompt and contradict each other; both survive.
+            "conflicts": len(result.conflicts),
             "embedding_model": models.embedder.fingerprint,
         },
     )
@@ -267,7 +272,9 @@ def copied_between_repositories(
 @dg.asset_check(asset="deduped_corpus")
 def no_residual_duplicates(deduped_corpus: pl.LazyFrame) -> dg.AssetCheckResult:
     """No two survivors are equal or near duplicates, by an exact join that dedup does not use."""
-    return report(residual_verdict(deduped_corpus.select("pair_id", "messages").collect()))
+    return report(
+        residual_verdict(deduped_corpus.select("pair_id", "messages", "response_mode").collect())
+    )
 
 
 @dg.asset_check(

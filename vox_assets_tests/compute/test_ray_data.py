@@ -17,10 +17,11 @@ import pytest
 from vox_assets.compute.batches import HERE, Engine
 from vox_assets.compute.models import LocalModel, ModelError, RemoteModel
 from vox_assets.compute.ray_data import ClusterError, RayData
-from vox_assets.curate.dedup import answers, deduplicate
+from vox_assets.curate.compared import answers
+from vox_assets.curate.dedup import deduplicate
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.meter import Meter, vocabulary_of
-from vox_assets.curate.similarity import near_pairs, shingle
+from vox_assets.curate.similarity import NearIndex, shingle
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Question, Replies
 from vox_assets.extract import Extraction, extract_docs, extract_rust
@@ -159,14 +160,19 @@ def rows(local_extraction: tuple[Extraction, Extraction]) -> pl.DataFrame:
 def test_near_duplicates_are_the_same(rows: pl.DataFrame, node_killer: NodeKiller) -> None:
     # Repeat the rows, so that there are many blocks of shingles.
     texts = answers(pl.concat([rows] * 4))
-    local, remote = shingle(texts), shingle(texts, node_killer)
-    assert np.array_equal(local.bounds, remote.bounds)
-    assert np.array_equal(local.hashes, remote.hashes)
-    pairs, remote_pairs = near_pairs(local, 0.8), near_pairs(remote, 0.8, node_killer)
+    one, other = shingle(texts), shingle(texts, node_killer)
+    assert np.array_equal(one.bounds, other.bounds)
+    assert np.array_equal(one.hashes, other.hashes)
+    first, second = NearIndex(one), NearIndex(other, node_killer)
     assert node_killer.killed_at
-    assert len(pairs) > rows.height
-    for name in ("left", "right", "similarity"):
-        assert np.array_equal(getattr(pairs, name), getattr(remote_pairs, name))
+    found = 0
+    for row in range(len(texts)):
+        candidates = first.candidates(row)
+        assert np.array_equal(candidates, second.candidates(row))
+        found += len(candidates)
+        for index in (first, second):
+            index.add(row)
+    assert found > rows.height
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_assets.curate.similarity import (
+    NearIndex,
     exact_pairs,
     jaccard,
-    near_pairs,
     neighbour_distance,
     semantic_pairs,
     shingle,
@@ -55,22 +55,57 @@ def test_jaccard_compares_five_token_shingles() -> None:
             assert similarity == pytest.approx(reference_jaccard(texts[i], texts[j]))
 
 
+def found_pairs(texts: list[str], threshold: float) -> set[tuple[int, int]]:
+    """All pairs that the index finds, each row compared with all before it."""
+    index = NearIndex(shingle(texts))
+    found = set()
+    for row in range(len(texts)):
+        others = index.candidates(row)
+        near = others[index.at_least(row, others, threshold)]
+        found |= {(int(other), row) for other in near}
+        index.add(row)
+    return found
+
+
 @pytest.mark.parametrize("threshold", [0.6, 0.7, 0.8])
 def test_sketches_find_what_the_exact_join_finds(threshold: float) -> None:
-    shingles = shingle(variants(2, 80))
-    near, exact = near_pairs(shingles, threshold), exact_pairs(shingles, threshold)
-    assert len(exact) > 20
-    found = set(zip(near.left.tolist(), near.right.tolist(), strict=True))
+    texts = variants(2, 80)
+    found = found_pairs(texts, threshold)
+    exact = exact_pairs(shingle(texts), threshold)
     truth = set(zip(exact.left.tolist(), exact.right.tolist(), strict=True))
+    assert len(truth) > 20
     assert found <= truth
     assert len(found) >= 0.99 * len(truth)
 
 
-def test_short_texts_are_similar_only_when_equal() -> None:
-    shingles = shingle(["return 1", "return 2", "return 1", "a b", ""])
-    pairs = exact_pairs(shingles, 0.1)
+def test_the_closest_row_is_found_and_of_equally_close_rows_the_preferred() -> None:
+    founder = WORDS[:60]
+    near, nearer = list(founder), list(founder)
+    near[10], near[30], nearer[10] = "x", "y", "x"
+    texts = [" ".join(words) for words in (near, nearer, nearer, founder)]
+    index = NearIndex(shingle(texts))
+    for row in range(3):
+        index.add(row)
+    preference = np.array([0, 2, 1, 3])
+    closest = index.closest(3, index.candidates(3), preference, 0.6)
+    assert closest is not None
+    assert closest[0] == 2
+    assert closest[1] == pytest.approx(reference_jaccard(texts[2], texts[3]))
+    assert index.closest(3, index.candidates(3), preference, 0.99) is None
+
+
+def test_rows_that_were_not_added_are_not_found() -> None:
+    index = NearIndex(shingle([" ".join(WORDS[:60])] * 3))
+    assert len(index.candidates(0)) == 0
+    index.add(1)
+    assert index.candidates(0).tolist() == [1]
+
+
+def test_short_texts_are_alike_only_when_equal() -> None:
+    texts = ["return 1", "return 2", "return 1", "a b", ""]
+    pairs = exact_pairs(shingle(texts), 0.1)
     assert list(zip(pairs.left, pairs.right, strict=True)) == [(0, 2)]
-    assert list(near_pairs(shingles, 0.1).left) == [0]
+    assert found_pairs(texts, 0.1) == {(0, 2)}
 
 
 def test_a_short_text_is_not_similar_to_a_longer_text_that_contains_it() -> None:
@@ -82,9 +117,10 @@ def test_a_short_text_is_not_similar_to_a_longer_text_that_contains_it() -> None
 def test_any_texts_can_be_compared(texts: list[str]) -> None:
     shingles = shingle(texts)
     assert len(shingles) == len(texts)
-    for pairs in (near_pairs(shingles, 0.5), exact_pairs(shingles, 0.5)):
-        assert (pairs.left < pairs.right).all()
-        assert ((pairs.similarity >= 0.5) & (pairs.similarity <= 1)).all()
+    pairs = exact_pairs(shingles, 0.5)
+    assert (pairs.left < pairs.right).all()
+    assert ((pairs.similarity >= 0.5) & (pairs.similarity <= 1)).all()
+    assert all(left < right for left, right in found_pairs(texts, 0.5))
 
 
 def test_semantic_pairs_agree_with_the_full_matrix_of_cosines() -> None:
@@ -104,14 +140,13 @@ def test_distance_is_to_the_nearest_other_row() -> None:
     assert neighbour_distance(vectors[:1]).tolist() == [1.0]
 
 
-def test_all_pairs_of_a_large_group_of_copies_are_found() -> None:
-    """All copies fall into one bucket, and every two of them form a pair."""
-    original = " ".join(WORDS[:100])
-    texts = [f"{original} member_{i}" for i in range(300)] + variants(4, 20)
-    pairs = near_pairs(shingle(texts), 0.8)
-    among_copies = (pairs.left < 300) & (pairs.right < 300)
-    assert among_copies.sum() == 300 * 299 // 2
-    assert len(pairs) == len(exact_pairs(shingle(texts), 0.8))
+def test_a_large_family_of_copies_is_found_whole() -> None:
+    """One bucket holds them all, and every two of them are a pair."""
+    founder = " ".join(WORDS[:100])
+    texts = [f"{founder} member_{i}" for i in range(300)] + variants(4, 20)
+    found = found_pairs(texts, 0.8)
+    assert sum(right < 300 for _, right in found) == 300 * 299 // 2
+    assert len(found) == len(exact_pairs(shingle(texts), 0.8))
 
 
 def peak_memory(rows: int) -> int:
