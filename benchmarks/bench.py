@@ -16,6 +16,7 @@ from pathlib import Path
 import dedup
 import extraction
 import measuring
+import planted
 import polars as pl
 import sources
 import timing
@@ -64,6 +65,7 @@ def run(settings: Settings, scratch: Path) -> tuple[list[timing.Result], list[st
     for result in dedup_results:
         add(result)
     notes += accuracy
+    notes += planted.report(models.embedder)
     add(dedup.growth(rows.head(dedup.ROWS)))
     add(measuring.cheap_growth(rows, settings.profile))
 

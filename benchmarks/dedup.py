@@ -117,13 +117,13 @@ def datasketch(texts: list[str]) -> set[int]:
     return removed
 
 
-def semhash(texts: list[str], encoder: Any) -> set[int]:
+def semhash(texts: list[str], encoder: Any, cosine: float = SEMHASH_COSINE) -> set[int]:
     """Remove near-duplicates as semhash's README does; like its default, the encoder is static."""
     from semhash import SemHash
 
     records = [{"row": str(position), "text": text} for position, text in enumerate(texts)]
     index = SemHash.from_records(records=records, columns=["text"], model=encoder)
-    kept = index.self_deduplicate(threshold=SEMHASH_COSINE).selected
+    kept = index.self_deduplicate(threshold=cosine).selected
     return set(range(len(texts))) - {int(record["row"]) for record in kept}
 
 

@@ -45,7 +45,8 @@ _BARE = re.compile(
     rf"(?<!\w)-(?=\d)|{_NUMBER}|\w+|[^\w\s.,;:!?\"'()\[\]{{}}*`#\u2026\u201c\u201d\u2018\u2019«»\u2013\u2014-]"
 )
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_FACT_NUMBER = re.compile(rf"(?<![\w.])-?{_NUMBER}|\d+")
+# A number, with its sign and a short unit behind it.
+_FACT_NUMBER = re.compile(rf"(?:(?<![\w.])-?{_NUMBER}|\d+)(?: ?(?:%|[A-Za-zµ°]{{1,3}})(?!\w))?")
 # A name: in a code span, with an underscore, or with a capital or digit inside.
 _NAME = re.compile(
     r"`([^`\n]{1,80})`|\b(\w+_\w+|[A-Za-z]+\d\w*|[a-z]+[A-Z]\w*|[A-Z]+[a-z]+[A-Z]\w*)\b"
