@@ -181,7 +181,7 @@ class _Row:
         """Return the turns of the first form that is filled, user and assistant in alternation."""
         for name in dialogues:
             value = self._given.get(name)
-            if value is not None and len(value):
+            if value is not None and value not in ([], ""):
                 return _alternating([*self._system(), *self._turns(name, value)])
         reason = "the dialogue is empty"
         for question, answer in pairs:
