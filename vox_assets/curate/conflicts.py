@@ -12,6 +12,8 @@ from vox_assets.curate.similarity import Shingles, jaccard
 
 #: Answers with this much in common answer alike: where their facts differ, one of them is wrong.
 SAME_CLAIM_JACCARD, SAME_CLAIM_COSINE = 0.5, 0.8
+#: Answers of up to so many words are labels.
+LABEL_WORDS = 3
 #: Rows of one prompt that another row of it is compared with: more would be quadratic.
 PEERS = 8
 
@@ -28,9 +30,9 @@ def contradict(
 ) -> bool:
     """Return whether two rows ask the same and state different things.
 
-    Short prose must be equal; of longer texts, and of code, those that say nearly the same must
-    agree in their numbers, names and negations. Dialogues are not compared: the prompt of a later
-    turn means what was said before.
+    Labels must be equal. Short prose must agree in its numbers, names and negations, and so must
+    longer texts and code that say nearly the same. Dialogues are not compared: the prompt of a
+    later turn means what was said before.
     """
     if rows.prompt_numbers[one] != rows.prompt_numbers[other]:
         return False
@@ -39,10 +41,13 @@ def contradict(
     mine, others = rows.bare_answers[one], rows.bare_answers[other]
     if mine == others:
         return False
+    same_facts = bool(rows.facts[one] == rows.facts[other])
     if rows.short[one] and rows.short[other] and not rows.code[one]:
         # "Yes" and "Yes, it does" agree.
-        return not (f"{mine} ".startswith(f"{others} ") or f"{others} ".startswith(f"{mine} "))
-    if rows.facts[one] == rows.facts[other]:
+        if f"{mine} ".startswith(f"{others} ") or f"{others} ".startswith(f"{mine} "):
+            return False
+        return not same_facts or max(len(mine.split()), len(others.split())) <= LABEL_WORDS
+    if same_facts:
         return False
     if float(vectors[one] @ vectors[other]) >= SAME_CLAIM_COSINE and not rows.code[one]:
         return True

@@ -258,7 +258,7 @@ class DuplicateFinder:
             closest = self._index.closest(row, others, self._rank, threshold)
             if closest is None:
                 return None
-            if self._by != "prompt" or not self._contradict(row, closest[0]):
+            if not self._contradict(row, closest[0]):
                 return Loss(closest[0], closest[1], "near")
             others = others[others != closest[0]]
         return None
@@ -315,7 +315,7 @@ class DuplicateFinder:
             found, cosine, verified = found[kept], cosine[kept], verified[kept]
         for place in np.lexsort((self._rank[found], -cosine))[:PEERS].tolist():
             other = int(found[place])
-            if self._by == "prompt" and self._contradict(row, other):
+            if self._contradict(row, other):
                 continue
             if verified[place] and self._jaccard(row, other) < self._policy.semantic_code_jaccard:
                 continue
