@@ -91,5 +91,5 @@ audit: $(READY)
 
 # Only this target needs uv.
 constraints:
-	uv pip compile pyproject.toml --extra dev --extra postgres --extra ray --extra audit --universal --python-version 3.11 --no-annotate \
+	uv pip compile pyproject.toml --extra dev --extra postgres --extra ray --extra audit --extra bench --universal --python-version 3.11 --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file constraints.new.txt

@@ -45,8 +45,11 @@ _BARE = re.compile(
     rf"(?<!\w)-(?=\d)|{_NUMBER}|\w+|[^\w\s.,;:!?\"'()\[\]{{}}*`#\u2026\u201c\u201d\u2018\u2019«»\u2013\u2014-]"
 )
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-# A number, with its sign and a short unit behind it.
-_FACT_NUMBER = re.compile(rf"(?:(?<![\w.])-?{_NUMBER}|\d+)(?: ?(?:%|[A-Za-zµ°]{{1,3}})(?!\w))?")
+_UNIT = (
+    r"(?:%|°|[numµ]?s|min|sec|h|d|[kmgt]i?b?|b|[kmg]?hz|px|pt|em|[nmcdk]?m|[mk]?g|m?l|[mk]?[vw])"
+)
+# A number, with its sign and the unit behind it.
+_FACT_NUMBER = re.compile(rf"(?:(?<![\w.])-?{_NUMBER}|\d+)(?: ?{_UNIT}(?!\w))?", re.IGNORECASE)
 # A name: in a code span, with an underscore, or with a capital or digit inside.
 _NAME = re.compile(
     r"`([^`\n]{1,80})`|\b(\w+_\w+|[A-Za-z]+\d\w*|[a-z]+[A-Z]\w*|[A-Z]+[a-z]+[A-Z]\w*)\b"

@@ -133,7 +133,7 @@ def deduplicate(
     ids = rows["pair_id"].to_list()
     conflicts = [
         (ids[one], ids[other])
-        for one, other in conflicts_among(compared, finder.shingles, embeddings, survivors)
+        for one, other in conflicts_among(compared, finder.answer_shingles, embeddings, survivors)
     ]
     unread = 0 if by == "prompt" else int(compared.beyond_latin.sum())
     survivors_frame, drops = _outcome(rows, embeddings, losses)

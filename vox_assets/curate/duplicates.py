@@ -90,6 +90,8 @@ class DuplicateFinder:
         self._is_dialogue = np.zeros(len(units), bool)
         self._is_dialogue[list(self._turns_of)] = True
         self.shingles = shingle(units, engine)
+        #: The shingles of the answers, by row.
+        self.answer_shingles = shingle(rows.texts, engine) if by == "prompt" else self.shingles
         self._unread = rows.beyond_latin if by != "prompt" else np.zeros(len(rows), bool)
         self._index = NearIndex(self.shingles, engine)
         self._equal: dict[Hashable, Loss] = {}
@@ -351,7 +353,7 @@ class DuplicateFinder:
         return float(jaccard(self.shingles, np.array([row]), np.array([other]))[0])
 
     def _contradict(self, row: int, other: int) -> bool:
-        return contradict(self._rows, self.shingles, self._vectors, row, other)
+        return contradict(self._rows, self.answer_shingles, self._vectors, row, other)
 
     def _meaning_threshold(self, row: int) -> float:
         code = self._by != "prompt" and self._rows.code[row]

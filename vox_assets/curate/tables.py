@@ -402,6 +402,9 @@ def _framed(table: Table, positions: Sequence[int], records: list[dict[str, Any]
     series = []
     for name in names:
         values = [record.get(name) for record in records]
+        if name == "pair_id" and len({type(value) for value in values}) > 1:
+            # Some ids were given as numbers, and others were filled in.
+            values = [None if value is None else str(value) for value in values]
         try:
             series.append(pl.Series(name, values, strict=True))
         except (TypeError, pl.exceptions.PolarsError, OverflowError) as error:

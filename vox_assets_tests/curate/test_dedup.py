@@ -123,7 +123,7 @@ def test_similarity_is_not_passed_on_along_a_chain() -> None:
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     prose = {"response_mode": "prose_only", "lane": "vox_docs_qa", "language": "markdown"}
     pairs = [
-        make_pair("p", text, source_date=date, **prose)
+        make_pair(f"Of {date}?", text, source_date=date, **prose)
         for text, date in (
             ("First of all.", "2026-03-01"),
             ("Second comes this.", "2026-02-01"),
