@@ -132,6 +132,12 @@ class Compared:
         return np.array(found, dtype=bool)
 
     @cached_property
+    def prompts_beyond_latin(self) -> np.ndarray:
+        """Prompts in a script that the embedding model does not read."""
+        found = [not text.isascii() and copies.beyond_latin(text) for text in self.prompts]
+        return np.array(found, dtype=bool)
+
+    @cached_property
     def facts(self) -> np.ndarray:
         """A digest per answer (int64) of its numbers and, in prose, its names and negations."""
         return np.array(

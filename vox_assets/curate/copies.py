@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 
 from vox_assets.contract.answers import FENCED_BLOCK
 from vox_assets.curate.features import is_complete
@@ -165,6 +165,12 @@ def beyond_latin(text: str) -> bool:
     # Latin letters end at U+024F, apart from the letters with several accents.
     latin = sum(c <= "\u024f" or "\u1e00" <= c <= "\u1eff" for c in letters)
     return 2 * latin < len(letters)
+
+
+def signs_in_common(one: str, other: str) -> float:
+    """Compute the Jaccard similarity of the pairs of neighbouring signs of two texts."""
+    pairs, others = (set(pairwise(text)) for text in (one, other))
+    return len(pairs & others) / max(1, len(pairs | others))
 
 
 def looks_like_code(text: str) -> bool:

@@ -135,9 +135,9 @@ def deduplicate(
         (ids[one], ids[other])
         for one, other in conflicts_among(compared, finder.answer_shingles, embeddings, survivors)
     ]
-    unread = 0 if by == "prompt" else int(compared.beyond_latin.sum())
+    beyond = compared.prompts_beyond_latin if by == "prompt" else compared.beyond_latin
     survivors_frame, drops = _outcome(rows, embeddings, losses)
-    return Deduped(survivors_frame, drops, conflicts, unread)
+    return Deduped(survivors_frame, drops, conflicts, int(beyond.sum()))
 
 
 def _outcome(

@@ -31,11 +31,15 @@ UNREAD_JACCARD = 0.65
 #: where the answers only mean the same. "Describe the run!" and "Describe the run politely." have
 #: 0.71, two questions about one subject 0.4 to 0.6.
 SAME_TASK_COSINE, SAME_QUESTION_COSINE = 0.7, 0.8
+#: Share of the pairs of signs that two prompts have in common where they ask for the same, in a
+#: script that the embedding model does not read: two ways to say "how" in a question of ten signs.
+SAME_SIGNS = 0.45
 #: Share of the words that two prompts have in common, names replaced, where they ask for the same
 #: code under other names.
 SAME_WORDS = 0.9
-#: Rows that continue a cut-off text and are looked at: one is enough, others may have lost.
-CONTINUATIONS = 64
+#: Rows that are looked at one by one for a row: those that continue its text, or ask like it. One
+#: is enough, others may have lost.
+LOOKED_AT = 64
 
 
 class Loss(NamedTuple):
@@ -92,7 +96,7 @@ class DuplicateFinder:
         self.shingles = shingle(units, engine)
         #: The shingles of the answers, by row.
         self.answer_shingles = shingle(rows.texts, engine) if by == "prompt" else self.shingles
-        self._unread = rows.beyond_latin if by != "prompt" else np.zeros(len(rows), bool)
+        self._unread = rows.prompts_beyond_latin if by == "prompt" else rows.beyond_latin
         self._index = NearIndex(self.shingles, engine)
         self._equal: dict[Hashable, Loss] = {}
         self._shapes: dict[str, list[int]] = {}
@@ -117,9 +121,11 @@ class DuplicateFinder:
         self._meant_alike, self._asked_alike = {}, {}
         if self._by == "both":
             block = block[~rows.short[block]]
-            others = np.concatenate((np.flatnonzero(self._alive & ~rows.short), block))
+            read = ~rows.short & ~rows.prompts_beyond_latin
+            members = block[read[block]]
+            others = np.concatenate((np.flatnonzero(self._alive & read), members))
             for row, found, _ in self._alike(
-                block, others, self._prompt_vectors, SAME_TASK_COSINE, rows.prompt_stances
+                members, others, self._prompt_vectors, SAME_TASK_COSINE, rows.prompt_stances
             ):
                 self._asked_alike[row] = found
         facts = rows.prompt_facts if self._by == "prompt" else rows.facts
@@ -346,8 +352,15 @@ class DuplicateFinder:
 
     def _asking_alike(self, row: int, others: np.ndarray) -> np.ndarray:
         """Select the rows whose prompts ask for the same, by meaning or word for word."""
+        rows = self._rows
         alike = np.isin(others, self._asked_alike.get(row, ()))
-        return others[alike | (self._rows.prompt_numbers[others] == self._rows.prompt_numbers[row])]
+        alike |= rows.prompt_numbers[others] == rows.prompt_numbers[row]
+        if rows.prompts_beyond_latin[row]:
+            unread = np.flatnonzero(rows.prompts_beyond_latin[others] & ~alike)
+            for place in unread[np.argsort(self._rank[others[unread]])][:LOOKED_AT].tolist():
+                shared = copies.signs_in_common(rows.prompts[row], rows.prompts[others[place]])
+                alike[place] = shared >= SAME_SIGNS
+        return others[alike]
 
     def _jaccard(self, row: int, other: int) -> float:
         return float(jaccard(self.shingles, np.array([row]), np.array([other]))[0])
@@ -374,7 +387,7 @@ class DuplicateFinder:
             # The last word may be half a word.
             start = self._texts[row].rsplit(" ", 1)[0]
             place = bisect_left(sorted_texts, start)
-            for other in ordered[place : place + CONTINUATIONS]:
+            for other in ordered[place : place + LOOKED_AT]:
                 if not self._texts[other].startswith(start):
                     break
                 if len(self._texts[other]) > len(self._texts[row]):

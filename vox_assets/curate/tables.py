@@ -153,6 +153,8 @@ def _read_json(path: Path, text: str) -> Table:
     else:
         # Only "\n" ends a line: the other separators of Unicode may stand in a string.
         for number, line in enumerate(text.split("\n"), 1):
+            # Files that were joined keep their marks.
+            line = line.removeprefix("\ufeff")
             if line.strip():
                 reader.take_line(line, number)
     return table

@@ -189,6 +189,16 @@ def test_chinese_prose_is_compared_by_its_text_and_not_by_an_embedding() -> None
     assert found.compared_by_text == 3
 
 
+def test_chinese_prompts_are_compared_by_their_signs() -> None:
+    same = np.ones((3, 1), dtype=np.float32)
+    answer = CHINESE + CHINESE[::-1]
+    rows = table(
+        ("调度器如何选择任务?", answer), ("调度器怎样选择任务?", answer), ("缓存的键?", answer)
+    )
+    assert len(kept(run(rows, vectors=same, asked=same))) == 2
+    assert len(kept(run(rows, "prompt", vectors=same, asked=same))) == 3
+
+
 # What sets rows apart
 
 

@@ -32,6 +32,7 @@ def read(tmp_path: Path, name: str, content: bytes | str) -> list[dict]:
     [
         ("plain.jsonl", LINES.encode()),
         ("mark.jsonl", b"\xef\xbb\xbf" + LINES.encode()),
+        ("joined.jsonl", b"".join(b"\xef\xbb\xbf" + x for x in LINES.encode().splitlines(True))),
         ("windows.jsonl", LINES.replace("\n", "\r\n").encode()),
         ("blank.jsonl", ("\n  \n" + LINES.replace("\n", "\n\n\t\n")).encode()),
         ("no_last_newline.jsonl", LINES.rstrip().encode()),
