@@ -31,15 +31,18 @@ _LEXEME = re.compile(r"[A-Za-z_]\w*+|\d[\w.]*+|\"(?:\\.|[^\"\\\n]){0,1000}+\"|\S
 _WORDS = re.compile(r"[\w\s]+")
 
 
+def lexemes(code: str) -> list[str]:
+    """Split code into names, numbers, strings within a line, and single signs."""
+    return _LEXEME.findall(code)
+
+
 def shape(code: str, *, literals: bool = False) -> str | None:
     """Return the shape of code, or None when it is short.
 
     With `literals`, these are kept, and so are keywords and primitive types.
     """
-    lexemes = _LEXEME.findall(code)
-    if len(lexemes) < MIN_SHAPE_TOKENS:
-        return None
-    return _replaced(lexemes, {}, literals)
+    found = lexemes(code)
+    return None if len(found) < MIN_SHAPE_TOKENS else _replaced(found, {}, literals)
 
 
 def named_alike(code: str, text: str) -> str:
@@ -48,8 +51,8 @@ def named_alike(code: str, text: str) -> str:
     Instructions for two programs of one shape are equal after this when they ask for the same.
     """
     order: dict[str, int] = {}
-    _replaced(_LEXEME.findall(code), order, literals=True)
-    return " ".join(f"#{order[word]}" if word in order else word for word in _LEXEME.findall(text))
+    _replaced(lexemes(code), order, literals=True)
+    return " ".join(f"#{order[word]}" if word in order else word for word in lexemes(text))
 
 
 def shape_digest(code: str) -> str | None:
@@ -67,10 +70,10 @@ def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _replaced(lexemes: list[str], order: dict[str, int], literals: bool) -> str:
+def _replaced(found: list[str], order: dict[str, int], literals: bool) -> str:
     """Join lexemes with names replaced by their number in `order`, which learns new names."""
     parts = []
-    for lexeme in lexemes:
+    for lexeme in found:
         if lexeme[0].isdigit() or (lexeme[0] == '"' and len(lexeme) > 1):
             parts.append(f"{_LITERAL}{lexeme}" if literals else _LITERAL)
         elif literals and lexeme.lower() in _FIXED:

@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from vox_assets.contract.rows import embedding_matrix
-from vox_assets.curate.code_text import STRING, without_comments
+from vox_assets.curate.code_text import without_comments
+from vox_assets.curate.shape import MIN_SHAPE_TOKENS, lexemes, shape_digest
 from vox_assets.curate.similarity import Shingles, shingle
 from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.profiles import Dedup
@@ -40,13 +41,10 @@ MIN_CONTAINED = 8
 
 #: Lexemes of a shape shingle: without names, five lexemes as in text shingles are too few.
 SHAPE_WINDOW = 16
-#: Shorter code has so few possible shapes that an equal shape does not prove a copy.
-MIN_SHAPE_LEXEMES = 30
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 #: A comma that a formatter adds before a closing bracket.
 _TRAILING_COMMA = re.compile(r",(?=\s*[)\]}>])")
-_LEXEME = re.compile(rf"[A-Za-z_]\w*|\d[\w.]*|{STRING}|\S")
 _WORD = re.compile(r"\w+")
 
 
@@ -106,8 +104,8 @@ def leaks(held_out: pl.DataFrame, train: pl.DataFrame, dedup: Dedup) -> list[Lea
         if is_code:
             shapes = [_shape_shingles(side.texts) for side in (answers, turns)]
             by_shape = _Comparison(answers, turns, *shapes)
-            min_size = MIN_SHAPE_LEXEMES - SHAPE_WINDOW + 1
-            evidence.append((RENAMED, _equal(answers, turns, _shape_key)))
+            min_size = MIN_SHAPE_TOKENS - SHAPE_WINDOW + 1
+            evidence.append((RENAMED, _equal(answers, turns, shape_digest)))
             evidence.append((RENAMED, by_shape.contained(min_size)))
     same_meaning = [
         (answer_row, train_row, cosine)
@@ -259,12 +257,6 @@ def _equal(answers: _Turns, turns: _Turns, key: Callable[[str], Hashable]) -> li
     ]
 
 
-def _shape_key(text: str) -> bytes:
-    """Return the shape of a text without its literals; empty for a short text."""
-    shape = _shape(text, keep_literals=False)
-    return shape.tobytes() if len(shape) >= MIN_SHAPE_LEXEMES else b""
-
-
 def _best(answer_rows: np.ndarray, train_rows: np.ndarray, similarity: np.ndarray) -> list[Match]:
     """Keep the highest similarity of each pair of rows."""
     best: dict[tuple[int, int], float] = {}
@@ -285,7 +277,7 @@ def _normalise_characters(text: str) -> str:
 def _code(text: str) -> str:
     """Return the lexemes of code, one per line, without comments and trailing commas."""
     bare = without_comments(_normalise_characters(text))
-    return "\n".join(_LEXEME.findall(_TRAILING_COMMA.sub("", bare)))
+    return "\n".join(lexemes(_TRAILING_COMMA.sub("", bare)))
 
 
 def _words(text: str) -> str:
@@ -293,7 +285,7 @@ def _words(text: str) -> str:
     return " ".join(_WORD.findall(_normalise_characters(text)))
 
 
-def _shape(text: str, keep_literals: bool) -> np.ndarray:
+def _renaming_free(text: str) -> np.ndarray:
     """Encode the lexemes of code as int64, so that consistent renaming does not change the code.
 
     A name becomes the distance to its previous occurrence, or 0 for the first occurrence. Any other
@@ -302,14 +294,12 @@ def _shape(text: str, keep_literals: bool) -> np.ndarray:
     """
     last_position: dict[str, int] = {}
     shape = []
-    for position, lexeme in enumerate(_LEXEME.findall(text)):
+    for position, lexeme in enumerate(lexemes(text)):
         if lexeme[0].isalpha() or lexeme[0] == "_":
             shape.append(position - last_position.get(lexeme, position))
             last_position[lexeme] = position
-        elif lexeme[0].isdigit() or (lexeme[0] == '"' and len(lexeme) > 1):
-            shape.append(-1 - (zlib.crc32(lexeme.encode()) if keep_literals else 0))
         else:
-            shape.append(-2 - zlib.crc32(lexeme.encode()))
+            shape.append(-1 - zlib.crc32(lexeme.encode("utf-8", "surrogatepass")))
     return np.array(shape, dtype=np.int64)
 
 
@@ -319,7 +309,7 @@ def _shape_shingles(texts: Sequence[str]) -> Shingles:
     Repetitive code, such as a list of constants, has few shapes: without literals, one list would
     contain every other list.
     """
-    parts = [_shape_windows(_shape(text, keep_literals=True)) for text in texts]
+    parts = [_shape_windows(_renaming_free(text)) for text in texts]
     sizes = [len(part) for part in parts]
     return Shingles(
         np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
