@@ -495,7 +495,6 @@ def _build(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from vox_assets.curate.calibrate import LEAST_ROWS, SEED, fit_forms
-    from vox_assets.curate.meter import vocabulary_of
 
     if options.out.suffix != ".json":
         raise UsageError(f"{options.out}: expected a name that ends in .json")
@@ -505,7 +504,7 @@ def _calibrate(options: argparse.Namespace) -> int:
         "pair_id", keep="first", maintain_order=True
     )
     meter = _models(settings).meter(_log)
-    measure = partial(meter.everything, vocabulary=vocabulary_of(rows))
+    measure = partial(meter.everything, corpus=meter.corpus_of(rows))
     forms = fit_forms(rows, measure, settings.profile.scoring)
     if not forms:
         raise UsageError(

@@ -34,6 +34,7 @@ DIRECTION = {
     "parses": 1,
     "complete": 1,
     "alignment": 1,
+    "closer_answers": -1,
     "neighbour_distance": 0,
     "freshness": 0,
     "surprise": -1,

@@ -37,6 +37,7 @@ FEATURES: Mapping[str, str] = {
     "parses": "1 when the answer parses in its language, else 0",
     "complete": "1 when brackets close and the end is an end, else 0",
     "alignment": "cosine between the embeddings of prompt and answer, -1 to 1",
+    "closer_answers": "share of other answers that are closer to the prompt than its own, 0 to 1",
     "neighbour_distance": "1 - cosine to the nearest other answer, 0 to 1",
     "freshness": "exp(-years since the source's date, counted from the newest), 0 to 1",
     "surprise": "mean negative log-likelihood of the answer under the base model, nats, from 0",

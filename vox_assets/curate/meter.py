@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,14 @@ import polars as pl
 
 from vox_assets.compute.batches import HERE, Engine
 from vox_assets.compute.models import LocalModel
-from vox_assets.contract.rows import ROWS_AT_ONCE, Message, each_dialogue, embedding_matrix, turns
+from vox_assets.contract.rows import (
+    ROWS_AT_ONCE,
+    Message,
+    each_dialogue,
+    embedding_matrix,
+    in_hash_order,
+    turns,
+)
 from vox_assets.curate import artefacts, features
 from vox_assets.curate.embedding import embed
 from vox_assets.curate.perplexity import answer_nll
@@ -18,6 +25,29 @@ from vox_assets.curate.similarity import neighbour_distance
 from vox_assets.curate.vocabulary import Vocabulary
 from vox_assets.store.cache import VectorCache
 from vox_assets.store.progress import Log, silent
+
+#: Answers of each language that a prompt is compared with: their share is known to 2 %.
+REFERENCE_ANSWERS = 400
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What rows are compared with: the words of their corpus, and some of its answers.
+
+    `answers` has unit vectors (float32, at most REFERENCE_ANSWERS rows) by language.
+    """
+
+    vocabulary: Vocabulary
+    answers: Mapping[str, np.ndarray]
+
+    def closer_answers(self, prompts: np.ndarray, own: np.ndarray, language: str) -> np.ndarray:
+        """Return the share of the corpus' answers that are closer to each prompt than its own."""
+        others = self.answers.get(language)
+        if others is None or not len(others):
+            return np.zeros(len(prompts))
+        alignment = (prompts * own).sum(axis=1)
+        # The own answer can be among the others: rounding must not make it closer than itself.
+        return ((prompts @ others.T) > alignment[:, None] + 1e-4).mean(axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -33,31 +63,51 @@ class Meter:
     #: Where the models run.
     engine: Engine = HERE
 
-    def cheap(self, rows: pl.DataFrame, vocabulary: Vocabulary | None = None) -> pl.DataFrame:
+    def cheap(self, rows: pl.DataFrame, corpus: Corpus | None = None) -> pl.DataFrame:
         """Measure all features but the language model's.
 
         A dialogue is measured as a whole: all its questions, and all its answers. Needs `language`
         and either `messages` or `prompt` and `response`; a column `embedding` is used as the
-        embedding of the answers. `vocabulary` is that of the corpus that the rows belong to; by
-        default, the rows are the corpus.
+        embedding of the answers. `corpus` is what the rows are compared with, by default
+        the rows themselves.
         """
-        known = vocabulary or vocabulary_of(rows)
-        table = pl.concat(_cheap_features(part, known) for part in rows.iter_slices(ROWS_AT_ONCE))
+        corpus = corpus or self.corpus_of(rows)
+        table = pl.concat(
+            _cheap_features(part, corpus.vocabulary) for part in rows.iter_slices(ROWS_AT_ONCE)
+        )
         questions = pl.Series([turns_by(dialogue, "user") for dialogue in dialogues(rows)])
         if "embedding" in rows.columns:
             answer_vectors = embedding_matrix(rows["embedding"])
         else:
             answers = [turns_by(dialogue, "assistant") for dialogue in dialogues(rows)]
             answer_vectors = self._embedded(pl.Series(answers))
+        prompt_vectors = self._embedded(questions)
+        closer = np.zeros(len(rows))
+        for language in rows["language"].unique():
+            chosen = (rows["language"] == language).to_numpy()
+            closer[chosen] = corpus.closer_answers(
+                prompt_vectors[chosen], answer_vectors[chosen], language
+            )
         undated = pl.Series([None] * len(rows), dtype=pl.String)
         dates = rows["source_date"] if "source_date" in rows.columns else undated
         return table.with_columns(
-            pl.Series(
-                "alignment", _products(self._embedded(questions), answer_vectors), pl.Float64
-            ),
+            pl.Series("alignment", _products(prompt_vectors, answer_vectors), pl.Float64),
+            pl.Series("closer_answers", closer, pl.Float64),
             pl.Series("neighbour_distance", neighbour_distance(answer_vectors), dtype=pl.Float64),
             pl.Series("freshness", features.freshness(dates)),
         )
+
+    def corpus_of(self, rows: pl.DataFrame) -> Corpus:
+        """Describe a table as the corpus of its rows."""
+        answers = {}
+        for (language,), group in rows.partition_by("language", as_dict=True).items():
+            some = in_hash_order(group, "reference").head(REFERENCE_ANSWERS)
+            if "embedding" in rows.columns:
+                answers[language] = embedding_matrix(some["embedding"])
+            else:
+                texts = [turns_by(dialogue, "assistant") for dialogue in dialogues(some)]
+                answers[language] = self._embedded(pl.Series(texts))
+        return Corpus(Vocabulary.of(dialogues(rows), rows["language"].to_list()), answers)
 
     def _embedded(self, texts: pl.Series) -> np.ndarray:
         return embed(texts.to_list(), self.embedding_model, self.store, self.log, self.engine)
@@ -78,19 +128,14 @@ class Meter:
         )
         return nll
 
-    def everything(self, rows: pl.DataFrame, vocabulary: Vocabulary) -> np.ndarray:
+    def everything(self, rows: pl.DataFrame, corpus: Corpus) -> np.ndarray:
         """Measure all features: float64, (rows, features) in the order of `FEATURES`."""
         surprise = self.surprise(rows)
         ifd, gain = features.guidance(surprise, self.surprise(rows, prompted=False))
-        measured = self.cheap(rows, vocabulary).with_columns(
+        measured = self.cheap(rows, corpus).with_columns(
             pl.Series("surprise", surprise), pl.Series("ifd", ifd), pl.Series("model_gain", gain)
         )
         return measured.select(*features.FEATURES).to_numpy()
-
-
-def vocabulary_of(rows: pl.DataFrame) -> Vocabulary:
-    """Build the vocabulary of a table."""
-    return Vocabulary.of(dialogues(rows), rows["language"].to_list())
 
 
 def _cheap_features(rows: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:

@@ -209,21 +209,6 @@ def _declaration_dropped(row: Clean, rng: random.Random) -> str:
     return row.answer[: match.start()] + row.answer[match.end() :]
 
 
-def _invented(row: Clean, rng: random.Random) -> str:
-    """Replace the name of a called function by a name that exists nowhere."""
-    calls = re.findall(r"(?<=[.\s:(])([a-z_]{4,})\(", row.answer)
-    calls = [name for name in calls if not re.search(rf"\bfn\s+{name}\b", row.answer)]
-    if not calls:
-        return row.answer
-    name = rng.choice(calls)
-    invented = (
-        rng.choice(("quick", "deep", "auto", "pre"))
-        + f"_{name}_"
-        + rng.choice(("ex", "sync2", "all_of"))
-    )
-    return re.sub(rf"\b{name}\(", f"{invented}(", row.answer)
-
-
 #: Kind of planted artefact -> description, and the function that plants it.
 PLANTED: Mapping[str, tuple[str, Callable[[Clean, random.Random], str]]] = {
     "chatter": ("what an assistant says around an answer", _chatter),
@@ -240,10 +225,9 @@ PLANTED: Mapping[str, tuple[str, Callable[[Clean, random.Random], str]]] = {
     "foreign language": ("prose in another language", _foreign),
     "trivial body": ("the body of a function replaced by a default value", _default_body),
     "undeclared name": ("a `let` statement dropped", _declaration_dropped),
-    "unknown name": ("a call of a function that exists nowhere", _invented),
 }
 _PROSE_ONLY = frozenset({"html", "foreign language"})
-_CODE_ONLY = frozenset({"trivial body", "undeclared name", "unknown name"})
+_CODE_ONLY = frozenset({"trivial body", "undeclared name"})
 
 
 def spoil(row: Clean, kind: str, rng: random.Random) -> str | None:

@@ -22,9 +22,8 @@ from vox_assets.contract.rows import reason_text
 from vox_assets.curate import features
 from vox_assets.curate.artefacts import ARTEFACT, in_dialogue
 from vox_assets.curate.evaluators import RATED
-from vox_assets.curate.meter import Meter, dialogues, to_read
+from vox_assets.curate.meter import Corpus, Meter, dialogues, to_read
 from vox_assets.curate.perplexity import within_perplexity
-from vox_assets.curate.vocabulary import Vocabulary
 from vox_assets.profiles import Scoring
 
 CALIBRATION_FILE = Path(__file__).with_name("calibration.json")
@@ -122,12 +121,12 @@ class LocalEvaluator:
         self,
         rows: pl.DataFrame,
         known: pl.DataFrame | None = None,
-        vocabulary: Vocabulary | None = None,
+        corpus: Corpus | None = None,
     ) -> pl.DataFrame:
         """Add `SCORE_COLUMNS` to rows with `pair_id`, `prompt`, `response`, `lane`, `language`.
 
         `known` are features that are known already, one column each, in the order of `rows`.
-        `vocabulary` is that of the corpus; by default, the rows are the corpus.
+        `corpus` is what the rows are compared with, by default the rows themselves.
 
         The model reads only rows whose verdict an ordinary value (`ORDINARY`) can change, and reads
         the answer alone, for IFD and model gain, only where that can still change it. Features that
@@ -139,7 +138,7 @@ class LocalEvaluator:
             )
         languages = rows["language"]
         forms = [self.calibration.form(language) for language in languages]
-        cheap = self.meter.cheap(rows, vocabulary)
+        cheap = self.meter.cheap(rows, corpus)
         cheap = cheap if known is None else cheap.with_columns(known.get_columns())
         measured = cheap.with_columns(
             pl.Series(name, [form.center[name] for form in forms])

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from vox_assets.contract.interval import area_under_curve, wilson
-from vox_assets.curate.meter import vocabulary_of
 from vox_assets.curate.mutants import in_fit, plant
 from vox_assets.curate.planted_artefacts import PLANTED, Clean, spoil
 from vox_assets.curate.scoring import LocalEvaluator
@@ -79,7 +78,7 @@ def separation(
         how="left",
         maintain_order="left",
     )
-    judged = evaluator.score(spoilt, inherited.drop("pair_id"), vocabulary_of(scored))
+    judged = evaluator.score(spoilt, inherited.drop("pair_id"), evaluator.meter.corpus_of(scored))
     return pl.concat(
         [
             real,

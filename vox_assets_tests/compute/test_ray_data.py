@@ -20,7 +20,7 @@ from vox_assets.compute.ray_data import ClusterError, RayData
 from vox_assets.curate.compared import answers
 from vox_assets.curate.dedup import deduplicate
 from vox_assets.curate.embedding import embed
-from vox_assets.curate.meter import Meter, vocabulary_of
+from vox_assets.curate.meter import Meter
 from vox_assets.curate.similarity import NearIndex, shingle
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Question, Replies
@@ -212,16 +212,17 @@ def test_features_are_the_same_bit_by_bit(
     tmp_path: Path,
 ) -> None:
     sample = rows.sample(MODEL_ROWS, seed=1)
-    local, remote = (
+    meters = (
         Meter(
             base_model,
             embedding_model,
             VectorCache(tmp_path / f"{name}.sqlite"),
             model_tokens=64,
             engine=engine,
-        ).everything(sample, vocabulary_of(sample))
+        )
         for name, engine in (("local", HERE), ("remote", node_killer))
     )
+    local, remote = (meter.everything(sample, meter.corpus_of(sample)) for meter in meters)
     assert node_killer.killed_at
     assert np.array_equal(local, remote, equal_nan=True)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate import embedding, perplexity
-from vox_assets.curate.meter import Meter, vocabulary_of
+from vox_assets.curate.meter import Meter
 from vox_assets.extract import extract_docs, extract_rust
 from vox_assets.profiles import load
 from vox_assets.store.cache import VectorCache
@@ -45,7 +45,7 @@ def test_renamed_files_and_a_restored_branch_cost_no_model_pass(
         store = VectorCache(tmp_path / "cache" / "vectors.sqlite")
         meter = Meter(base_model, embedding_model, store, model_tokens=48)
         rows = rows_of(root)
-        return rows, meter.everything(rows, vocabulary_of(rows))
+        return rows, meter.everything(rows, meter.corpus_of(rows))
 
     rows, measured = measure()
     calls = model_calls()
