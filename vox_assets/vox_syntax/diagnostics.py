@@ -21,11 +21,15 @@ class Diagnostic:
     expected: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        text = f"{self.line}:{self.column}: {self.message}"
+        return f"{self.line}:{self.column}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The message and what was expected, without the position."""
         if not self.expected:
-            return text
+            return self.message
         *others, last = self.expected
-        return f"{text}; expected {', '.join(others)}{' or ' if others else ''}{last}"
+        return f"{self.message}; expected {', '.join(others)}{' or ' if others else ''}{last}"
 
 
 class VoxSyntaxError(ValueError):
@@ -145,8 +149,12 @@ _RETIRED: tuple[tuple[str, str], ...] = (
     (r"\)\s*(to\s+[\w\[\], ]+)?\s*▶=(?!=)", "a function body is a block in braces"),
     (r"^\s*(pub |async )*fn\b[^)]*,\s*▶\)", "parameter lists take no trailing comma"),
     (r"^\s*(pub |async )*fn\b[^)]*▶$", "a parameter list stands on one line"),
-    (r"\bfn\b[^{]*\)\s*▶(->|:|\w)", "results are written with `to`: `fn f() to int`"),
+    (r"\bfn\b[^{]*\)\s*▶(:|\w)", "results are written with `to`: `fn f() to int`"),
     (r"\bfn\b[^{)]*[(,]\s*\w+\s+▶\w", "a parameter's type follows a colon: `name: int`"),
+    (
+        r"@forall\s*\(\s*▶",
+        "`@forall` takes a label, and the compiler drops anything else in its brackets",
+    ),
     (r'@(test|forall)\s*▶"', 'a test\'s label stands in brackets: `@test("label")`'),
     (r"^\s*▶test\b", "a test is a function: `@test fn name() to Unit { .. }`"),
     (r'^\s*"[^"]*"\s*▶(->|=>|:)', 'a route leads `to` a component: `"/" to Home`'),

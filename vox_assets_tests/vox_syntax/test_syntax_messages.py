@@ -121,7 +121,7 @@ def test_a_message_names_the_replacement_of_a_wrong_statement(statement: str, ad
     [
         ("fn bake() to int:\n    return 1", "braces"),
         ("fn bake() to int = 1", "braces"),
-        ("fn bake() -> int { }", "`to`"),
+        ("@forall(n: int) fn bakes(n: int) { }", "takes a label"),
         ("fn bake() to int uses net { }", "`uses` goes before `to`"),
         ("fn bake(a: int) int { }", "`to`"),
         ("fn bake(a: int): int { }", "`to`"),

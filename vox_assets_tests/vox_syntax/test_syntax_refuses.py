@@ -23,7 +23,6 @@ DECLARATIONS = [
     "fn bake() {",
     "fn bake() { } }",
     # Functions.
-    "fn bake() -> int { return 1 }",
     "fn bake() to int uses net { return 1 }",
     "fn bake() uses magic { }",
     "fn bake() uses spawn { }",
@@ -75,7 +74,7 @@ DECLARATIONS = [
     "type Crate[Load] = | Packed(load: Load)",
     "type Grams = int",
     'type Loaf { name: str = "rye" }',
-    "type Loaf { name: str weight: int }",
+    "type Loaf { name: str,, weight: int }",
     "@table\ntype Loaf { name: str }",
     "@table Loaf { name: str }",
     "@index Loaf on (name)",
@@ -95,6 +94,8 @@ DECLARATIONS = [
     '@cors(\n    origins: ["https://rye.example"]\n)\nfn bake() { }',
     '@embed(model="mini") fn bake() { }',
     "@baked fn bake() { }",
+    "@forall(n: int) fn bake(n: int) { }",
+    "@forall(n: int using small()) fn bake(n: int) { }",
     # Actors and machines.
     "actor Oven { state heat: int = 0 on warm() { } }",
     "actor Oven { fn warm() { } }",
@@ -208,6 +209,7 @@ STATEMENTS = [
     "let x = { ...rest }",
     "let x = [...rest]",
     "let x = Loaf { weight: 1 }",
+    "return Loaf { weight: 1 }",
     "let x = bake(type=1)",
     "return Ok()",
     "if Ready() { go() }",
@@ -272,12 +274,12 @@ TYPES = [
     "(int, str)",
     "{x: int}",
     "int | str",
-    "fn(int) -> str",
     "str.Name",
     "&str",
 ]
 
 VIEWS = [
+    'crumb_box(pad=1) { text() { "hot" } }',
     'text { "hot" }',
     "<b>hot</b>",
     'text("hot") { "hot" }',
