@@ -13,6 +13,7 @@ from typing import Protocol
 
 from vox_assets.store.progress import Log, silent
 from vox_assets.vox_syntax.builtin import check
+from vox_assets.vox_syntax.reserved import reserved_word
 
 REMEMBERED = 20_000
 """Verdicts that the built-in grammar keeps in memory: an answer is checked when it is made, when
@@ -38,7 +39,11 @@ class FrontEnd(Protocol):
 
 
 class BuiltInGrammar:
-    """The grammar of this package: checks syntax only, more strictly than the compiler."""
+    """The grammar of this package: checks syntax only, more strictly than the compiler.
+
+    It also refuses what the compiler refuses before it parses. `builtin.check` accepts that, as the
+    compiler's parser does.
+    """
 
     @property
     def name(self) -> str:
@@ -57,6 +62,8 @@ def one_by_one(front_end: FrontEnd) -> Callable[[str], str | None]:
 
 @lru_cache(maxsize=REMEMBERED)
 def _fault(source: str, ui_module: bool) -> str | None:
+    if (reserved := reserved_word(source)) is not None:
+        return str(reserved)
     diagnostics = check(source, ui_module=ui_module)
     return str(diagnostics[0]) if diagnostics else None
 
@@ -65,6 +72,6 @@ def _fault(source: str, ui_module: bool) -> str | None:
 def _digest() -> str:
     """Return twelve hex digits of a digest over the files that decide a verdict."""
     digest = hashlib.sha256()
-    for name in ("grammar.lark", "lexer.py", "builtin.py", "diagnostics.py"):
+    for name in ("grammar.lark", "lexer.py", "builtin.py", "diagnostics.py", "reserved.py"):
         digest.update(resources.files(__package__).joinpath(name).read_bytes())
     return digest.hexdigest()[:12]

@@ -21,6 +21,15 @@ def test_the_verdict_depends_on_the_kind_of_the_file() -> None:
     assert front_end.check([SCREEN]) != [None]
 
 
+def test_what_the_compiler_reserves_is_refused_although_it_parses() -> None:
+    program = "workflow settle(c: str) to str {\n    return c\n}"
+    assert check(program) == []
+    (fault,) = BuiltInGrammar().check([program])
+    assert fault is not None
+    assert fault.startswith("1:1: `workflow` is reserved for a future release (E028, ADR-028)")
+    assert BuiltInGrammar().check([program], ui_module=True) == [fault]
+
+
 def test_one_by_one_gives_the_same_verdicts() -> None:
     judge = one_by_one(BuiltInGrammar())
     assert [judge(BAD), judge(GOOD)] == BuiltInGrammar().check([BAD, GOOD])
