@@ -61,12 +61,13 @@ def test_check_vox_uses_the_configured_compiler(
 ) -> None:
     monkeypatch.setenv("VOX_FRONTEND", str(install(tmp_path)))
     files = [tmp_path / "good.vox", tmp_path / "screen.vox.ui", tmp_path / "bad.vox"]
-    for path, source in zip(files, ["good", "good", "refuse"], strict=True):
+    for path, source in zip(files, ["good", "state n: int = 0", "refuse"], strict=True):
         path.write_text(source)
     assert main(["check-vox", *map(str, files[:2])]) == 0
     assert main(["check-vox", *map(str, files)]) == 1
     printed = capsys.readouterr()
     assert printed.out == f"{files[2]}:2:5: Undefined variable: fish\n"
+    assert "does not know UI modules: the built-in grammar" in printed.err
     assert printed.err.endswith(
         "2 of 3 files are valid, checked with vox 9.8.7+build.65 (abcdef0)\n"
     )

@@ -6,6 +6,9 @@ is killed when its time is over or its output too long. It works in a folder of 
 also its home, because `vox` opens a database and writes telemetry in its working directory. It
 inherits only the search path from the environment, so no key of this deployment reaches it.
 
+`vox check` reads every file as an ordinary program, and no other command of the compiler knows
+``.vox.ui`` modules either: only its library does. Hence the built-in grammar judges them.
+
 A process that crashes, hangs or prints something unreadable gives no verdict. This counts as a
 fault of the program under check, never as an error of the run, and it is not cached.
 """
@@ -33,6 +36,7 @@ from typing import IO, Any
 from vox_assets.store.cache import BlobCache, content_key
 from vox_assets.store.progress import Log, progress, silent
 from vox_assets.vox_syntax.diagnostics import VoxSyntaxError
+from vox_assets.vox_syntax.frontend import BuiltInGrammar
 from vox_assets.vox_syntax.lexer import refuse_dropped
 
 BATCH = 64
@@ -100,11 +104,18 @@ class Compiler:
     def check(
         self, sources: Sequence[str], *, ui_module: bool = False, log: Log = silent
     ) -> list[str | None]:
-        """Return for each program the first error as `line:column: message`, or None."""
-        ending = ".vox.ui" if ui_module else ".vox"
+        """Return for each program the first error as `line:column: message`, or None.
+
+        The built-in grammar judges UI modules.
+        """
+        if ui_module:
+            grammar = BuiltInGrammar()
+            if sources:
+                log(f"{self.name} does not know UI modules: the {grammar.name} checks them")
+            return grammar.check(sources, ui_module=True, log=log)
         faults = {source: _dropped(source) for source in sources}
         keys = {
-            source: content_key(self._fingerprint, ending, source)
+            source: content_key(self._fingerprint, source)
             for source, fault in faults.items()
             if fault is None
         }
@@ -117,7 +128,7 @@ class Compiler:
                 pending.append(source)
         with progress("vox check", len(pending), "programs", log) as done:
             for start in range(0, len(pending), BATCH):
-                verdicts, failures = self._check_batch(pending[start : start + BATCH], ending)
+                verdicts, failures = self._check_batch(pending[start : start + BATCH])
                 faults |= verdicts
                 faults |= {source: f"no verdict: {why}" for source, why in failures.items()}
                 if self.verdicts:
@@ -142,9 +153,7 @@ class Compiler:
             return f"{self.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
         return self.name
 
-    def _check_batch(
-        self, sources: Sequence[str], ending: str
-    ) -> tuple[dict[str, str | None], dict[str, str]]:
+    def _check_batch(self, sources: Sequence[str]) -> tuple[dict[str, str | None], dict[str, str]]:
         """Check a batch in parallel: verdicts, and the reasons of missing verdicts."""
         deadline = time.monotonic() + BATCH_SECONDS
         verdicts: dict[str, str | None] = {}
@@ -155,7 +164,7 @@ class Compiler:
                 source = sources[number]
                 workdir = Path(folder, str(number))
                 workdir.mkdir()
-                file = workdir / f"program{ending}"
+                file = workdir / "program.vox"
                 file.write_bytes(source.encode("utf-8", "surrogatepass"))
                 seconds = min(PROGRAM_SECONDS, deadline - time.monotonic())
                 try:

@@ -32,9 +32,15 @@ def test_the_name_is_the_version_that_the_compiler_prints(vox: Path) -> None:
     assert front_end(vox).name == "vox 9.8.7+build.65 (abcdef0)"
 
 
-def test_a_user_interface_module_keeps_its_ending(vox: Path) -> None:
-    front_end(vox).check(["state n: int = 0"], ui_module=True)
-    assert vox.with_name("checks").read_text() == "program.vox.ui\n"
+def test_a_user_interface_module_is_judged_by_the_grammar(vox: Path) -> None:
+    modules = ["state n: int = 0", "state refuse: int = 0", "state n: int"]
+    said: list[str] = []
+    accepted, also_accepted, fault = front_end(vox).check(modules, ui_module=True, log=said.append)
+    assert (accepted, also_accepted) == (None, None)
+    assert fault is not None
+    assert len(said) == 1
+    assert "does not know UI modules: the built-in grammar" in said[0]
+    assert check_count(vox) == 0, "the compiler reads every file as an ordinary program"
 
 
 @pytest.mark.parametrize(
