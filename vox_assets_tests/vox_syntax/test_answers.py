@@ -67,6 +67,49 @@ def test_an_answer_may_use_declarations_that_the_user_shows(needs_helper: Compil
     assert faults_by_answer(rows, needs_helper) == {uses: "1:1: Undefined variable: helper"}
 
 
+def test_an_answer_that_passes_alone_may_fail_with_the_turns_before_it() -> None:
+    declares = "fn summary(a: int) to int {\n    return a\n}"
+    uses = "fn shown() {\n    let x = 1\n    let y = summary()\n}"
+    rows = to_frame([dialogue("a", declares, "b", uses), dialogue("c", uses)])
+    (fault,) = answer_faults(rows, BuiltInGrammar())
+    assert (fault.row, fault.answer) == (0, uses)
+    assert fault.fault.startswith("3:13: `summary(..)`"), "the line is that of the answer"
+
+
+def test_a_fault_in_the_turns_before_is_reported_as_such() -> None:
+    uses = "fn shown() { let y = summary() }"
+    declares = "fn summary(a: int) to int {\n    return a\n}"
+    rows = to_frame([dialogue("a", uses, "b", declares)])
+    (fault,) = answer_faults(rows, BuiltInGrammar())
+    assert fault.answer == declares
+    assert fault.fault.startswith("after the turns before it: `summary(..)`")
+
+
+def test_a_later_declaration_replaces_an_earlier_one(tmp_path: Path) -> None:
+    program = tmp_path / "vox"
+    program.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --version ]; then echo "vox 1"; exit; fi\n'
+        f'cp "$3" "$(mktemp {tmp_path}/checked.XXXXXX)"\n'
+        'echo \'{"envelope_version": 1, "ok": true, "diagnostics": []}\'\n'
+    )
+    program.chmod(0o755)
+    first = 'import std.json\n\n// The first.\nfn one() { }\n\nroutes { "/" to Home }'
+    second = 'fn one(a: int) { }\n\nroutes { "/" to Start }'
+    rows = to_frame([dialogue("a", first, "b", second, "c", "fn two() { }")])
+    assert answer_faults(rows, Compiler(program, os.defpath)) == []
+    assert {file.read_text() for file in tmp_path.glob("checked.*")} == {
+        first,
+        f"import std.json\n\n{second}",
+        'import std.json\n\nfn one(a: int) { }\n\nroutes { "/" to Start }\n\nfn two() { }',
+    }
+
+
+def test_code_that_the_user_shows_to_be_corrected_is_left_out() -> None:
+    shown = f"Correct this.\n\n```vox\n{BAD}\n```\n"
+    assert answer_faults(to_frame([dialogue(shown, GOOD)]), BuiltInGrammar()) == []
+
+
 def test_a_refused_row_is_dropped_with_its_line_and_the_first_fault(
     needs_helper: Compiler,
 ) -> None:
