@@ -17,7 +17,13 @@ from vox_assets.settings import load_settings
 
 CHECKS = {
     "raw_rust_fns": {"files_accounted", "library_code_only", "yield_floor"},
-    "doc_qa_pairs": {"includes_resolved", "eligible_pages_only", "lane_purity", "yield_floor"},
+    "doc_qa_pairs": {
+        "includes_resolved",
+        "eligible_pages_only",
+        "lane_purity",
+        "grammar_drift",
+        "yield_floor",
+    },
     "synthetic_pairs": {"vox_syntax", "construct_coverage", "template_drift", "yield_floor"},
     "deduped_corpus": {"no_residual_duplicates", "rows_accounted"},
     "scored_corpus": {"minimum_size", "evaluator_separates_mutants", "no_group_emptied"},

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,7 @@ from vox_assets.contract.answers import dialogue_fault
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract.docs import mdbook
 from vox_assets.extract.docs.prose import words_of
+from vox_assets.extract.live_programs import LiveProgram
 from vox_assets.extract.run import source_reader
 from vox_assets.extract.rust.crates import test_folder
 from vox_assets.extract.source_tree import decode
@@ -33,6 +35,9 @@ _TEST_ATTRIBUTE = re.compile(
     rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
 )
 _DIRECTIVE = "{{#"
+
+#: Faults that a check lists beside its summary; more need another look at the grammar anyway.
+MAX_LISTED = 100
 
 
 def files_accounted(
@@ -173,6 +178,38 @@ def lane_purity(rows: pl.DataFrame, vox_fault: Callable[[str], str | None]) -> V
         elif mode == "code_only" and language == "vox" and (refused := vox_fault(response)):
             faults.append(f"{pair_id} is not Vox: {refused}")
     return Verdict.none_of(faults, "rows that mix code and prose", rows.height)
+
+
+def grammar_drift(
+    programs: Mapping[str, Iterable[LiveProgram]],
+    refusal: Callable[[LiveProgram], tuple[int, str, str] | None],
+) -> Verdict:
+    """Check that the grammar accepts every live program.
+
+    `programs` maps the prefix of paths to the programs of a root. `refusal` returns the line of a
+    program's first fault, the fault, and the sign that the grammar refuses by design, or "". A
+    program that is refused only by design is counted apart.
+    """
+    checked = by_design = 0
+    faults = []
+    for prefix, of_root in programs.items():
+        for program in of_root:
+            checked += 1
+            if (refused := refusal(program)) is None:
+                continue
+            line, fault, sign = refused
+            if sign:
+                by_design += 1
+            else:
+                faults.append(f"{prefix}{program.path}:{program.line(line)}: {fault}")
+    verdict = Verdict.none_of(faults, "live programs that the grammar refuses", checked)
+    figures = {
+        **verdict.figures,
+        "share": len(faults) / checked if checked else 0.0,
+        "by_design": by_design,
+        "refused": "\n".join(faults[:MAX_LISTED]),
+    }
+    return replace(verdict, figures=figures)
 
 
 def _repeated(values: list[str]) -> list[str]:

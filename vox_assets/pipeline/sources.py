@@ -22,6 +22,7 @@ from vox_assets.extract import (
     extract_rust_of,
     reader_of,
 )
+from vox_assets.extract.live_programs import LiveProgram, live_programs
 from vox_assets.pipeline.check_result import report, warn
 from vox_assets.pipeline.metadata import (
     OWNERS,
@@ -38,6 +39,7 @@ from vox_assets.synthesize import audit as synthesis_audit
 from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
 from vox_assets.synthesize.model.uplift import Uplift, uplift
+from vox_assets.vox_syntax import drift
 from vox_assets.vox_syntax.answers import drop_refused, faults_by_answer
 from vox_assets.vox_syntax.frontend import FrontEnd, one_by_one
 from vox_assets.vox_syntax.parsers import vox_fault
@@ -105,7 +107,7 @@ def doc_qa_pairs(
     group_name=GROUP,
     kinds={"polars", "deltalake", "jinja"},
     owners=OWNERS,
-    code_version="2",
+    code_version="3",
 )
 def synthetic_pairs(
     context: dg.AssetExecutionContext,
@@ -266,6 +268,27 @@ def lane_purity(
     return report(audit.lane_purity(doc_qa_pairs, faults.get))
 
 
+@dg.asset_check(asset="doc_qa_pairs")
+def grammar_drift(
+    settings: dg.ResourceParam[Settings], doc_qa_pairs: pl.LazyFrame
+) -> dg.AssetCheckResult:
+    """The built-in grammar accepts the live fences and golden programs of the source tree.
+
+    It does so unless the language has moved on, or a program is wrong. The grammar is what is
+    checked here, also where a compiler checks the rows.
+    """
+    programs = {
+        root.prefix: live_programs(root.directory, settings.profile.within(root.name).language)
+        for root in settings.source_roots
+    }
+    return warn(audit.grammar_drift(programs, _refusal))
+
+
+def _refusal(program: LiveProgram) -> tuple[int, str, str] | None:
+    refused = drift.refusal(program.text, ui_module=program.is_ui_module)
+    return None if refused is None else (refused.line, refused.message, refused.by_design)
+
+
 @dg.asset_check(asset="synthetic_pairs")
 def vox_syntax(
     front_end: dg.ResourceParam[FrontEnd], synthetic_pairs: pl.DataFrame
@@ -321,6 +344,7 @@ CHECKS = [
     includes_resolved,
     eligible_pages_only,
     lane_purity,
+    grammar_drift,
     vox_syntax,
     construct_coverage,
     template_drift,

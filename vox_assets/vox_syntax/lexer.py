@@ -7,7 +7,7 @@ separators. Keywords and punctuation come from the grammar.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -131,6 +131,26 @@ def refuse_dropped(source: str) -> None:
     for lexeme in _lexemes(source):
         if lexeme.group == "number" and lexeme.text.isdigit() and int(lexeme.text) > _LARGEST_INT:
             raise lexeme.error("the number does not fit 64 bits")
+
+
+def blank_unreadable(source: str, signs: Container[str]) -> tuple[str, frozenset[int]]:
+    """Replace those of `signs` that start no token by blanks, and return the lines that held one.
+
+    Signs in strings and comments stay.
+    """
+    parts: list[str] = []
+    lines: set[int] = set()
+    line, position = 1, 0
+    while position < len(source):
+        match = _LEXEME.match(source, position)
+        text = match.group() if match else source[position]
+        if match is None and text in signs:
+            text = " "
+            lines.add(line)
+        line += text == "\n" or text == "\r\n"
+        parts.append(text)
+        position += len(text)
+    return "".join(parts), frozenset(lines)
 
 
 def open_bracket(source: str) -> _Lexeme | None:

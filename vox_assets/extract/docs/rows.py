@@ -7,7 +7,7 @@ Markdown, and `mdbook` front matter and includes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vox_assets.contract.rows import Drop, Pair, Reason, ResponseMode, turns
@@ -74,6 +74,16 @@ def read(page: Page, includes: Includes) -> Reading:
     body = mdbook.without_titles(page.body)
     sections = markdown.sections(body, page.first_line, includes.expand)
     return Reading(page.front_matter, sections, includes.failures)
+
+
+def live_fences(reading: Reading, language: str) -> Iterator[Fence]:
+    """Yield the fences of `language` that are not skipped and whose includes resolve."""
+    for section in reading.sections:
+        for fence in section.fences:
+            if fence.language != language or _is_skipped(fence):
+                continue
+            if mdbook.why(fence.content, reading.failures) is None:
+                yield fence
 
 
 def pairs(
