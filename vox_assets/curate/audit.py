@@ -15,7 +15,8 @@ from vox_assets.curate.separation import separation_report
 
 # Jaccard similarity that no two survivors may reach, whatever the threshold of the profile.
 RESIDUAL_JACCARD = 0.85
-# The whole interval of each kind must reach these.
+# The whole interval of each kind must reach these. The hardest kind is another answer of the same
+# documentation (on the Vox repository 0.68 [0.61, 0.75]), so the score must only beat chance there.
 SEPARATION_AUC = 0.5
 REJECTED_ARTEFACTS = 0.8
 
@@ -148,8 +149,8 @@ def evaluator_separates(separated: pl.DataFrame) -> Verdict:
     return Verdict(
         passed=not failed and not open_,
         undecided=not failed and bool(open_),
-        summary=f"{len(claims)} kinds: {len(failed)} too low, {len(open_)} undecided (AUC of at "
-        f"least {SEPARATION_AUC}, {REJECTED_ARTEFACTS:.0%} of artefacts rejected)"
+        summary=f"{len(claims)} kinds: {len(failed)} too low, {len(open_)} undecided (AUC above "
+        f"{SEPARATION_AUC}, {REJECTED_ARTEFACTS:.0%} of artefacts rejected)"
         + (f": {shown}" if shown else ""),
         figures={name: round(interval.value, 4) for name, (_, interval) in claims.items()},
     )
