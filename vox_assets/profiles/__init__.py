@@ -184,6 +184,8 @@ class Evaluation(Policy):
     generation_tokens: Annotated[int, Field(ge=1)]
     #: Largest share of the gain on training rows that may be missing on held-out rows.
     max_overfit_gap: Annotated[float, Field(ge=0)]
+    #: Least difference of the parse rates of adapter and base, for the whole interval. A negative
+    #: value allows the adapter to be worse by at most that much.
     min_parse_rate_gain: float = 0.0
     max_prose_share: Share
     #: Largest relative rise of the loss on rows of lanes that were not trained.
