@@ -15,7 +15,7 @@ import pytest
 
 from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
-from vox_assets.contract.rows import SCHEMA, to_frame
+from vox_assets.contract.rows import SCHEMA, to_frame, turns
 from vox_assets.curate.scoring import CALIBRATION_FILE, Calibration
 from vox_assets.curate.tables import read_table, write_table
 from vox_assets.settings import SettingsError, load_settings
@@ -282,7 +282,17 @@ def test_calibrate_writes_the_weights_to_the_given_file_and_not_into_the_package
     monkeypatch.setenv("VOX_BASE_MODEL", str(tiny_base.path))
     before = CALIBRATION_FILE.read_bytes()
     table, out = tmp_path / "rows.parquet", tmp_path / "new" / "weights.json"
-    pairs = [make_pair(index, 0) for index in range(160)]
+    pairs = [
+        make_pair(
+            index,
+            0,
+            messages=turns(
+                f"Write `part_{index}`, which adds {index}.",
+                f"fn part_{index}(a: int) to int {{\n    let b = a + {index}\n    return b * 2\n}}",
+            ),
+        )
+        for index in range(160)
+    ]
     write_table(to_frame(pairs), table)
     assert main(["calibrate", "7", str(table), "--out", str(out)]) == 0
     fitted = Calibration.load(out)

@@ -133,6 +133,8 @@ def fit_forms(
             ]
         )
         clean = matrix[:, list(features.FEATURES).index("artefacts")] == 0
+        if (clean & real).sum() < LEAST_ROWS / 2 or not (clean & ~real).any():
+            continue
         form = fit(matrix[clean], real[clean], weight[clean])
         form["intercept"] += _missing_intercept(form, matrix[clean & real], policy)
         forms[language] = form

@@ -12,7 +12,7 @@ _ANY_STRING = r'"(?:\\[\s\S]|[^"\\])*"'
 def _literal_or_comment(string: str) -> re.Pattern[str]:
     # Literals come first, because they may contain comment signs.
     return re.compile(
-        rf"""(?P<literal>r(?P<hashes>\#*)"[\s\S]*?"(?P=hashes)|{string}|'(?:\\[^'\n]*|[^'\\\n])')"""
+        rf"""(?P<literal>r(?P<hashes>\#*)"[\s\S]*?"(?P=hashes)|(?:\b[bc])?{string}|b?'(?:\\[^'\n]*|[^'\\\n])')"""
         r"""|(?P<comment>//[^\n]*|/\*[\s\S]*?(?:\*/|\Z))""",
         re.VERBOSE,
     )

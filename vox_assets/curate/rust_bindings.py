@@ -31,7 +31,7 @@ _FORMAT_STRING = re.compile(
     r"\A(?!vec|ensure|assert)[\w:]+!\s*[(\[{]\s*(?:&?\w+,\s*)?\"(?:\\[\s\S]|[^\"\\])*\""
 )
 _INLINE = re.compile(r"(?<!\{)\{([a-z_][a-z0-9_]*)(?:[:!][^{}]*)?\}(?!\})")
-_MACRO_DECLARES = re.compile(r"\blet\b|=>|\|")
+_MACRO_DECLARES = re.compile(r"\blet\b|=>|\||\bmatches!")
 _KEYWORDS = frozenset(
     "as async await break const continue dyn else false fn for if impl in let loop match mod move"
     " mut pub ref return static true unsafe use where while str bool char u8 u16 u32 u64 u128"

@@ -154,6 +154,8 @@ def test_an_artefact_of_code_is_found_by_its_kind(kind: str, answer: str) -> Non
         # Match arms on numbers are no line numbers.
         'fn rank(n: u8) -> &\'static str {\n    match n {\n        0 => "a",\n        1 => "b",\n'
         '        2 => "c",\n        _ => "d",\n    }\n}',
+        "fn known(code: &[u8]) -> bool {\n    assert!(matches!(code.first(), Some(b) if *b > 3));\n"
+        '    assert_eq!(code, *b"JPY");\n    code == b"x"\n}',
         # Parameters that nothing uses are marked by an underscore.
         "fn visit(&self, _node: &Node) -> bool {\n    false\n}",
         # Names of macros, closures, patterns, fields, functions and format strings.
