@@ -323,20 +323,28 @@ def missing_reference(answer: Answer) -> str | None:
 
 # Notes of a project -----------------------------------------------------------------------------
 
-_NOTE = re.compile(
-    rf"""{PROJECT_ID}
-    |\b20\d\d-[01]\d-[0-3]\d\b
-    |^\s*[-*+]\s+\[[ xX]\]\s|\[(?:DONE|FIXED|WIP|OPEN|SHIPPED|BLOCKED)\]|[\u23f3\u2610\u2611]
+#: Marks of a plan: what nobody would ask a model for.
+_PLAN = re.compile(
+    r"""^\s*[-*+]\s+\[[ xX]\]\s|\[(?:DONE|FIXED|WIP|OPEN|SHIPPED|BLOCKED)\]|[\u23f3\u2610\u2611]
     |\bPR\s+\#\d+|\b(?:issue|bug|ticket)\s+\#\d+|\bthis\s+(?:PR|sprint|session)\b|\d\s*LOC\b
     |^\W*(?:Effort|Estimated?(?:\s+effort)?|Blockers|Blast\s+radius|Deliverables?|Assignee)\W*:
-    |\b(?:TODO|FIXME|TBD)\b""",
+    |\b(?:TODO|FIXME)\b""",
     re.MULTILINE | re.VERBOSE,
 )
+#: A text may mention one of these in passing; several make it a part of a plan.
+_MENTION = re.compile(rf"{PROJECT_ID}|\b20\d\d-[01]\d-[0-3]\d\b", re.VERBOSE)
+_MENTIONS = 2
 
 
 def project_note(answer: Answer) -> str | None:
-    """Find ids of tasks and phases, dates and check boxes: prose that is soon out of date."""
-    return _first(_NOTE, answer.words_only) if answer.is_prose else None
+    """Find prose of a plan: check boxes, efforts, and several ids of tasks or dates."""
+    if not answer.is_prose:
+        return None
+    mentions = list(dict.fromkeys(_MENTION.findall(answer.words_only)))
+    # Dates alone make a history.
+    is_plan = len(mentions) >= _MENTIONS and not all(item[0].isdigit() for item in mentions)
+    several = ", ".join(mentions[:_MENTIONS]) if is_plan else None
+    return _first(_PLAN, answer.words_only) or several
 
 
 # Language of prose ----------------------------------------------------------------------------
@@ -417,6 +425,26 @@ def trivial_body(answer: Answer) -> str | None:
     return bindings.trivial_body(answer.text) if bindings else None
 
 
+_STUB = re.compile(
+    r"""(?:\bErr\s*\(|\b(?:bail|anyhow|panic)!|\bError\s*\()[^;{}]{0,120}?"[^"]*\b(?:not\s+(?:yet\s+)?
+        (?:implemented|wired)|unimplemented|stub)\b
+    |\b(?:todo|unimplemented)!\s*\(
+    |//[^\n]*\b(?:is\s+a\s+stub|STUB|stub[ ]implementation|not\s+yet\s+implemented)\b""",
+    re.VERBOSE,
+)
+
+
+#: In longer code, one branch that is not written yet leaves enough to learn.
+_STUB_LINES = 15
+
+
+def stub(answer: Answer) -> str | None:
+    """Find short code that says that it is not written yet, in an error or a comment."""
+    is_short = not answer.is_prose and len(answer.text.splitlines()) <= _STUB_LINES
+    match = _STUB.search(answer.text) if is_short else None
+    return match and " ".join(match[0].split())[-80:]
+
+
 _BINDINGS = {"rust": rust_bindings, "vox": vox_bindings}
 
 #: Kind of artefact -> detector.
@@ -436,6 +464,7 @@ DETECTORS: Mapping[str, Callable[[Answer], str | None]] = {
     "undeclared name": undeclared_name,
     "unused variable": unused_variable,
     "trivial body": trivial_body,
+    "stub": stub,
 }
 
 

@@ -93,7 +93,7 @@ def fit(matrix: np.ndarray, real: np.ndarray, weights: np.ndarray) -> dict[str, 
 #: Share of real rows without artefacts that the threshold may drop. Mutants are equally frequent
 #: in the fit, but rare in a corpus: without this limit the score would drop a third of the prose,
 #: most of it good.
-DROPPED_SHARE = 0.01
+DROPPED_SHARE = 0.002
 
 
 def fit_forms(

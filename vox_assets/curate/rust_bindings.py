@@ -31,6 +31,11 @@ _FORMAT_STRING = re.compile(
     r"\A(?!vec|ensure|assert)[\w:]+!\s*[(\[{]\s*(?:&?\w+,\s*)?\"(?:\\[\s\S]|[^\"\\])*\""
 )
 _INLINE = re.compile(r"(?<!\{)\{([a-z_][a-z0-9_]*)(?:[:!][^{}]*)?\}(?!\})")
+#: Functions that are given functions: handlers of routes, constructors, adapters.
+_TAKES_FUNCTION = re.compile(
+    r"(?:\b|::)(?:get|post|put|patch|delete|any|fallback|map_or|map_or_else|fold|spawn\w*|from_fn\w*"
+    r"|try_fold|sort_by\w*|(?:Box|Arc|Rc)(?:::<[^>]*>)?::new)\Z"
+)
 _MACRO_DECLARES = re.compile(r"\blet\b|=>|\||\bmatches!")
 _KEYWORDS = frozenset(
     "as async await break const continue dyn else false fn for if impl in let loop match mod move"
@@ -116,12 +121,15 @@ _BINDING = ("identifier", "shorthand_field_identifier")
 def _is_variable(node: Node, parent: Node) -> bool:
     if parent.type in _NOT_A_VARIABLE:
         return False
-    # A function of the workspace is called, or passed to a method such as `map`, by its name alone.
-    call = parent.parent if parent.type == "arguments" and parent.named_child_count == 1 else parent
+    # A function of the workspace is called, or passed to another function, by its name alone.
+    call = parent.parent if parent.type == "arguments" else parent
     function = call.child_by_field_name("function") if call is not None else None
     if function is None or call is None or call.type != "call_expression":
         return True
-    return function.id != node.id and (call is parent or function.type != "field_expression")
+    if call is parent:
+        return function.id != node.id
+    takes_one = parent.named_child_count == 1 and function.type == "field_expression"
+    return not takes_one and not _TAKES_FUNCTION.search(_text(function))
 
 
 def _patterns(node: Node) -> Iterator[Node]:

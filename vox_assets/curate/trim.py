@@ -36,7 +36,7 @@ _TRAILING_COMMENTS = re.compile(r"(?:\n[ \t]*(?:(?://|#(?!\[|!\[))[^\n]*)?)+\Z")
 #: and algorithms have the same form.
 PROJECT_ID = r"""(?:\b(?!(?:UTF|ISO|RFC|SHA\d?|ADR|MD|GPT|CVE|AES|RSA|TLS|IEEE|ANSI|BLAKE|CRC|PKCS
     |BCP|PEP|HTTP|ES|CUDA|COVID|BERT|LLAMA|AVX|SSE|CP|KOI|SM|RTX|USB|PDF|HS|RS|ED|EC|DIN|GB|FIPS|NIST|FNV
-    |A?GPL|LGPL|BSD|MPL|CC|EPL)-)[A-Z]{1,8}\d?-[A-Z]{0,2}\d{1,4}(?:\.\d+)*[a-z]?\b
+    |A?GPL|LGPL|BSD|MPL|CC|EPL|XXH\d?|JWT|DNS)-)[A-Z]{1,8}\d?-[A-Z]{0,2}\d{1,4}(?:\.\d+)*[a-z]?\b
     |\b(?:Phase|Sprint|Wave|Milestone|Batch)\s+[A-Z]?\d+(?:\.\d+)*\b)"""
 #: An id in brackets after a statement, or before a description: the text says as much without it.
 _ID_IN_BRACKETS = re.compile(

@@ -80,7 +80,7 @@ def test_a_clean_answer_has_no_artefact(answer: str, language: str) -> None:
         ("project note", f"{PROSE} It waits for TASK-6.4 and Phase 2."),
         ("project note", f"- [ ] Hand it on.\n\n{PROSE}"),
         ("project note", f"{PROSE}\n\n**Estimated effort**: two days"),
-        ("project note", f"Accepted on 2026-05-11. {PROSE}"),
+        ("project note", f"Accepted on 2026-05-11 for Phase 2. {PROSE}"),
         (
             "foreign language",
             "Der Makler wartet auf zwei Signale und gibt die Partition dann an den anderen.",
@@ -104,7 +104,8 @@ def test_an_artefact_of_prose_is_found_by_its_kind(kind: str, answer: str) -> No
         "The table below lists the states.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |",
         "A broker is sure. Certainly the journal helps, of course.",
         "It runs as an AI-native service; see the chapter on leases.",
-        "Text is UTF-8 under AGPL-3.0, with SHA-256, as ADR-032 and `TASK-6.4` say.",
+        "Text is UTF-8 under AGPL-3.0, with XXH3-128, as ADR-032 and `TASK-6.4` say in Phase 2.",
+        "The first release was on 2019-06-06, and the second one followed on 2021-12-21.",
         "A generic `Vec<T>` keeps rows; `a < b > c` compares.",
         "Caf\u00e9 \u00fcber \u00c0 propos: na\u00efve r\u00e9sum\u00e9 names stay as they are in "
         "the text.",
@@ -135,6 +136,9 @@ def test_quoted_and_intended_text_is_no_artefact_of_prose(answer: str) -> None:
             "trivial body",
             "pub fn load(crates: &[Crate], limit: u64) -> Result<u64, Overload> {\n    Ok(0)\n}",
         ),
+        ("stub", 'fn push() -> Result<()> {\n    bail!("push is not yet implemented")\n}'),
+        ("stub", 'fn push() -> Result<(), E> {\n    Err(E::from("push: not wired"))\n}'),
+        ("stub", "fn push() -> u8 {\n    // For now this is a stub.\n    3\n}"),
         ("trivial body", "fn names(rows: &[Row]) -> Vec<String> {\n    Vec::new()\n}"),
     ],
 )
@@ -156,6 +160,9 @@ def test_an_artefact_of_code_is_found_by_its_kind(kind: str, answer: str) -> Non
         '        2 => "c",\n        _ => "d",\n    }\n}',
         "fn known(code: &[u8]) -> bool {\n    assert!(matches!(code.first(), Some(b) if *b > 3));\n"
         '    assert_eq!(code, *b"JPY");\n    code == b"x"\n}',
+        'fn is_open(text: &str) -> bool {\n    text.contains("stub") || text == "not wired"\n}',
+        "fn routes(all: &[Kind]) -> Router {\n    let kinds = all.iter().fold(seed(), add_kind);\n"
+        '    Router::new().route("/", get(health)).layer(Box::new(step_all), kinds)\n}',
         # Parameters that nothing uses are marked by an underscore.
         "fn visit(&self, _node: &Node) -> bool {\n    false\n}",
         # Names of macros, closures, patterns, fields, functions and format strings.
