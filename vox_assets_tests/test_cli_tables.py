@@ -124,7 +124,7 @@ def test_rows_of_one_id_and_rows_with_secrets_are_reported_and_stay(
     assert [row["pair_id"] for row in lines(tmp_path / "out.jsonl")] == ["x", "x"]
     told = capsys.readouterr().err
     assert "pair_id 'x' names different rows" in told
-    assert "1 rows hold a secret and are refused by score: aws access key (1)" in told
+    assert "1 rows hold a secret and are refused by score: aws access key" in told
     assert KEY not in told
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from vox_assets.contract.rows import DROP_SCHEMA, SOURCE_TABLES
+from vox_assets.curate.separation import SEPARATION_SCHEMA
 from vox_assets.pipeline.corpus import copied_between_repositories
 from vox_assets.publish.corpus_report import corpus_report
 from vox_assets.settings import Settings
@@ -83,8 +84,9 @@ def test_ledger_report_and_split_use_the_repositories(
     lake.write("scored_corpus", scored)
     lake.write("training_mix", scored.with_columns(pl.lit("train").alias("split")))
     mutants = pl.DataFrame(
-        {"mutant": [None, "cut"], "score": [9.0, 2.0]},
-        schema={"mutant": pl.String, "score": pl.Float64},
+        [("a", None, "rust", 9.0, False), ("a", "cut", "rust", 2.0, True)],
+        schema=SEPARATION_SCHEMA,
+        orient="row",
     )
     lake.write_account("scored_corpus", "mutants", mutants)
     copies = copied_between_repositories(lake, scored, settings.profile)

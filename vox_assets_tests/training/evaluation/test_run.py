@@ -71,7 +71,7 @@ def verdicts(
         statistics.compare_scores(trained),
         base,
         written or Written(40, 0.6, 0.0, 0.9, 0.0),
-        profile.evaluation,
+        profile.evaluation.model_copy(update={"min_parse_rate_gain": 0.0}),
         statistics.overfit_trend([]),
         None if others is None else statistics.compare_scores(others),
     )
