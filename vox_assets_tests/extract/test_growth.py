@@ -15,6 +15,9 @@ from vox_assets.extract.rust.crates import Crate
 from vox_assets.extract.rust.declarations import FileContext
 from vox_assets.profiles import Profile
 
+#: A processor time is no unit test: it runs with the slow tests.
+pytestmark = pytest.mark.slow
+
 #: Six times the input takes six times as long if the work is linear, and 36 times if quadratic.
 SMALL, TIMES, MOST = 400, 6, 16
 
