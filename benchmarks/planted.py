@@ -222,7 +222,7 @@ COPIES: dict[str, tuple[Callable[..., Row], Callable[[Row, random.Random], Row]]
     ),
     "comment added": (
         code,
-        lambda row, rng: _answer(row, row.answer.replace("{", "{ // as told above", 1)),
+        lambda row, rng: _answer(row, row.answer.replace("{", "{ // as message above", 1)),
     ),
     "Chinese, one word": (
         _chinese,

@@ -110,9 +110,9 @@ def test_a_conflict_names_both_rows_in_the_log_and_in_the_table(
     source, out = put(tmp_path / "in.jsonl", *rows, {"pair_id": 3, **OTHER}), tmp_path / "out.jsonl"
     assert main(["dedup", str(source), str(out)]) == 0
     assert [row["conflicts_with"] for row in lines(out)] == ["2", "1", None]
-    told = capsys.readouterr().err
-    assert f"{source}:1" in told
-    assert f"{source}:2 answer" in told or f"{source}:2 and" in told
+    stderr = capsys.readouterr().err
+    assert f"{source}:1" in stderr
+    assert f"{source}:2 answer" in stderr or f"{source}:2 and" in stderr
 
 
 def test_rows_of_one_id_and_rows_with_secrets_are_reported_and_stay(
@@ -122,10 +122,10 @@ def test_rows_of_one_id_and_rows_with_secrets_are_reported_and_stay(
     source = put(tmp_path / "in.jsonl", first, {"pair_id": "x", **OTHER})
     assert main(["dedup", str(source), str(tmp_path / "out.jsonl")]) == 0
     assert [row["pair_id"] for row in lines(tmp_path / "out.jsonl")] == ["x", "x"]
-    told = capsys.readouterr().err
-    assert "pair_id 'x' names different rows" in told
-    assert "1 rows hold a secret and are refused by score: aws access key" in told
-    assert KEY not in told
+    stderr = capsys.readouterr().err
+    assert "pair_id 'x' names different rows" in stderr
+    assert "1 rows hold a secret and are refused by score: aws access key" in stderr
+    assert KEY not in stderr
 
 
 @pytest.mark.parametrize("by", ["answer", "prompt", "both"])
@@ -162,9 +162,9 @@ def test_bad_input_is_one_line_and_writes_nothing(
     put(Path("in.jsonl"), OTHER)
     Path("bad.jsonl").write_text("{}\nx\n")
     assert main(arguments) == 1
-    told = capsys.readouterr().err.strip().splitlines()
-    assert len(told) == 1
-    assert fault in told[0]
+    stderr = capsys.readouterr().err.strip().splitlines()
+    assert len(stderr) == 1
+    assert fault in stderr[0]
     assert not list(tmp_path.glob("out*"))
 
 
@@ -194,9 +194,9 @@ def test_score_judges_what_it_can_and_says_why_not_for_the_rest(
         assert row["kept"] is False
         assert row["drop_kind"] == "not scored"
         assert reason in row["drop_reason"]
-    told = capsys.readouterr().err
-    assert "1 rows repeat an earlier row and were left out" in told
-    assert "2 rows were not scored and are not kept" in told
+    stderr = capsys.readouterr().err
+    assert "1 rows repeat an earlier row and were left out" in stderr
+    assert "2 rows were not scored and are not kept" in stderr
     again = tmp_path / "again.parquet"
     assert main(["score", str(out), str(again)]) == 0
     assert pl.read_parquet(again)["kept"].to_list() == [row["kept"] for row in scored]

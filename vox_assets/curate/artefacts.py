@@ -1,7 +1,7 @@
 """Finds artefacts in answers: text that came with the answer but does not belong to it.
 
 Each kind has a detector, a function of one question and answer that returns the offending text or
-None. What stands in string literals and code spans is quoted and does not count, except invisible
+None. Text in string literals and code spans is quoted and does not count, except invisible
 signs, which hide there too. The detectors state what a curator sees at once, so a row with an
 artefact is dropped whatever its other features are.
 """
@@ -85,7 +85,7 @@ _CHATTER = re.compile(
 
 def chatter(answer: Answer) -> str | None:
     """Find what an assistant says around an answer: greetings, offers, apologies."""
-    # Around code, chatter often stands without a comment sign.
+    # Around code, chatter often has no comment sign.
     text = answer.words_only if answer.is_prose else answer.unquoted
     return _first(_GREETING, answer.text) or _first(_CHATTER, text)
 

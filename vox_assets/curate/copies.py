@@ -19,7 +19,7 @@ from vox_assets.curate.trim import without_chatter
 #: Answers with fewer letters are labels, numbers and short facts: equal ones say nothing about
 #: their rows, and different ones to one prompt contradict each other.
 SHORT_LETTERS = 80
-#: Letters of Latin script that one sign of Chinese, Japanese or Korean stands for, roughly.
+#: Letters of Latin script per sign of Chinese, Japanese or Korean, roughly.
 _LETTERS_PER_SIGN = 3
 #: Letters of a text in capitals from which on it counts as shouted, and the letters that it takes.
 _SHOUTED_SHARE, _SHOUTED_LETTERS = 0.7, 24

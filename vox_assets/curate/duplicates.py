@@ -55,7 +55,7 @@ class Loss(NamedTuple):
 
 
 class DuplicateFinder:
-    """Compares rows with the survivors so far; the caller goes by preference and adds survivors."""
+    """Compares rows with earlier survivors; the caller passes rows in order of preference."""
 
     def __init__(
         self,

@@ -247,8 +247,8 @@ class _Row:
                 raise _PassedOverError(f"a turn of the {name} has no content")
             text = "" if content is None else self._content(f"{column}: turn {number}", content)
             if calls:
-                told = json.dumps(calls, sort_keys=True, ensure_ascii=False, default=str)
-                text = f"{text}\n\n{told}" if text else told
+                text_of_calls = json.dumps(calls, sort_keys=True, ensure_ascii=False, default=str)
+                text = f"{text}\n\n{text_of_calls}" if text else text_of_calls
             yield role, text
 
     def _content(self, column: str, value: Any) -> str:

@@ -130,7 +130,7 @@ def _echo(row: Clean, rng: random.Random) -> str:
         sentences = [s for s in re.split(r"(?<=[.?!])\s+", question) if len(s.split()) > 4]
         asks = [s for s in sentences if s.rstrip().endswith("?")]
         question = rng.choice(asks) if asks else row.question
-    # A question of several lines cannot be a line comment: it stands before the code as it is.
+    # A question of several lines cannot be a line comment: it is put before the code as it is.
     text = question if "\n" in question else _comment(question, row.language)
     return f"{text}\n\n{row.answer}"
 

@@ -23,7 +23,7 @@ _FIXED = frozenset(
     u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 dec""".split()
 )
 
-#: What stands in a shape for a literal. No lexeme has two characters that begin with this one.
+#: The mark of a literal in a shape. No lexeme has two characters that begin with this one.
 _LITERAL = "="
 
 # A string is read up to a bound: a line of escaped quotes would be read again from each of them.

@@ -1,8 +1,7 @@
 """Reads tables of rows in the forms that other tools write, and writes results beside them.
 
-JSON lines, one JSON array, CSV, TSV and Parquet are told apart by content, compressed with gzip or
-not. What cannot be read is refused in one line with the file, the line and the column.
-"""
+JSON lines, one JSON array, CSV, TSV and Parquet are distinguished by content, compressed with
+gzip or not. What cannot be read is refused in one line with the file, the line and the column."""
 
 from __future__ import annotations
 
@@ -226,7 +225,7 @@ class _Reader:
         except _RepeatedKeyError as error:
             line = number or text.count("\n", 0, start) + 1
             raise TableError(
-                f"{self._table.path}:{line}: the key {error} stands twice in one object: "
+                f"{self._table.path}:{line}: the key {error} occurs twice in one object: "
                 "expected each key once"
             ) from error
         except RecursionError as error:
@@ -299,7 +298,7 @@ def _read_csv(path: Path, text: str, delimiter: str) -> Table:
                 header = cells
                 if len(set(header)) < len(header):
                     twice = Counter(header).most_common(1)[0][0]
-                    raise TableError(f"{path}:{start}: the column {twice!r} stands twice")
+                    raise TableError(f"{path}:{start}: the column {twice!r} occurs twice")
             elif cells and header is not None:
                 if len(cells) != len(header):
                     raise TableError(
@@ -368,7 +367,7 @@ def write_with(
 ) -> None:
     """Write rows of a table as they were given, with columns added at the end.
 
-    A column of the same name is replaced, except `pair_id`, which stands first and is only added
+    A column of the same name is replaced, except `pair_id`, which is first and is only added
     where it is missing.
     """
     if isinstance(table.records, pl.DataFrame):

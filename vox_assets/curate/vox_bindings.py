@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 _TYPES = frozenset("int float str bool dec list char".split())
 _NOT_NAMES = RESERVED | HALF_RESERVED | VIEW_TAGS | _TYPES | {"db", "std", "self"}
 _DECLARING = frozenset("let mut for fn state derived field".split())
-#: What stands before a value: after anything else, a word can be part of a declaration.
+#: Tokens before a value: after any other token, a word can be part of a declaration.
 _BEFORE_VALUE = frozenset(
     "( = return + - * / % < > <= >= == != is isnt and or not [ |> in if while match".split()
 )

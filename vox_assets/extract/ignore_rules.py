@@ -154,7 +154,7 @@ def _matches(
     values: Sequence[_Value],
     matches: Callable[[_Pattern, _Value], bool],
 ) -> bool:
-    """Match values to a pattern, in which None stands for any number of values.
+    """Match values to a pattern, in which None matches any number of values.
 
     Only the last None is tried again, so that the time is at most the product of both lengths.
     """

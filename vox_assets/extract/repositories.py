@@ -80,7 +80,7 @@ def _folders(directory: Path) -> tuple[str, str]:
 def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
     """Return the roots that have `folder`, or all roots if none has it: reading them fails.
 
-    `DOCS_FOLDER` stands for the folder of the pages, which a book may name otherwise.
+    `DOCS_FOLDER` means the folder of the pages, which a book can rename.
     """
 
     def has_folder(root: SourceRoot) -> bool:

@@ -143,7 +143,7 @@ def _values(text: str, end: int) -> Iterator[str]:
         if not re.search(r"\s", value):
             yield value
     bare = _BARE.match(text, end)
-    # After a call, a macro or an index stands its argument.
+    # The argument follows a call, a macro or an index.
     if bare and text[bare.end() : bare.end() + 1] not in ("(", "[", "{"):
         yield bare.group(1)
 

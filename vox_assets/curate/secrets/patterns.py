@@ -8,7 +8,7 @@ import re2
 
 
 def compiled(pattern: str) -> Any:
-    """Compile a pattern; RE2 is told to write nothing to the standard error."""
+    """Compile a pattern; RE2 writes nothing to the standard error."""
     options = re2.Options()
     options.log_errors = False
     return re2.compile(pattern, options)

@@ -43,7 +43,7 @@ _JUDGED = 2_048
 #: Fewest hexadecimal digits of a key: 128 bits.
 HEX_CHARACTERS = 32
 
-# A shorter run that counts up, such as `abc123`, stands in keys that people make up.
+# A shorter run that counts up, such as `abc123`, occurs in keys that people make up.
 _COUNTED = 6
 
 _HEX = re.compile(r"(?:0x)?[0-9a-f]+|(?:0x)?[0-9A-F]+")
@@ -87,7 +87,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|[./:-])[A-Za-z_]\w*)*")
 
 
 def is_placeholder(value: str) -> bool:
-    """Tell whether a value is a documented example, stands for another, or is a pattern."""
+    """Return whether a value is a documented example, a placeholder or a pattern."""
     value = value[:_JUDGED]
     return bool(
         _REFERENCE.search(value)
@@ -149,7 +149,7 @@ def is_words(value: str) -> bool:
 
 
 def is_weak(value: str) -> bool:
-    """Tell whether a password stands in examples and local set-ups: `password1`, `P@ssw0rd!`."""
+    """Return whether a password is common in examples and local set-ups, such as `P@ssw0rd!`."""
     plain = _TAIL.sub("", value.lower()).translate(_LEET)
     return bool(_WEAK.fullmatch(value) or _WEAK_LEET.fullmatch(plain))
 

@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-#: The type of the token that stands for a note; it has no content.
+#: The type of the token of a note; it has no content.
 NOTE = "footnote"
 
 _NOTE = re.compile(r"\[\^[^\[\]\s]+\]:")

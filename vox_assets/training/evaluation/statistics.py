@@ -156,7 +156,7 @@ def unlearned_share(held_out: Comparison, trained: Comparison) -> Interval:
 
     0 means that the whole gain carries over, 1 that nothing does; above 1, the held-out loss has
     risen. The interval is the delta method's, with Welch's degrees of freedom. It is unbounded
-    where the gain on training rows cannot be told from 0.
+    where the interval of the gain on training rows contains 0.
     """
     gain, carried = trained.gain, held_out.gain
     if gain.low <= 0 or min(held_out.sources, trained.sources) < 2:
