@@ -115,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("kind", choices=("rust", "docs"))
     extract.add_argument("source", type=Path, metavar="SOURCE")
     extract.add_argument("out", type=Path, metavar="OUT")
+    extract.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="name of a bundled profile, or path of a YAML file (the default is VOX_PROFILE, else "
+        "sample for the bundled workspace and vox for every other SOURCE)",
+    )
 
     check = command(
         "check-vox", _check_vox, "check Vox files with the compiler or the built-in grammar"
@@ -219,12 +225,13 @@ def _log_secrets(kinds: Sequence[str]) -> None:
 
 
 def _extract(options: argparse.Namespace) -> int:
-    from vox_assets.extract import extract_docs_of, extract_rust_of, source_roots
+    from vox_assets.extract import extract_docs_of, extract_rust_of
     from vox_assets.pipeline.resources.engine import engine
 
     check_ending(options.out)
-    settings = load_settings()
-    roots = source_roots(settings.profile, options.source)
+    settings = load_settings(source_dir=options.source, profile_reference=options.profile)
+    roots = settings.source_roots
+    _log(f"{settings.source_dir}: read with the profile {settings.profile_reference}")
     if options.kind == "rust":
         extraction = extract_rust_of(roots, settings.profile, _log, engine(settings))
     else:

@@ -22,6 +22,8 @@ from vox_assets.store.cache import DEFAULT_LIMIT
 
 #: The bundled workspace in a checkout.
 SAMPLE_WORKSPACE = Path("data/sample_workspace")
+#: The folder above the package: the root of the checkout, unless the package comes from a wheel.
+_ABOVE_PACKAGE = Path(__file__).resolve().parents[1]
 
 VARIABLES = (
     "VOX_SOURCE_DIR",
@@ -116,32 +118,40 @@ class Settings:
         return self.data_dir / "reports"
 
 
-def _no_source_tree(source: Path) -> str:
-    return (
-        f"VOX_SOURCE_DIR: {source} is not a directory: "
-        f"expected a root that holds crates/ and docs/src/"
-    )
+def _no_source_tree(source: Path, name: str = "VOX_SOURCE_DIR") -> str:
+    return f"{name}: {source} is not a directory: expected a root that holds crates/ and docs/src/"
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings. Raises SettingsError."""
+def load_settings(
+    environment: Mapping[str, str] | None = None,
+    *,
+    source_dir: Path | None = None,
+    profile_reference: str | None = None,
+) -> Settings:
+    """Read the settings. Raises SettingsError.
+
+    `source_dir` and `profile_reference` are the arguments SOURCE and --profile of a command. They
+    replace VOX_SOURCE_DIR and VOX_PROFILE.
+    """
     env = os.environ if environment is None else environment
     values = {name: env.get(name, "").strip() or None for name in VARIABLES}
 
-    source = Path(values["VOX_SOURCE_DIR"] or SAMPLE_WORKSPACE).resolve()
+    source = (source_dir or Path(values["VOX_SOURCE_DIR"] or SAMPLE_WORKSPACE)).resolve()
+    if source_dir is not None and not source.is_dir():
+        raise SettingsError(_no_source_tree(source, "SOURCE"))
     if values["VOX_SOURCE_DIR"] is not None and not source.is_dir():
         raise SettingsError(_no_source_tree(source))
     data = Path(values["VOX_DATA_DIR"] or "data").resolve()
     if data.exists() and not data.is_dir():
         raise SettingsError(f"VOX_DATA_DIR: {data} is a file: expected a directory to write to")
-    bundled = source == SAMPLE_WORKSPACE.resolve() and source.is_dir()
-    reference = values["VOX_PROFILE"] or ("sample" if bundled else "vox")
+    reference = profile_reference or values["VOX_PROFILE"] or _default_profile(source)
     try:
         profile = profiles.load(reference)
         if source.is_dir():
             source_roots(profile, source)
     except (profiles.ProfileError, SourceError) as error:
-        raise SettingsError(f"VOX_PROFILE: {error}") from error
+        name = "--profile" if profile_reference else "VOX_PROFILE"
+        raise SettingsError(f"{name}: {error}") from error
     return Settings(
         source_dir=source,
         data_dir=data,
@@ -162,6 +172,15 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         timezone=_timezone(values["VOX_TIMEZONE"]),
         ray_address=_ray_address(values["RAY_ADDRESS"]),
     )
+
+
+def _default_profile(source: Path) -> str:
+    """Return the profile of a tree that no setting names.
+
+    The bundled workspace is recognised from every folder, because a command may run in any folder.
+    """
+    bundled = (SAMPLE_WORKSPACE.resolve(), _ABOVE_PACKAGE / SAMPLE_WORKSPACE)
+    return "sample" if source in bundled and source.is_dir() else "vox"
 
 
 def search_path(environment: Mapping[str, str] | None = None) -> str:

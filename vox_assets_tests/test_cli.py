@@ -45,6 +45,72 @@ def test_extract_writes_rows_of_the_schema(tmp_path: Path, kind: str, ending: st
     assert len(rows) > 100
 
 
+PLUGIN = """//! A plugin that counts the ticks of a clock.
+
+/// Returns the number of whole minutes in `ticks`, where one tick lasts a second.
+pub fn minutes(ticks: u64) -> u64 {
+    let seconds_per_minute = 60;
+    ticks / seconds_per_minute
+}
+"""
+
+
+@pytest.fixture
+def plugin_tree(tmp_path: Path) -> Path:
+    """Write a tree whose only crate is tooling in the profile `vox`, and code in `sample`."""
+    crate = tmp_path / "tree" / "crates" / "vox-plugin-clock"
+    (crate / "src").mkdir(parents=True)
+    (crate / "Cargo.toml").write_text('[package]\nname = "vox-plugin-clock"\nversion = "0.1.0"\n')
+    (crate / "src" / "lib.rs").write_text(PLUGIN)
+    return tmp_path / "tree"
+
+
+def lanes_of(table: Path) -> set[str]:
+    return set(pl.read_parquet(table)["lane"]) - {"vox_docs_qa"}
+
+
+def test_extract_takes_the_profile_of_the_tree_that_it_reads(
+    tmp_path: Path, plugin_tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.parquet"
+    assert main(["extract", "rust", str(plugin_tree), str(out)]) == 0
+    assert lanes_of(out) == {"vox_tooling"}
+    assert "read with the profile vox" in capsys.readouterr().err
+    assert main(["extract", "rust", str(SAMPLE), str(out)]) == 0
+    assert "read with the profile sample" in capsys.readouterr().err
+
+
+def test_extract_ignores_the_tree_that_is_configured_for_builds(
+    tmp_path: Path, plugin_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "rows.parquet"
+    for configured in (SAMPLE.resolve(), tmp_path / "removed"):
+        monkeypatch.setenv("VOX_SOURCE_DIR", str(configured))
+        assert main(["extract", "rust", str(plugin_tree), str(out)]) == 0
+        assert lanes_of(out) == {"vox_tooling"}
+
+
+def test_extract_takes_the_named_profile_before_the_variable(
+    tmp_path: Path, plugin_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "rows.parquet"
+    arguments = ["extract", "rust", str(plugin_tree), str(out)]
+    monkeypatch.setenv("VOX_PROFILE", "sample")
+    assert main(arguments) == 0
+    assert lanes_of(out) == {"vox_codegen"}
+    assert main([*arguments, "--profile", "vox"]) == 0
+    assert lanes_of(out) == {"vox_tooling"}
+
+
+def test_extract_recognises_the_bundled_workspace_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = SAMPLE.resolve()
+    monkeypatch.chdir(tmp_path)
+    assert main(["extract", "docs", str(source), "rows.parquet"]) == 0
+    assert "read with the profile sample" in capsys.readouterr().err
+
+
 def test_check_vox_prints_file_line_and_column_of_a_fault_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +207,11 @@ def test_score_writes_score_features_and_reason(
         (["extract", "rust", "SOURCE", "rows.csv"], "ends in .jsonl or .parquet"),
         (["extract", "rust", "nowhere", "rows.jsonl"], "crates"),
         (["extract", "docs", "nowhere", "rows.jsonl"], "docs"),
+        (["extract", "docs", "nowhere", "rows.jsonl"], "SOURCE: "),
+        (
+            ["extract", "rust", "SOURCE", "rows.jsonl", "--profile", "sampel"],
+            "--profile: ",
+        ),
         (["dedup", "absent.jsonl", "out.jsonl"], "no such file"),
         (["dedup", "broken.parquet", "out.jsonl"], "cannot be read as parquet"),
         (["dedup", "columns.jsonl", "out.jsonl"], "column 'response' is missing"),
