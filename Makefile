@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTHON_FOLDERS := vox_assets vox_assets_tests benchmarks
 
 export VOX_DATA_DIR ?= $(CURDIR)/data
-# Dagster keeps its runs here; its configuration is the dagster.yaml of this repository.
+# Dagster keeps its runs here; `vox-assets build` and `make instance` write its configuration.
 export DAGSTER_HOME := $(VOX_DATA_DIR)/dagster
 export PYTHONUNBUFFERED := 1
 # On a shared machine, threads that wait by spinning slow down other threads.
@@ -39,17 +39,15 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 instance: $(READY)
-	@mkdir -p $(DAGSTER_HOME)
-	@cat dagster.yaml $(if $(DAGSTER_POSTGRES_URL),deploy/postgres.yaml) > $(DAGSTER_HOME)/dagster.yaml.$$$$ \
-	  && mv $(DAGSTER_HOME)/dagster.yaml.$$$$ $(DAGSTER_HOME)/dagster.yaml
+	@$(BIN)/python -m vox_assets.pipeline.automation.instance
 
-demo: instance
+demo: $(READY)
 	env -u VOX_SOURCE_DIR -u VOX_PROFILE $(BIN)/vox-assets build rebuild
 
-build: instance
+build: $(READY)
 	$(BIN)/vox-assets build rebuild
 
-corpus: instance
+corpus: $(READY)
 	$(BIN)/vox-assets build corpus
 
 dev: instance

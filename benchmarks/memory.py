@@ -15,7 +15,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ import dagster as dg
 import numpy as np
 
 from vox_assets.curate import embedding
+from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import Settings, load_settings
@@ -215,7 +215,7 @@ def main() -> int:
     if not tree.exists():
         write_tree(settings.source_dir, tree, copies)
     data.mkdir(exist_ok=True)
-    shutil.copy("dagster.yaml", data)
+    (data / "dagster.yaml").write_text(configuration(with_postgres=False))
     report = settings.reports_dir / "bench_memory.json"
     environment = {
         **os.environ,

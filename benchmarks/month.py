@@ -38,6 +38,7 @@ from timing import machine
 from vox_assets.pipeline.automation import history
 from vox_assets.pipeline.automation.alerts import alert_sensor
 from vox_assets.pipeline.automation.fingerprint import sources
+from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.automation.retention import KEEP, delete_old_builds, old_builds
 from vox_assets.pipeline.automation.sensors import SENSORS
 from vox_assets.settings import SAMPLE_WORKSPACE, Settings, load_settings
@@ -272,8 +273,7 @@ def main() -> int:
         home = Path(folder, "home")
         home.mkdir()
         postgres = bool(os.environ.get("DAGSTER_POSTGRES_URL"))
-        parts = ["dagster.yaml", *(["deploy/postgres.yaml"] if postgres else [])]
-        (home / "dagster.yaml").write_text("".join((PROJECT / part).read_text() for part in parts))
+        (home / "dagster.yaml").write_text(configuration(postgres))
         is_sample = settings.source_dir.resolve() == SAMPLE_WORKSPACE.resolve()
         if is_sample:
             tree = Path(folder, "tree")

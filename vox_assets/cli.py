@@ -175,7 +175,12 @@ def _parser() -> argparse.ArgumentParser:
         "each cache takes at most SIZE (such as 500MB; the default is VOX_CACHE_LIMIT)",
     )
 
-    build = command("build", _build, "run a Dagster job and print a summary")
+    build = command(
+        "build",
+        _build,
+        "run a Dagster job and print a summary; its runs are below VOX_DATA_DIR/dagster, or in the "
+        "instance that DAGSTER_HOME names",
+    )
     build.add_argument("job", choices=("corpus", "rebuild"))
 
     calibrate = command("calibrate", _calibrate, "fit the weights of the score on tables")

@@ -42,6 +42,8 @@ VARIABLES = (
     "VOX_UI_URL",
     "VOX_TIMEZONE",
     "RAY_ADDRESS",
+    "DAGSTER_HOME",
+    "DAGSTER_POSTGRES_URL",
 )
 
 
@@ -85,6 +87,10 @@ class Settings:
     timezone: str = "UTC"
     #: Address of the Ray cluster that runs heavy steps; None to run them on this machine.
     ray_address: str | None = None
+    #: Home of the Dagster instance that DAGSTER_HOME names; None for the home below `data_dir`.
+    named_dagster_home: Path | None = None
+    #: Whether runs and events are in the PostgreSQL database of DAGSTER_POSTGRES_URL.
+    with_postgres: bool = False
 
     @property
     def lake_uri(self) -> str:
@@ -100,6 +106,14 @@ class Settings:
         if not self.source_dir.is_dir():
             raise SourceError(_no_source_tree(self.source_dir))
         return source_roots(self.profile, self.source_dir)
+
+    @property
+    def own_dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.named_dagster_home or self.own_dagster_home
 
     @property
     def cache_dir(self) -> Path:
@@ -152,6 +166,7 @@ def load_settings(
     except (profiles.ProfileError, SourceError) as error:
         name = "--profile" if profile_reference else "VOX_PROFILE"
         raise SettingsError(f"{name}: {error}") from error
+    named_home = values["DAGSTER_HOME"]
     return Settings(
         source_dir=source,
         data_dir=data,
@@ -171,6 +186,8 @@ def load_settings(
         ui_url=values["VOX_UI_URL"] or Settings.ui_url,
         timezone=_timezone(values["VOX_TIMEZONE"]),
         ray_address=_ray_address(values["RAY_ADDRESS"]),
+        named_dagster_home=Path(named_home).resolve() if named_home else None,
+        with_postgres=values["DAGSTER_POSTGRES_URL"] is not None,
     )
 
 

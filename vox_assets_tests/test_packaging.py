@@ -84,6 +84,19 @@ def test_the_command_prints_its_version(commands: Path, tmp_path: Path) -> None:
     assert printed == f"vox-assets {version('vox-assets')}\n"
 
 
+def test_the_wheel_writes_the_configuration_of_the_dagster_instance(
+    commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "VOX_DATA_DIR", "VOX_SOURCE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    module = "vox_assets.pipeline.automation.instance"
+    printed = run(commands / "python", "-m", module, cwd=tmp_path)
+    home = Path(printed.strip())
+    assert home == tmp_path / "data" / "dagster"
+    packaged = REPOSITORY / "vox_assets" / "pipeline" / "automation" / "dagster.yaml"
+    assert (home / "dagster.yaml").read_bytes() == packaged.read_bytes()
+
+
 def test_the_command_checks_a_program_in_any_folder(commands: Path, tmp_path: Path) -> None:
     (tmp_path / "a.vox").write_text("fn a() to int {\n    return 1\n}\n")
     run(commands / "vox-assets", "check-vox", "a.vox", cwd=tmp_path)

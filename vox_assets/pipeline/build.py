@@ -10,24 +10,27 @@ import polars as pl
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.extract import NO_COMMIT, commits
 from vox_assets.pipeline.automation import fingerprint, history
+from vox_assets.pipeline.automation.instance import prepare_home
 from vox_assets.settings import Settings, load_settings
 from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.store.program import program
 
 
 def build(job_name: str) -> int:
-    """Run a job of the code location in this process, on the instance of DAGSTER_HOME.
+    """Run a job of the code location in this process, on the instance of `Settings.dagster_home`.
 
     Returns 0 when the run succeeded and 1 otherwise, so a failed blocking check returns 1.
     """
     settings = load_settings()
+    tags = _tags(settings, job_name)
+    home = prepare_home(settings)
     # `execute_in_process` would keep every table in memory until the run ends.
     job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
         result = dg.execute_job(
             job,
             instance=instance,
-            tags=_tags(settings, job_name),
+            tags=tags,
             # Dagster logs every event at debug level; info has one line per stage.
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from vox_assets.pipeline.automation.instance import configuration
 from vox_assets_tests.postgres import postgres
-
-REPOSITORY = Path(__file__).parents[3]
-
-
-def instance_config(with_postgres: bool) -> str:
-    """Return the `dagster.yaml` that `make instance` writes."""
-    postgres_part = (REPOSITORY / "deploy" / "postgres.yaml").read_text() if with_postgres else ""
-    return (REPOSITORY / "dagster.yaml").read_text() + postgres_part
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
@@ -29,7 +21,7 @@ def storage(
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv("DAGSTER_POSTGRES_URL", stack.enter_context(postgres()))
         home = tmp_path_factory.mktemp("home")
-        (home / "dagster.yaml").write_text(instance_config(request.param == "postgres"))
+        (home / "dagster.yaml").write_text(configuration(request.param == "postgres"))
         yield stack.enter_context(dg.DagsterInstance.from_config(str(home)))
 
 

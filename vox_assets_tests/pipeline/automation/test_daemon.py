@@ -26,12 +26,14 @@ from dagster._core.scheduler.instigation import InstigatorState, TickData, TickS
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate.audit import ledger_balances
+from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.automation.sensors import DATA_VERSION_TAG
 from vox_assets.store.lake import Lake
-from vox_assets_tests.pipeline.automation.conftest import REPOSITORY, instance_config
 from vox_assets_tests.pipeline.conftest import QUICK, write_profile
 from vox_assets_tests.postgres import free_port, postgres
 from vox_assets_tests.receiver import Receiver, receiving
+
+REPOSITORY = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.slow
 
@@ -181,7 +183,7 @@ def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterato
             # This process opens the same instance.
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv("DAGSTER_POSTGRES_URL", url)
-        (home / "dagster.yaml").write_text(instance_config(storage == "postgres"))
+        (home / "dagster.yaml").write_text(configuration(storage == "postgres"))
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         deployment = Deployment(
             tree,

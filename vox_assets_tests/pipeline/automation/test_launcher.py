@@ -9,15 +9,15 @@ import pytest
 from dagster._core.launcher.base import WorkerStatus
 
 from vox_assets.pipeline.automation import launcher
+from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.resources.build_lock import LOCK
 from vox_assets.store.files import exclusive
-from vox_assets_tests.pipeline.automation.conftest import instance_config
 
 RUN = dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
 
 
 def test_the_instance_uses_this_launcher(tmp_path: Path) -> None:
-    (tmp_path / "dagster.yaml").write_text(instance_config(with_postgres=False))
+    (tmp_path / "dagster.yaml").write_text(configuration(with_postgres=False))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert isinstance(instance.run_launcher, launcher.ProcessRunLauncher)
         assert instance.run_launcher.supports_check_run_worker_health

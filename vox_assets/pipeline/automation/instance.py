@@ -1,0 +1,69 @@
+"""Finds or creates the home of the Dagster instance, and writes its configuration.
+
+`python -m vox_assets.pipeline.automation.instance` does this for `make` and for services, so that
+every way to start a build uses the same runs, queue and retention.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from vox_assets.extract import SourceError
+from vox_assets.settings import Settings, SettingsError, load_settings
+from vox_assets.store.files import write_text
+
+CONFIGURATION = "dagster.yaml"
+_FOLDER = Path(__file__).parent
+
+
+def configuration(with_postgres: bool) -> str:
+    """Return the content of `dagster.yaml`: SQLite below the home, or PostgreSQL."""
+    parts = [CONFIGURATION, *(["postgres.yaml"] if with_postgres else [])]
+    return "".join((_FOLDER / part).read_text(encoding="utf-8") for part in parts)
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Create the home where it is missing, write its configuration, and return its path.
+
+    The home below VOX_DATA_DIR always gets the current configuration. Another folder that
+    DAGSTER_HOME names may belong to other code locations too, so nothing is written there. Raises
+    SettingsError when that folder is missing, the home cannot be written, or PostgreSQL is
+    configured without its extra.
+    """
+    if settings.with_postgres and find_spec("dagster_postgres") is None:
+        raise SettingsError(
+            "DAGSTER_POSTGRES_URL: dagster-postgres is not installed: expected the extra "
+            "vox-assets[postgres]"
+        )
+    home = settings.dagster_home
+    if home != settings.own_dagster_home:
+        if not home.is_dir():
+            raise SettingsError(
+                f"DAGSTER_HOME: {home} is not a directory: expected the home of a Dagster "
+                f"instance; unset it for {settings.own_dagster_home}"
+            )
+        return home
+    try:
+        write_text(home / CONFIGURATION, configuration(settings.with_postgres))
+    except OSError as error:
+        raise SettingsError(
+            f"VOX_DATA_DIR: {home} cannot be written ({error.strerror}): expected a directory to "
+            f"write to"
+        ) from error
+    return home
+
+
+def main() -> int:
+    """Prepare the home of the configured instance, print its path and return the exit code."""
+    try:
+        print(prepare_home(load_settings()))
+    except (SettingsError, SourceError) as error:
+        print(f"vox-assets: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

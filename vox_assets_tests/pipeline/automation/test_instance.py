@@ -1,0 +1,105 @@
+"""Tests that builds find or create a configured Dagster home, and leave other homes alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from vox_assets.pipeline.automation.instance import configuration, prepare_home
+from vox_assets.pipeline.automation.launcher import ProcessRunLauncher
+from vox_assets.settings import Settings, SettingsError, load_settings
+
+
+def settings_of(folder: Path, **more: str) -> Settings:
+    return load_settings({"VOX_DATA_DIR": str(folder / "data"), **more})
+
+
+def run_build(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `vox-assets build corpus` in `folder`, without any setting but `more`."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VOX_", "DAGSTER_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "vox_assets.cli", "build", "corpus"],
+        cwd=folder,
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_home_below_the_data_folder_is_created_with_the_configuration(tmp_path: Path) -> None:
+    home = prepare_home(settings_of(tmp_path))
+    assert home == tmp_path / "data" / "dagster"
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert isinstance(instance.run_launcher, ProcessRunLauncher)
+        assert instance.freshness_enabled
+
+
+def test_an_outdated_configuration_of_the_own_home_is_replaced(tmp_path: Path) -> None:
+    home = prepare_home(settings_of(tmp_path))
+    (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
+    assert prepare_home(settings_of(tmp_path, DAGSTER_HOME=f"{home}/")) == home
+    assert (home / "dagster.yaml").read_text() == configuration(with_postgres=False)
+
+
+def test_the_home_of_another_instance_is_used_as_it_is(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    assert prepare_home(settings_of(tmp_path, DAGSTER_HOME=str(other))) == other
+    assert list(other.iterdir()) == []
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_missing_home_of_another_instance_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^DAGSTER_HOME: .*absent is not a directory") as info:
+        prepare_home(settings_of(tmp_path, DAGSTER_HOME=str(tmp_path / "absent")))
+    assert "\n" not in str(info.value)
+
+
+def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dagster").write_text("a file")
+    with pytest.raises(SettingsError, match=r"^VOX_DATA_DIR: .* cannot be written") as info:
+        prepare_home(settings_of(tmp_path))
+    assert "\n" not in str(info.value)
+
+
+def test_the_configuration_names_postgres_only_where_its_address_is_set(tmp_path: Path) -> None:
+    assert "storage" not in yaml.safe_load(configuration(with_postgres=False))
+    home = prepare_home(settings_of(tmp_path, DAGSTER_POSTGRES_URL="postgresql://host/db"))
+    written = yaml.safe_load((home / "dagster.yaml").read_text())
+    assert written["storage"]["postgres"]["postgres_url"] == {"env": "DAGSTER_POSTGRES_URL"}
+    assert written["telemetry"] == {"enabled": False}
+
+
+def test_a_build_records_its_run_in_a_home_that_it_creates(tmp_path: Path) -> None:
+    # A tree without pages and crates fails in its first step, so the build is short.
+    (tmp_path / "tree").mkdir()
+    done = run_build(tmp_path, VOX_SOURCE_DIR="tree")
+    assert done.returncode == 1
+    assert "FAILED raw_rust_fns" in done.stderr
+    assert "DAGSTER_HOME" not in done.stderr
+    home = tmp_path / "data" / "dagster"
+    assert (home / "dagster.yaml").read_text() == configuration(with_postgres=False)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        [run] = instance.get_runs()
+    assert run.job_name == "corpus"
+
+
+def test_a_build_without_a_source_tree_is_refused_in_one_line_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    done = run_build(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vox-assets: VOX_SOURCE_DIR: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
