@@ -43,7 +43,7 @@ from vox_assets.settings import (
 )
 from vox_assets.store.cache import ASIDE, BlobCache
 from vox_assets.store.files import write_text
-from vox_assets.store.lake import TableMissingError
+from vox_assets.store.lake import TableMissingError, TableUnreadableError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,7 @@ _ONE_LINE_ERRORS = (
     TableError,
     SettingsError,
     TableMissingError,
+    TableUnreadableError,
     ModelError,
     SourceError,
     ClusterError,
@@ -79,6 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except _ONE_LINE_ERRORS as error:
         print(f"vox-assets: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        # Folders that cannot be read or written; a fault of the network has no file name.
+        if error.filename is None:
+            raise
+        print(
+            f"vox-assets: {error.filename}: {error.strerror}: expected a place that can be read "
+            f"and written (VOX_DATA_DIR names the folder of the caches and the adapters)",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("vox-assets: cancelled", file=sys.stderr)
@@ -212,6 +223,16 @@ def _read(path: Path, needed: Sequence[str] = ()) -> tuple[Table, Reading]:
     return table, reading
 
 
+def _check_out(path: Path) -> None:
+    """Refuse an output file that cannot be written, before the work. Raises UsageError."""
+    check_ending(path)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder: expected a file")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise UsageError(f"{path}: {above} is a file: expected a folder")
+
+
 def _log_replaced(table: Table, added: Iterable[str]) -> None:
     """Log which columns of a table get other values."""
     replaced = [name for name in added if name in table.columns and name != "pair_id"]
@@ -233,7 +254,7 @@ def _extract(options: argparse.Namespace) -> int:
     from vox_assets.extract import extract_docs_of, extract_rust_of
     from vox_assets.pipeline.resources.engine import engine
 
-    check_ending(options.out)
+    _check_out(options.out)
     settings = load_settings(source_dir=options.source, profile_reference=options.profile)
     roots = settings.source_roots
     _log(f"{settings.source_dir}: read with the profile {settings.profile_reference}")
@@ -284,7 +305,7 @@ def _dedup(options: argparse.Namespace) -> int:
     from vox_assets.pipeline.resources.engine import engine
 
     for path in filter(None, (options.out, options.dropped)):
-        check_ending(path)
+        _check_out(path)
     if options.dropped and options.dropped.resolve() == options.out.resolve():
         raise UsageError(f"{options.out}: OUT and --dropped are one file: expected two")
     settings = load_settings()
@@ -350,7 +371,7 @@ def _score(options: argparse.Namespace) -> int:
     )
     from vox_assets.curate.secrets import HOLDS, refuse_secrets
 
-    check_ending(options.out)
+    _check_out(options.out)
     settings = load_settings()
     table, reading = _read(options.source, ["lane", "language"])
     repeated = repeats(table, reading)

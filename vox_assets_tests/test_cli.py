@@ -242,6 +242,44 @@ def test_bad_input_is_reported_in_one_line_and_leaves_no_output(
     assert not list(tmp_path.glob("out*")) + list(tmp_path.glob("rows*"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["dedup", "in.jsonl", "out.jsonl"], "data/cache"),
+        (["dedup", "in.jsonl", "in.jsonl/out.jsonl"], "in.jsonl"),
+        (["extract", "rust", "tree", "in.jsonl/out.jsonl"], "in.jsonl"),
+        (["explain", "0" * 32], "data/lake"),
+        (["verify", "abc"], "data/adapters"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_reported_in_one_line(
+    tmp_path: Path, arguments: list[str], named: str
+) -> None:
+    # Data below a file can be neither read nor written, by any user.
+    row = {"prompt": "q", "response": GOOD, "lane": "vox_codegen", "language": "vox"}
+    (tmp_path / "in.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "tree" / "crates").mkdir(parents=True)
+    if named.startswith("data/"):
+        (tmp_path / "data").mkdir()
+        (tmp_path / named).write_text("a file")
+    done = run_outside_checkout(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert named in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("vox-assets: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_explain_reports_a_damaged_table_in_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "data" / "lake" / "raw_rust_fns" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("junk")
+    done = run_outside_checkout(tmp_path, "explain", "0" * 32)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vox-assets: raw_rust_fns at ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_cache_shows_each_cache_and_prunes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

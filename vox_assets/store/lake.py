@@ -11,6 +11,7 @@ that reads no table by half.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,11 +30,19 @@ KEPT_FOREVER = frozenset({"training_mix"})
 # are still there.
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
 
+_COLOUR = re.compile(r"\x1b\[\d*m")
+# Enough for the first causes of an object store's error, which names its address and its retries.
+_CAUSE_CHARACTERS = 300
+
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
 class TableMissingError(LookupError):
     """Raised for a table or a version that does not exist."""
+
+
+class TableUnreadableError(Exception):
+    """Raised for a table that is damaged or cannot be reached; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +123,14 @@ def _write(uri: str, frame: pl.DataFrame) -> None:
 
 def _version(uri: str, name: str) -> int:
     from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
         return DeltaTable(uri, without_files=True).version()
     except TableNotFoundError:
         raise TableMissingError(f"{name} is not built yet: no table at {uri}") from None
+    except (DeltaError, OSError) as error:
+        raise _unreadable(uri, name, error) from error
 
 
 def _read(uri: str, name: str, version: int | None = None) -> pl.DataFrame:
@@ -138,11 +149,19 @@ def _opened(uri: str, name: str, version: int | None, opener: Callable[..., _Fra
 
     try:
         return opener(uri, version=version)
-    except (DeltaError, FileNotFoundError) as error:
+    except (DeltaError, OSError, pl.exceptions.PolarsError) as error:
         # delta-rs raises the same error for a missing table and for missing files of a version.
         newest = _version(uri, name)
         if version is None:
-            raise
+            raise _unreadable(uri, name, error) from error
         raise TableMissingError(
             f"{name} has no version {version} at {uri}: the newest is {newest}"
         ) from error
+
+
+def _unreadable(uri: str, name: str, error: Exception) -> TableUnreadableError:
+    # The libraries append a trace, in colours, to the cause.
+    cause = " ".join(_COLOUR.sub("", str(error).partition("\n   0:")[0]).split())
+    return TableUnreadableError(
+        f"{name} at {uri} cannot be read: {cause[:_CAUSE_CHARACTERS]}: expected a Delta table"
+    )

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from vox_assets.contract.rows import SchemaError, to_frame
-from vox_assets.store.lake import Lake, TableMissingError, forget
+from vox_assets.store.lake import Lake, TableMissingError, TableUnreadableError, forget
 from vox_assets_tests.conftest import make_pair
 
 # With so many rows, a write takes some milliseconds.
@@ -36,6 +36,26 @@ def test_the_error_for_a_missing_table_names_it(tmp_path: Path) -> None:
         lake.version("scored_corpus")
     with pytest.raises(TableMissingError, match="scored_corpus is not built yet"):
         lake.scan("scored_corpus")
+
+
+def test_the_error_for_a_damaged_table_is_one_line_that_names_it(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.write("adapter_eval", pl.DataFrame({"v": [1]}))
+    (tmp_path / "adapter_eval" / "_delta_log" / f"{1:020}.json").write_text("junk")
+    for read in (lake.read, lake.scan, lake.version):
+        with pytest.raises(TableUnreadableError, match=r"^adapter_eval at .* expected a") as info:
+            read("adapter_eval")
+        assert "\n" not in str(info.value)
+        assert "unknown>" not in str(info.value)
+
+
+def test_the_error_for_a_lost_data_file_names_the_table(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.write("adapter_eval", pl.DataFrame({"v": [1]}))
+    for path in (tmp_path / "adapter_eval").rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(TableUnreadableError, match=r"^adapter_eval at .* cannot be read"):
+        lake.read("adapter_eval")
 
 
 def test_a_scan_reads_selected_columns_of_the_newest_version(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from vox_assets.store.files import file_sha256
-from vox_assets.store.lake import Lake, TableMissingError
+from vox_assets.store.lake import Lake, TableMissingError, TableUnreadableError
 from vox_assets.training.adapter.layout import CARD, MANIFEST, ROWS, WEIGHTS
 from vox_assets.training.adapter.manifest import MIX_TABLE, read_manifest, seal
 from vox_assets.training.plan.spec import rows_digest
@@ -63,7 +63,7 @@ def verify_tables(directory: Path, lake: Lake) -> list[str]:
         return [f"{MANIFEST} names no version of table {MIX_TABLE}"]
     try:
         digest = rows_digest(lake.read(MIX_TABLE, version))
-    except TableMissingError as error:
+    except (TableMissingError, TableUnreadableError) as error:
         return [str(error)]
     trained_digest = manifest["config"]["rows_digest"]
     if digest != trained_digest:
