@@ -186,6 +186,14 @@ def _parser() -> argparse.ArgumentParser:
         "each cache takes at most SIZE (such as 500MB; the default is VOX_CACHE_LIMIT)",
     )
 
+    alert = command("alert", _alert, "send a test alert to every channel of VOX_ALERT_URLS")
+    alert.add_argument(
+        "--test",
+        action="store_true",
+        required=True,
+        help="confirm that a message is sent; the channels of real alerts belong to the sensors",
+    )
+
     build = command(
         "build",
         _build,
@@ -518,6 +526,32 @@ def _bytes_below(path: Path) -> int:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+def _alert(_: argparse.Namespace) -> int:
+    from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
+
+    settings = load_settings()
+    if not settings.alert_urls:
+        raise UsageError(
+            "VOX_ALERT_URLS: is not set: expected Apprise URLs such as json://host/path"
+        )
+    notifier = Notifier(settings.alert_urls)
+    failed = 0
+    for channel in range(1, len(settings.alert_urls) + 1):
+        try:
+            notifier.send(
+                channel,
+                "vox-assets: test",
+                f"This is a test of channel {channel} of VOX_ALERT_URLS. No build has failed.",
+                "success",
+            )
+        except DeliveryError as error:
+            failed += 1
+            _log(str(error))
+        else:
+            print(f"channel {channel} accepted the test alert")
+    return 1 if failed else 0
 
 
 def _build(options: argparse.Namespace) -> int:

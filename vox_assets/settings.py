@@ -6,19 +6,25 @@ names the variable and what it accepts.
 
 from __future__ import annotations
 
+import difflib
+import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from vox_assets import profiles
 from vox_assets.compute.models import RemoteModel
 from vox_assets.extract import SourceError, SourceRoot, source_roots
 from vox_assets.store.cache import DEFAULT_LIMIT
+
+if TYPE_CHECKING:
+    import apprise
 
 #: The bundled workspace in a checkout.
 SAMPLE_WORKSPACE = Path("data/sample_workspace")
@@ -52,6 +58,10 @@ BUILT_IN = "builtin"
 # Object stores that delta-rs and polars can both write to. Both read credentials from the
 # environment.
 LAKE_SCHEMES = ("s3", "gs", "az", "abfss")
+
+# The Vox compiler reads hundreds of variables that start with VOX_. From this likeness on, none of
+# them is taken for a misspelling (VOX_API_KEY, the nearest, reaches 0.8).
+_LIKENESS = 0.82
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
 
@@ -148,6 +158,7 @@ def load_settings(
     replace VOX_SOURCE_DIR and VOX_PROFILE.
     """
     env = os.environ if environment is None else environment
+    _refuse_misspelt(env)
     values = {name: env.get(name, "").strip() or None for name in VARIABLES}
 
     source = (source_dir or Path(values["VOX_SOURCE_DIR"] or SAMPLE_WORKSPACE)).resolve()
@@ -183,12 +194,45 @@ def load_settings(
             values["VOX_LLM_BASE_URL"], values["VOX_LLM_MODEL"], values["VOX_LLM_API_KEY"]
         ),
         alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
-        ui_url=values["VOX_UI_URL"] or Settings.ui_url,
+        ui_url=_ui_url(values["VOX_UI_URL"]),
         timezone=_timezone(values["VOX_TIMEZONE"]),
         ray_address=_ray_address(values["RAY_ADDRESS"]),
         named_dagster_home=Path(named_home).resolve() if named_home else None,
         with_postgres=values["DAGSTER_POSTGRES_URL"] is not None,
     )
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """Raise SettingsError for a variable whose name is nearly that of a setting."""
+    for name in sorted(names):
+        known = _meant(name)
+        if known is not None:
+            raise SettingsError(f"{name}: no such setting: did you mean {known}?")
+
+
+def _meant(name: str) -> str | None:
+    """Return the setting that a name misspells; None for a setting and for an unrelated name."""
+    ours = {_letters(known): known for known in VARIABLES if known.startswith("VOX_")}
+    letters = _letters(name)
+    if name in ours.values() or not letters.startswith("VOX"):
+        return None
+    if letters in ours:
+        return ours[letters]
+    words = name.upper().split("_")
+    for known in ours.values():
+        parts = known.split("_")
+        # A word is missing, or something follows, as in VOX_LLM_URL and VOX_SOURCE_DIRECTORY.
+        shortened = len(words) > 1 and words[:2] == parts[:2] and set(words) <= set(parts)
+        if shortened or name.upper().startswith(known):
+            return known
+    # Every name starts with VOX, so these letters do not count.
+    tails = {known.removeprefix("VOX"): meant for known, meant in ours.items()}
+    close = difflib.get_close_matches(letters.removeprefix("VOX"), tails, 1, _LIKENESS)
+    return tails[close[0]] if close else None
+
+
+def _letters(name: str) -> str:
+    return name.upper().replace("_", "").replace("-", "")
 
 
 def _default_profile(source: Path) -> str:
@@ -290,12 +334,43 @@ def _alert_urls(value: str | None) -> tuple[str, ...]:
     urls = tuple(part for part in (value or "").replace(",", " ").split() if part)
     for position, url in enumerate(urls, start=1):
         # The URL may hold a token, so the message names its position only.
-        if not urlsplit(url).scheme:
+        if not url.partition("://")[0] or "://" not in url:
             raise SettingsError(
                 f"VOX_ALERT_URLS: entry {position} has no scheme: "
                 f"expected Apprise URLs such as json://host/path, separated by spaces"
             )
+        if alert_service(url) is None:
+            raise SettingsError(
+                f"VOX_ALERT_URLS: entry {position} is not a URL of a service that Apprise knows, "
+                f"or lacks a part such as a host or a token: expected Apprise URLs such as "
+                f"json://host/path, separated by spaces"
+            )
     return urls
+
+
+def alert_service(url: str) -> apprise.NotifyBase | None:
+    """Return the service that an Apprise URL names; None when Apprise refuses the URL."""
+    import apprise
+
+    # Apprise logs URLs, which may hold tokens.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    return apprise.Apprise.instantiate(url)
+
+
+def _ui_url(value: str | None) -> str:
+    if value is None:
+        return Settings.ui_url
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or any(character.isspace() for character in value):
+        raise SettingsError(
+            "VOX_UI_URL: not an http or https URL: expected the address of the UI such as "
+            "http://127.0.0.1:3000"
+        )
+    return value.rstrip("/")
 
 
 def _timezone(value: str | None) -> str:

@@ -11,7 +11,7 @@ from vox_assets import profiles
 from vox_assets.compute.ray_data import RayData
 from vox_assets.extract import SourceError
 from vox_assets.pipeline.resources.engine import engine
-from vox_assets.settings import SAMPLE_WORKSPACE, SettingsError, load_settings
+from vox_assets.settings import SAMPLE_WORKSPACE, VARIABLES, SettingsError, load_settings
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
 
@@ -64,6 +64,14 @@ def test_the_ray_address_selects_a_cluster(address: str) -> None:
         ("VOX_FRONTEND", "/nonexistent/vox", "was not found: expected the path of a vox"),
         ("VOX_FRONTEND", __file__, "not executable: expected the path of a vox"),
         ("VOX_ALERT_URLS", "json://ok.example, hunter2", "entry 2 has no scheme"),
+        ("VOX_ALERT_URLS", "json://ok.example jsn://hunter2", "entry 2 is not a URL of a service"),
+        ("VOX_ALERT_URLS", "json:/ok.example/hunter2", "entry 1 has no scheme"),
+        ("VOX_ALERT_URLS", "://hunter2", "entry 1 has no scheme"),
+        ("VOX_ALERT_URLS", "https://host.example/hunter2", "entry 1 is not a URL of a service"),
+        ("VOX_ALERT_URLS", "json://", "lacks a part such as a host or a token"),
+        ("VOX_ALERT_URLS", "slack://hunter2", "lacks a part such as a host or a token"),
+        ("VOX_UI_URL", "ui.example", "not an http or https URL"),
+        ("VOX_UI_URL", "http://ui.example:port", "not an http or https URL"),
         ("VOX_LAKE_URL", "ftp://host/lake", "expected an object store"),
         ("VOX_LAKE_URL", "/srv/lake", "unset it for VOX_DATA_DIR"),
         ("VOX_TIMEZONE", "Mars/Olympus", "IANA name"),
@@ -93,10 +101,44 @@ def test_the_error_for_a_wrong_value_is_one_line_that_names_the_setting(
     assert "\n" not in str(error_info.value)
 
 
-def test_the_error_for_an_alert_url_does_not_contain_the_url() -> None:
+@pytest.mark.parametrize("url", ["hunter2", "jsn://hunter2", "slack://hunter2", "hunter2:x"])
+def test_the_error_for_an_alert_url_does_not_contain_the_url(url: str) -> None:
     with pytest.raises(SettingsError) as error_info:
-        load_settings({"VOX_ALERT_URLS": "hunter2"})
+        load_settings({"VOX_ALERT_URLS": url})
     assert "hunter2" not in str(error_info.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("VOX_SOURCEDIR", "VOX_SOURCE_DIR"),
+        ("VOX_SOURCE", "VOX_SOURCE_DIR"),
+        ("VOX_SOURCE_DIRECTORY", "VOX_SOURCE_DIR"),
+        ("VOXDATA_DIR", "VOX_DATA_DIR"),
+        ("vox_data_dir", "VOX_DATA_DIR"),
+        ("VOX_DTAA_DIR", "VOX_DATA_DIR"),
+        ("VOX_PROFLE", "VOX_PROFILE"),
+        ("VOX_ALERT_URL", "VOX_ALERT_URLS"),
+        ("VOX_LLM_URL", "VOX_LLM_BASE_URL"),
+        ("VOX_LLM_KEY", "VOX_LLM_API_KEY"),
+        ("VOX_LLM_MODLE", "VOX_LLM_MODEL"),
+        ("VOX_TIME_ZONE", "VOX_TIMEZONE"),
+        ("VOX_LAKE_URI", "VOX_LAKE_URL"),
+        ("VOX_FRONT_END", "VOX_FRONTEND"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as error_info:
+        load_settings({name: "hunter2"})
+    assert str(error_info.value) == f"{name}: no such setting: did you mean {meant}?"
+
+
+def test_the_settings_and_the_variables_of_other_programs_are_no_misspellings() -> None:
+    assert load_settings(dict.fromkeys(VARIABLES, "")).profile.name == "sample"
+    # Variables of the Vox compiler, of the tests, and of other programs.
+    others = "VOX_API_KEY VOX_API_URL VOX_MODEL VOX_CACHE_DIR VOX_STATE_DIR VOX_GEMINI_MODEL "
+    others += "VOX_GATE_PROFILE VOX_REAL_DIR VOX_SYNTAX_DIR VOXEL_SIZE VOX PATH HOME SOURCE_DIR"
+    assert load_settings(dict.fromkeys(others.split(), "x")).profile.name == "sample"
 
 
 def test_the_compiler_is_configured_or_searched_in_the_path(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Literal
+
+from vox_assets.settings import alert_service
 
 Tone = Literal["failure", "warning", "success"]
 
@@ -23,21 +24,17 @@ class Notifier:
         """Send a message to channel number `channel`, counted from 1. Raises DeliveryError."""
         import apprise
 
-        # Apprise logs URLs.
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)
-        service = apprise.Apprise()
-        if not service.add(self.urls[channel - 1]):
+        service = alert_service(self.urls[channel - 1])
+        if service is None:
             raise DeliveryError(
                 f"entry {channel} of VOX_ALERT_URLS is refused: expected an Apprise URL"
             )
-        accepted = service.notify(
+        channels = apprise.Apprise(service)
+        accepted = channels.notify(
             title=title,
             body=body,
             notify_type=apprise.NotifyType(tone),
             body_format=apprise.NotifyFormat.TEXT,
         )
         if not accepted:
-            raise DeliveryError(
-                f"entry {channel} of VOX_ALERT_URLS did not accept the message; "
-                f"the next tick tries again"
-            )
+            raise DeliveryError(f"entry {channel} of VOX_ALERT_URLS did not accept the message")
