@@ -202,6 +202,46 @@ def load_settings(
     )
 
 
+def in_effect(
+    settings: Settings, environment: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str | None]]:
+    """Return the value of every setting and where it is from, without keys and tokens."""
+    env = os.environ if environment is None else environment
+    remote = settings.language_model
+    lake = urlsplit(settings.lake_uri)
+    # An alert URL may hold a token.
+    count = len(settings.alert_urls)
+    channels = f"{count} channel{'s' * (count != 1)}" if count else None
+    values: dict[str, str | None] = {
+        "VOX_SOURCE_DIR": str(settings.source_dir),
+        "VOX_DATA_DIR": str(settings.data_dir),
+        "VOX_CACHE_LIMIT": f"{settings.cache_limit:,} bytes",
+        # The user part of a URL may hold a key.
+        "VOX_LAKE_URL": lake._replace(netloc=lake.netloc.rpartition("@")[2], query="").geturl(),
+        "VOX_PROFILE": settings.profile_reference,
+        "VOX_BASE_MODEL": settings.base_model,
+        "VOX_EMBEDDING_MODEL": settings.embedding_model,
+        "VOX_FRONTEND": str(settings.compiler or BUILT_IN),
+        "VOX_REWARD_MODEL": settings.reward_model,
+        "VOX_LLM_BASE_URL": remote.base_url if remote else None,
+        "VOX_LLM_MODEL": remote.name if remote else None,
+        "VOX_LLM_API_KEY": "(secret)" if remote and remote.api_key else None,
+        "VOX_ALERT_URLS": channels,
+        "VOX_UI_URL": settings.ui_url,
+        "VOX_TIMEZONE": settings.timezone,
+        "RAY_ADDRESS": settings.ray_address,
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DAGSTER_POSTGRES_URL": "(secret)" if settings.with_postgres else None,
+    }
+    return {
+        name: {
+            "value": values[name],
+            "from": "environment" if env.get(name, "").strip() else "default",
+        }
+        for name in VARIABLES
+    }
+
+
 def _refuse_misspelt(names: Iterable[str]) -> None:
     """Raise SettingsError for a variable whose name is nearly that of a setting."""
     for name in sorted(names):
@@ -365,7 +405,7 @@ def _ui_url(value: str | None) -> str:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
-    if not valid or any(character.isspace() for character in value):
+    if not valid or "@" in parts.netloc or any(character.isspace() for character in value):
         raise SettingsError(
             "VOX_UI_URL: not an http or https URL: expected the address of the UI such as "
             "http://127.0.0.1:3000"

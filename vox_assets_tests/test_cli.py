@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from vox_assets.curate.scoring import CALIBRATION_FILE, Calibration
 from vox_assets.curate.tables import read_table, write_table
 from vox_assets.settings import SettingsError, load_settings
 from vox_assets.store.cache import BlobCache
+from vox_assets.store.lake import Lake
 from vox_assets_tests.small_corpus import make_pair
 from vox_assets_tests.vox_syntax.vox_on_disk import install
 
@@ -270,6 +272,26 @@ def test_a_place_that_cannot_be_written_is_reported_in_one_line(
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_explain_takes_the_first_digits_of_an_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = to_frame([make_pair(index, 0) for index in range(40)])
+    Lake(str(tmp_path / "data" / "lake")).write("raw_rust_fns", rows)
+    ids = sorted(rows["pair_id"])
+    assert main(["explain", ids[0][:8]]) == 0
+    short = capsys.readouterr().out
+    assert main(["explain", ids[0]]) == 0
+    assert capsys.readouterr().out == short
+    # Forty ids have sixteen first digits at most, so two of them share one.
+    shared = next(a[0] for a, b in pairwise(ids) if a[0] == b[0])
+    assert main(["explain", shared]) == 1
+    message = capsys.readouterr().err
+    assert "rows start with it: expected more characters of one of" in message
+    assert len(message.splitlines()) == 1
+    assert main(["explain", ""]) == 1
+    assert "the id of the row is empty" in capsys.readouterr().err
+
+
 def test_explain_reports_a_damaged_table_in_one_line(tmp_path: Path) -> None:
     log = tmp_path / "data" / "lake" / "raw_rust_fns" / "_delta_log"
     log.mkdir(parents=True)
@@ -321,7 +343,9 @@ def test_the_help_lists_every_command() -> None:
         text=True,
         check=True,
     )
-    commands = "extract check-vox dedup score explain promote verify cache build"
+    commands = (
+        "extract check-vox dedup score explain adapters promote verify status alert cache build"
+    )
     for command in commands.split():
         assert command in done.stdout
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -14,6 +16,9 @@ from vox_assets.pipeline.automation.instance import prepare_home
 from vox_assets.settings import Settings, load_settings
 from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.store.program import program
+
+#: Runs that `vox-assets status` lists: a day of builds.
+SHOWN_BUILDS = 5
 
 
 def build(job_name: str) -> int:
@@ -42,6 +47,22 @@ def build(job_name: str) -> int:
             # Print the class name only when the error has no message.
             print(f"FAILED {event.step_key}: {message or kind or 'no message'}", file=sys.stderr)
     return 0 if result.success else 1
+
+
+def last_builds(home: Path) -> list[dict[str, Any]]:
+    """Return the newest runs of the instance in `home`, the newest first."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return [
+            {
+                "run": record.dagster_run.run_id,
+                "job": record.dagster_run.job_name,
+                "result": record.dagster_run.status.value.lower(),
+                "started": record.start_time,
+                "ended": record.end_time,
+                "commit": record.dagster_run.tags.get(history.COMMIT_TAG),
+            }
+            for record in instance.get_run_records(limit=SHOWN_BUILDS)
+        ]
 
 
 def named_job(name: str) -> dg.JobDefinition:

@@ -35,11 +35,20 @@ class Decision:
 
 
 def current(root: Path) -> dict[str, Any] | None:
-    """Read `promoted.json`: digest, time, reason and `history` (newest last); None if missing."""
+    """Read `promoted.json`: digest, time, reason and `history` (newest last); None if missing.
+
+    Raises PromotionError for a damaged file.
+    """
     path = root / PROMOTED
     if not path.exists():
         return None
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise PromotionError(
+            f"{path} cannot be read: {error}: expected the JSON that a promotion writes; "
+            f"restore it or delete it"
+        ) from error
 
 
 def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
@@ -91,6 +100,9 @@ def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
     Raises PromotionError for a digest that is unknown, damaged, not evaluated or trained for other
     lanes than `lanes`, and if a verdict failed.
     """
+    if digest not in known_adapters(root):
+        # Without this, the lock would create the folder of the adapters.
+        _evaluation_of(root, digest)
     with exclusive(root / LOCK):
         evaluation = _evaluation_of(root, digest)
         obstacle = _failed_verdicts(evaluation) or _lane_mismatch(root, digest, lanes)
@@ -104,15 +116,51 @@ def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
         return Decision(True, f"{digest} is promoted")
 
 
+def known_adapters(root: Path) -> list[str]:
+    """Return the digests of the adapters below `root`."""
+    return sorted(path.name for path in root.glob("*/") if path.name.isalnum())
+
+
+def candidates(root: Path, lanes: Sequence[str]) -> list[dict[str, Any]]:
+    """Describe every adapter: its figures, and the `obstacle` to its promotion, None without one.
+
+    The adapter is verified as for a promotion. Figures are None where they cannot be read.
+    """
+    promoted = (current(root) or {}).get("digest")
+    found = []
+    for digest in known_adapters(root):
+        entry: dict[str, Any] = {
+            "digest": digest,
+            "promoted": digest == promoted,
+            "obstacle": None,
+            **dict.fromkeys(("loss_ratio", "perplexity_change", "eval_digest", "rank", "lanes")),
+        }
+        try:
+            evaluation = _evaluation_of(root, digest)
+        except PromotionError as error:
+            entry["obstacle"] = str(error).removeprefix(f"adapter {digest} ")
+        else:
+            obstacle = _failed_verdicts(evaluation) or _lane_mismatch(root, digest, lanes)
+            config = manifest.read_manifest(root / digest)["config"]
+            entry |= {
+                "obstacle": obstacle or None,
+                "loss_ratio": evaluation["held_out"]["ratio"],
+                "perplexity_change": evaluation["held_out"]["perplexity_change"],
+                "eval_digest": evaluation["eval_digest"],
+                "rank": config["rank"]["rank"],
+                "lanes": config["lanes"],
+            }
+        found.append(entry)
+    return found
+
+
 def _evaluation_of(root: Path, digest: str) -> Mapping[str, Any]:
     """Read the evaluation of an adapter that exists and passes verification."""
     directory = root / digest
     # Accept only the name of a folder below the root, not a path that leads out of it.
-    if not digest.isalnum() or not directory.is_dir():
-        known = sorted(path.name for path in root.glob("*/") if path.name.isalnum())
-        raise PromotionError(
-            f"adapter {digest} is unknown: {root} has {', '.join(known) or 'none'}"
-        )
+    if digest not in known_adapters(root):
+        known = ", ".join(known_adapters(root)) or "none"
+        raise PromotionError(f"adapter {digest} is unknown: {root} has {known}")
     faults = verify.verify(directory)
     if faults:
         raise PromotionError(f"adapter {digest} is damaged: {'; '.join(faults)}")

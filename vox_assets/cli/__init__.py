@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import sqlite3
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -20,7 +17,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import polars as pl
 
 import vox_assets
-from vox_assets.compute.models import ModelError, dequantised_models
+from vox_assets.cli.adapters import list_adapters, promote_adapter, verify_adapter
+from vox_assets.cli.ids import UsageError, full_id
+from vox_assets.cli.operation import run_build, send_test_alert, show_caches
+from vox_assets.cli.status import show_status
+from vox_assets.compute.models import ModelError
 from vox_assets.compute.ray_data import ClusterError
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.curate.forms import Reading, read_rows, repeats
@@ -38,10 +39,8 @@ from vox_assets.settings import (
     SettingsError,
     find_compiler,
     load_settings,
-    parse_size,
     search_path,
 )
-from vox_assets.store.cache import ASIDE, BlobCache
 from vox_assets.store.files import write_text
 from vox_assets.store.lake import TableMissingError, TableUnreadableError
 
@@ -52,12 +51,9 @@ if TYPE_CHECKING:
 
 #: Conflicts that `dedup` shows; the table tells them all.
 SHOWN_CONFLICTS = 10
+DIGEST_HELP = "digest of the adapter, or its first characters where no other has them"
 #: Why prose in another script is not scored.
 BEYOND = "the features of prose read the Latin script only"
-
-
-class UsageError(ValueError):
-    """Wrong arguments or input files; the message is one line."""
 
 
 #: Errors shown as one line, without a traceback.
@@ -162,21 +158,42 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("out", type=Path, metavar="OUT")
 
     explain = command("explain", _explain, "explain what happened to one row in the last build")
-    explain.add_argument("pair_id", metavar="PAIR_ID")
+    explain.add_argument(
+        "pair_id",
+        metavar="PAIR_ID",
+        help="id of the row, or its first digits where no other has them",
+    )
 
     promote = command(
-        "promote", _promote, "make an adapter that passed its evaluation the current one"
+        "promote", promote_adapter, "make an adapter that passed its evaluation the current one"
     )
-    promote.add_argument("digest", metavar="DIGEST")
+    promote.add_argument("digest", metavar="DIGEST", help=DIGEST_HELP)
+
+    adapters = command(
+        "adapters",
+        list_adapters,
+        "list the adapters that may be promoted, with their figures on held-out rows, and why the "
+        "others may not",
+    )
+    adapters.add_argument(
+        "--json", action="store_true", help="print one JSON array of all adapters"
+    )
+
+    status = command(
+        "status",
+        show_status,
+        "show the settings in effect, the last builds, the promoted adapter and the caches",
+    )
+    status.add_argument("--json", action="store_true", help="print one JSON object")
 
     verify = command(
         "verify",
-        _verify,
+        verify_adapter,
         "check the files of an adapter and its training rows against their digests",
     )
-    verify.add_argument("digest", metavar="DIGEST")
+    verify.add_argument("digest", metavar="DIGEST", help=DIGEST_HELP)
 
-    cache = command("cache", _cache, "show the size of the caches; with --prune, shrink them")
+    cache = command("cache", show_caches, "show the size of the caches; with --prune, shrink them")
     cache.add_argument(
         "--prune",
         nargs="?",
@@ -186,7 +203,9 @@ def _parser() -> argparse.ArgumentParser:
         "each cache takes at most SIZE (such as 500MB; the default is VOX_CACHE_LIMIT)",
     )
 
-    alert = command("alert", _alert, "send a test alert to every channel of VOX_ALERT_URLS")
+    alert = command(
+        "alert", send_test_alert, "send a test alert to every channel of VOX_ALERT_URLS"
+    )
     alert.add_argument(
         "--test",
         action="store_true",
@@ -196,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
 
     build = command(
         "build",
-        _build,
+        run_build,
         "run a Dagster job and print a summary; its runs are below VOX_DATA_DIR/dagster, or in the "
         "instance that DAGSTER_HOME names",
     )
@@ -436,128 +455,13 @@ def _explain(options: argparse.Namespace) -> int:
             if not tables:
                 raise
     try:
-        lines = story(options.pair_id, tables, drops)
+        known = [frame["pair_id"] for frame in (*tables.values(), *drops.values())]
+        wanted = full_id(options.pair_id, {name for ids in known for name in ids if name}, "row")
+        lines = story(wanted, tables, drops)
     except LookupError as error:
         raise UsageError(str(error)) from error
     print("\n".join(lines))
     return 0
-
-
-def _promote(options: argparse.Namespace) -> int:
-    from vox_assets.training.promote import PromotionError, promote
-
-    try:
-        settings = load_settings()
-        decision = promote(settings.adapters_dir, options.digest, settings.profile.mix.lanes)
-    except PromotionError as error:
-        raise UsageError(str(error)) from error
-    print(decision.reason)
-    return 0
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from vox_assets.store.lake import Lake
-    from vox_assets.training.adapter.verify import verify, verify_tables
-
-    settings = load_settings()
-    root = settings.adapters_dir
-    # Only a plain name is accepted, so that no path outside of the root is read.
-    if not options.digest.isalnum() or not (root / options.digest).is_dir():
-        raise UsageError(f"{options.digest}: no such adapter below {root}")
-    faults = verify(root / options.digest)
-    faults = faults or verify_tables(root / options.digest, Lake(settings.lake_uri))
-    for fault in faults:
-        print(f"{options.digest}: {fault}")
-    if not faults:
-        print(
-            f"{options.digest}: every digest matches, and the lake has the rows it was trained on"
-        )
-    return 1 if faults else 0
-
-
-def _cache(options: argparse.Namespace) -> int:
-    settings = load_settings()
-    folder = settings.cache_dir
-    caches = [BlobCache(path, settings.cache_limit) for path in sorted(folder.glob("*.sqlite"))]
-    try:
-        limit = parse_size(options.prune) if options.prune else settings.cache_limit
-    except ValueError as error:
-        raise UsageError(f"--prune: {error}") from error
-    try:
-        if options.prune is not None:
-            for cache in caches:
-                cache.prune(limit)
-            for path in folder.glob(f"*{ASIDE}*"):
-                path.unlink()
-            for model in dequantised_models(folder)[1]:
-                shutil.rmtree(model)
-        lines = [_cache_line(cache) for cache in caches]
-    except (sqlite3.Error, OSError) as error:
-        raise UsageError(f"{folder}: {error}") from error
-    in_use, superseded = dequantised_models(folder)
-    for name, paths in (
-        ("models", in_use),
-        ("superseded", superseded),
-        ("damaged", sorted(folder.glob(f"*{ASIDE}*"))),
-    ):
-        if paths:
-            size = sum(map(_bytes_below, paths))
-            lines.append(f"{name:<12}{len(paths):>10,}{_megabytes(size):>14}")
-    print(f"{'cache':<12}{'entries':>10}{'size':>14}{'limit':>14}  used (UTC)")
-    print("\n".join(lines) or f"{folder} has no caches yet")
-    return 0
-
-
-def _cache_line(cache: BlobCache) -> str:
-    contents = cache.contents()
-    first, last = (
-        time.strftime("%Y-%m-%d %H:%M", time.gmtime(used)) if used is not None else "never"
-        for used in (contents.oldest_use, contents.newest_use)
-    )
-    return (
-        f"{cache.path.stem:<12}{contents.entries:>10,}{_megabytes(contents.size):>14}"
-        f"{_megabytes(cache.limit):>14}  {first} to {last}"
-    )
-
-
-def _bytes_below(path: Path) -> int:
-    return sum(p.stat().st_size for p in (path, *path.rglob("*")) if p.is_file())
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
-
-
-def _alert(_: argparse.Namespace) -> int:
-    from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
-
-    settings = load_settings()
-    if not settings.alert_urls:
-        raise UsageError(
-            "VOX_ALERT_URLS: is not set: expected Apprise URLs such as json://host/path"
-        )
-    notifier = Notifier(settings.alert_urls)
-    failed = 0
-    for channel in range(1, len(settings.alert_urls) + 1):
-        try:
-            notifier.send(
-                channel,
-                "vox-assets: test",
-                f"This is a test of channel {channel} of VOX_ALERT_URLS. No build has failed.",
-                "success",
-            )
-        except DeliveryError as error:
-            failed += 1
-            _log(str(error))
-        else:
-            print(f"channel {channel} accepted the test alert")
-    return 1 if failed else 0
-
-
-def _build(options: argparse.Namespace) -> int:
-    from vox_assets.pipeline.build import build
-
-    return build(options.job)
 
 
 def _calibrate(options: argparse.Namespace) -> int:
@@ -588,7 +492,3 @@ def _models(settings: Settings) -> Models:
     from vox_assets.pipeline.resources.model_set import Models
 
     return Models(settings)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The commands about adapters: list, promote and verify them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from vox_assets.cli.ids import UsageError, full_id
+from vox_assets.settings import load_settings
+
+
+def list_adapters(options: argparse.Namespace) -> int:
+    """List the adapters that may be promoted with their figures, and why the others may not."""
+    from vox_assets.training.promote import PromotionError, candidates
+
+    settings = load_settings()
+    try:
+        found = candidates(settings.adapters_dir, settings.profile.mix.lanes)
+    except PromotionError as error:
+        raise UsageError(str(error)) from error
+    if options.json:
+        print(json.dumps(found, indent=1, sort_keys=True))
+        return 0
+    ready = [adapter for adapter in found if adapter["obstacle"] is None]
+    print(
+        f"{'adapter':<18}{'loss ratio':>11}  {'interval':<16}{'perplexity':>10}{'rank':>6}  lanes"
+    )
+    print("\n".join(map(_line, ready)) or f"{settings.adapters_dir} has no adapter to promote")
+    for adapter in found:
+        if adapter["obstacle"] is not None:
+            print(
+                f"{adapter['digest']}: may not be promoted: {adapter['obstacle']}", file=sys.stderr
+            )
+    return 0
+
+
+def _line(adapter: dict[str, Any]) -> str:
+    ratio, change = adapter["loss_ratio"], adapter["perplexity_change"]
+    interval = f"[{ratio['low']:.3f}, {ratio['high']:.3f}]"
+    mark = "  promoted" if adapter["promoted"] else ""
+    return (
+        f"{adapter['digest']:<18}{ratio['value']:>11.3f}  {interval:<16}{change['value']:>10.1%}"
+        f"{adapter['rank']:>6}  {', '.join(adapter['lanes'])}{mark}"
+    )
+
+
+def promote_adapter(options: argparse.Namespace) -> int:
+    from vox_assets.training.promote import PromotionError, known_adapters, promote
+
+    try:
+        settings = load_settings()
+        root = settings.adapters_dir
+        digest = full_id(options.digest, known_adapters(root), "adapter")
+        decision = promote(root, digest, settings.profile.mix.lanes)
+    except PromotionError as error:
+        raise UsageError(str(error)) from error
+    print(decision.reason)
+    return 0
+
+
+def verify_adapter(options: argparse.Namespace) -> int:
+    from vox_assets.store.lake import Lake
+    from vox_assets.training.adapter.verify import verify, verify_tables
+    from vox_assets.training.promote import known_adapters
+
+    settings = load_settings()
+    root = settings.adapters_dir
+    digest = full_id(options.digest, known_adapters(root), "adapter")
+    if digest not in known_adapters(root):
+        raise UsageError(f"{digest}: no such adapter below {root}")
+    faults = verify(root / digest)
+    faults = faults or verify_tables(root / digest, Lake(settings.lake_uri))
+    for fault in faults:
+        print(f"{digest}: {fault}")
+    if not faults:
+        print(f"{digest}: every digest matches, and the lake has the rows it was trained on")
+    return 1 if faults else 0

@@ -1,0 +1,107 @@
+"""The commands that operate a deployment: builds, alerts and caches."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+from vox_assets.cli.ids import UsageError
+from vox_assets.compute.models import dequantised_models
+from vox_assets.settings import Settings, load_settings, parse_size
+from vox_assets.store.cache import ASIDE, BlobCache
+
+
+def run_build(options: argparse.Namespace) -> int:
+    from vox_assets.pipeline.build import build
+
+    return build(options.job)
+
+
+def send_test_alert(_: argparse.Namespace) -> int:
+    from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
+
+    settings = load_settings()
+    if not settings.alert_urls:
+        raise UsageError(
+            "VOX_ALERT_URLS: is not set: expected Apprise URLs such as json://host/path"
+        )
+    notifier = Notifier(settings.alert_urls)
+    failed = 0
+    for channel in range(1, len(settings.alert_urls) + 1):
+        try:
+            notifier.send(
+                channel,
+                "vox-assets: test",
+                f"This is a test of channel {channel} of VOX_ALERT_URLS. No build has failed.",
+                "success",
+            )
+        except DeliveryError as error:
+            failed += 1
+            print(error, file=sys.stderr)
+        else:
+            print(f"channel {channel} accepted the test alert")
+    return 1 if failed else 0
+
+
+def caches_below(settings: Settings) -> list[BlobCache]:
+    """Return the caches of a deployment in the order of their names."""
+    paths = sorted(settings.cache_dir.glob("*.sqlite"))
+    return [BlobCache(path, settings.cache_limit) for path in paths]
+
+
+def show_caches(options: argparse.Namespace) -> int:
+    settings = load_settings()
+    folder = settings.cache_dir
+    caches = caches_below(settings)
+    try:
+        limit = parse_size(options.prune) if options.prune else settings.cache_limit
+    except ValueError as error:
+        raise UsageError(f"--prune: {error}") from error
+    try:
+        if options.prune is not None:
+            for cache in caches:
+                cache.prune(limit)
+            for path in folder.glob(f"*{ASIDE}*"):
+                path.unlink()
+            for model in dequantised_models(folder)[1]:
+                shutil.rmtree(model)
+        lines = [_cache_line(cache) for cache in caches]
+    except (sqlite3.Error, OSError) as error:
+        raise UsageError(f"{folder}: {error}") from error
+    in_use, superseded = dequantised_models(folder)
+    for name, paths in (
+        ("models", in_use),
+        ("superseded", superseded),
+        ("damaged", sorted(folder.glob(f"*{ASIDE}*"))),
+    ):
+        if paths:
+            size = sum(map(_bytes_below, paths))
+            lines.append(f"{name:<12}{len(paths):>10,}{megabytes(size):>14}")
+    print(f"{'cache':<12}{'entries':>10}{'size':>14}{'limit':>14}  used (UTC)")
+    print("\n".join(lines) or f"{folder} has no caches yet")
+    return 0
+
+
+def _cache_line(cache: BlobCache) -> str:
+    contents = cache.contents()
+    first, last = (
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime(used)) if used is not None else "never"
+        for used in (contents.oldest_use, contents.newest_use)
+    )
+    return (
+        f"{cache.path.stem:<12}{contents.entries:>10,}{megabytes(contents.size):>14}"
+        f"{megabytes(cache.limit):>14}  {first} to {last}"
+    )
+
+
+def _bytes_below(path: Path) -> int:
+    return sum(p.stat().st_size for p in (path, *path.rglob("*")) if p.is_file())
+
+
+def megabytes(size: int) -> str:
+    """Write a size in megabytes."""
+    return f"{size / 1e6:,.1f} MB"
