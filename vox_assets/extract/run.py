@@ -130,7 +130,15 @@ def extract_rust(
             )
             context = declarations.FileContext(path, modules[path].symbol, crate, purpose, commit)
             by_crate.setdefault(crate.folder, []).append((file, context))
-    written = in_order(engine.map(partial(_crate_rows, profile=profile), by_crate.values()))
+    shared = declarations.Shared(
+        {
+            context.path: (context.crate.folder, context.crate.library_name, file)
+            for of_crate in by_crate.values()
+            for file, context in of_crate
+        }
+    )
+    work = ((of_crate, shared.needed_by(folder)) for folder, of_crate in by_crate.items())
+    written = in_order(engine.map(partial(_crate_rows, profile=profile), work))
     # A crate may contain another crate, so rows are sorted by path over all crates.
     rows = sorted(chain.from_iterable(written), key=itemgetter(0))
     pairs = [pair for _, of_file, _ in rows for pair in of_file]
@@ -159,12 +167,18 @@ def _parse(files: Sequence[tuple[str, str]]) -> list[tuple[str, rust_items.RustF
 
 
 def _crate_rows(
-    files: Sequence[tuple[rust_items.RustFile, declarations.FileContext]], profile: Profile
+    work: tuple[
+        Sequence[tuple[rust_items.RustFile, declarations.FileContext]], declarations.Needed
+    ],
+    profile: Profile,
 ) -> list[tuple[str, list[Pair], list[Drop]]]:
     """Write the rows and drops of each library file of one crate."""
+    files, needed = work
     parsed = {context.path: file for file, context in files}
     crate_of = {context.path: context.crate.folder for _, context in files}
     declared = declarations.index_declarations(parsed, crate_of)
+    needed.add_to(declared)
+    declared.add_crate(files[0][1].crate.library_name, files[0][1].crate.folder)
     return [
         (context.path, *rust_rows.pairs(file, context, declared, profile))
         for file, context in files

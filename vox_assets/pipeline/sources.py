@@ -67,7 +67,7 @@ docs = dg.AssetSpec(
     group_name=GROUP,
     kinds={"polars", "deltalake", "treesitter"},
     owners=OWNERS,
-    code_version="2",
+    code_version="3",
 )
 def raw_rust_fns(
     context: dg.AssetExecutionContext,

@@ -348,3 +348,36 @@ def test_a_shared_page_that_is_included_is_read_as_a_page(
     (row,) = _docs(root, profile).rows.rows(named=True)
     assert row["response"] == f"{(LONG * 3).strip()}\n\n- one\n- two"
     assert row["source_symbol"] == "Part"
+
+
+@pytest.mark.parametrize(
+    ("head", "path"),
+    [
+        ("use sea_map::{tide::Tide, tide};", "Tide::at(1, tide::DEPTH)"),
+        ("use sea_map::tide::Tide as Ebb;", "Ebb::at(1, sea_map::tide::DEPTH)"),
+        ("", "sea_map::tide::Tide::at(1, sea_map::tide::DEPTH)"),
+        ("", "{ use sea_map::{tide::{self, Tide}}; Tide::at(1, tide::DEPTH) }"),
+    ],
+)
+def test_a_question_shows_declarations_that_are_imported_from_another_crate(
+    write_tree: WriteTree, profile: Profile, head: str, path: str
+) -> None:
+    tide = "pub struct Tide;\nimpl Tide { pub fn at(hour: u8, depth: u8) -> u8 { hour } }\n"
+    root = write_tree(
+        {
+            "crates/sea-map/Cargo.toml": '[package]\nname = "sea-map"',
+            "crates/sea-map/src/tide.rs": f"{tide}pub const DEPTH: u8 = 3;",
+            "crates/boat/Cargo.toml": '[package]\nname = "boat"',
+            "crates/boat/src/lib.rs": (
+                f"{head}\nfn sail() -> u8 {{\n    let a = {path};\n    let b = a;\n    b\n}}"
+            ),
+            # A crate of the same names that nothing imports.
+            "crates/other/src/tide.rs": "pub struct Tide { other: u8 }\nconst DEPTH: u8 = 9;",
+        }
+    )
+    rows = _rust(root, profile).rows.rows(named=True)
+    (prompt,) = (row["prompt"] for row in rows if "boat" in row["source_path"])
+    assert "impl Tide {\n    pub fn at(hour: u8, depth: u8) -> u8;\n}" in prompt
+    assert "pub const DEPTH: u8 = 3;" in prompt
+    assert "other" not in prompt
+    assert "DEPTH: u8 = 9" not in prompt

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vox_assets.extract.docs import markdown
@@ -11,13 +12,11 @@ from vox_assets.extract.docs.lead_ins import SENTENCE_END, leads_in
 from vox_assets.extract.rust.crates import Crate
 from vox_assets.extract.rust.doc_comment import MIN_DOC_CHARS, prose_of
 from vox_assets.extract.rust.items import Container, Item, RustFile
-from vox_assets.extract.rust.selection import PATH_WORDS
+from vox_assets.extract.rust.names import MAX_PATH_PARTS, PRELUDE
+from vox_assets.extract.rust.selection import PATH_WORDS, WORD
 
 #: Length of the declarations shown with a task: enough for fields, too short to hide the task.
 MAX_SHOWN_CHARS = 1_200
-
-#: Longer paths to a function are cut at the start, which only names modules.
-MAX_CALLEE_CHARS = 80
 
 #: Number and length of the associated types that every method of a block is shown with. A block
 #: with more of them would be repeated in full for each method.
@@ -27,10 +26,26 @@ MAX_ASSOCIATED_CHARS = 1_200
 #: Number of fields or variants that a question lists.
 MAX_LISTED_MEMBERS = 24
 
-TYPE_NAME = re.compile(r"\b[A-Z]\w*")
+#: Length of the text of a constant; a longer one is shown by its type.
+MAX_CONSTANT_CHARS = 240
 
-#: The path before a call's parenthesis, with the function's owner; `value.method` does not match.
-_CALLEE = re.compile(r"(?<![\w.])(?:(self\.|Self::)|(\w+)::)?([a-z_]\w+)\Z")
+#: In less room, a long type is not shown: its first and last lines alone say nothing.
+MIN_CUT_CHARS = 160
+
+#: Longer names of crates are not looked up.
+MAX_NAME_CHARS = 80
+
+_LAST_NAME = re.compile(r"\w+\Z")
+
+#: A field, variant or method of a type that is written over several lines.
+_MEMBER = re.compile(r"    (?:(?:pub(?:\([^)]*\))?|async|const|unsafe|fn|type)\s+)*([A-Za-z_]\w*)")
+
+#: Stands for the members of a type that are not shown.
+_LEFT_OUT = "    // .."
+
+NO_IMPORTS: Mapping[str, str] = {}
+
+TYPE_NAME = re.compile(r"\b[A-Z]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +74,38 @@ class Declarations:
     _by_module: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
     #: Results of `shown` by the identity of the item: the index keeps every item alive.
     _shown: dict[int, str] = field(default_factory=dict)
+    #: Members of long declarations by the identity of the item.
+    _members: dict[int, list[tuple[str | None, str]]] = field(default_factory=dict)
+    #: What each file imports: the path by the local name.
+    _imports: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    #: Texts of constants and macros by crate, name and file.
+    _constants: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    #: Names of files and folders by crate: they are modules.
+    _modules: dict[str, set[str]] = field(default_factory=dict)
+    #: Crates by the name that paths start with.
+    _crates: dict[str, str] = field(default_factory=dict)
+    #: The types that have a method, with their crates, by its name.
+    _owners: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    #: The last part of each name that is declared.
+    words: set[str] = field(default_factory=set)
 
     def add(self, crate: str, path: str, file: RustFile) -> None:
         """Index the items of the file at `path`."""
         names = self._by_crate.setdefault(crate, {})
         by_module = self._by_module.setdefault(crate, {})
         module = path.removesuffix(".rs").removesuffix("/mod").rpartition("/")[2]
+        self._imports[path] = file.imports
+        self._modules.setdefault(crate, set()).update(_parts(path))
+        constants = self._constants.setdefault(crate, {})
+        for name, text in file.constants:
+            constants.setdefault(name, {}).setdefault(path, text)
+            self.words.add(name.rpartition("::")[2].rstrip("!"))
+        modules = self._modules[crate]
         for item in file.items:
+            modules.update(item.modules)
+            self.words.add(item.name)
+            if item.container and item.kind == "function":
+                self._owners.setdefault(item.name, set()).add((crate, item.container.type_name))
             owner = f"{item.container.type_name}::" if item.container else ""
             names.setdefault(owner + item.name, {}).setdefault(path, []).append(item)
             if not owner:
@@ -84,12 +124,159 @@ class Declarations:
             candidates = files.get(path) or (next(iter(files.values())) if len(files) == 1 else [])
         return candidates[0] if len(candidates) == 1 else None
 
+    def add_crate(self, name: str, folder: str) -> None:
+        """Record that paths which start with `name` are those of the crate in `folder`."""
+        self._crates[name.replace("-", "_")] = folder
+
+    def resolve(
+        self, crate: str, path: str, name: str, imported: Mapping[str, str] = NO_IMPORTS
+    ) -> Item | str | None:
+        """Find what a name of `names.used` means in a file: an item or the text of a constant.
+
+        `imported` has the imports of the code itself. A name that another crate may mean is not
+        found, nor is one that several declarations fit.
+        """
+        root = name.partition("::")[0].rstrip("!")
+        full = imported.get(root) or self._imports.get(path, {}).get(root)
+        parts = name.split("::")
+        if full is not None:
+            parts = [*full.split("::"), *parts[1:]]
+            if name[-1] == "!" and parts[-1][-1:] != "!":
+                parts[-1] += "!"
+        home, is_local = crate, full is None and len(parts) == 1
+        if parts[0] in self._crates and len(parts) > 1:
+            home = self._crates[parts[0]]
+            parts = parts[1:]
+        elif parts[0] in PATH_WORDS and len(parts) > 1:
+            parts = [part for part in parts if part not in PATH_WORDS]
+        elif len(parts) > 1 and not (parts[0][:1].isupper() or parts[0] in self._modules[crate]):
+            # A module inside the file may have constants only.
+            return self._constants[crate].get(parts[-1], {}).get(path)
+        if not parts or (full is None and parts[0] in PRELUDE):
+            own = self._declared(crate, name).get(path)
+            return own[0] if own is not None and len(own) == 1 else None
+        *modules, last = parts
+        owner = modules.pop() if modules and modules[-1][:1].isupper() else ""
+        local = path if home == crate and (is_local or not modules) else None
+        found = None
+        if owner:
+            found = self._choose(home, f"{owner}::{last}", modules, local)
+        if found is None:
+            found = self._choose(home, owner or last, modules, local)
+        return found
+
+    def method(self, name: str, in_sight: Collection[str]) -> Item | None:
+        """Find the method that `.name()` calls: that of the only type in sight which has it."""
+        owners = [(of, own) for of, own in self._owners.get(name, ()) if own in in_sight]
+        if len(owners) != 1:
+            return None
+        (crate, owner) = owners[0]
+        files = self._by_crate[crate][f"{owner}::{name}"]
+        candidates = [item for items in files.values() for item in items]
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _declared(self, crate: str, name: str) -> Mapping[str, Sequence[Item | str]]:
+        """Return what a crate declares under a name, by file."""
+        files = self._by_crate.get(crate, {}).get(name)
+        if files is not None:
+            return files
+        texts = self._constants.get(crate, {}).get(name)
+        return {path: [text] for path, text in texts.items()} if texts else {}
+
+    def _choose(
+        self, crate: str, name: str, modules: Sequence[str], local: str | None
+    ) -> Item | str | None:
+        """Choose among the declarations of a name: by file, by module, or the only one."""
+        files = self._declared(crate, name)
+        if not files:
+            return None
+        if local is not None and local in files:
+            chosen = files[local]
+        elif modules:
+            # A module may show what a module below it declares.
+            within = [path for path, of in files.items() if _is_within(modules[-1], path, of)]
+            exact = [path for path in within if _module(path) == modules[-1]]
+            within = exact if len(exact) == 1 else within
+            if len(within) != 1:
+                return None
+            chosen = files[within[0]]
+        elif len(files) == 1:
+            chosen = next(iter(files.values()))
+        else:
+            # `use super::*` is the usual reason why a file does not name what it uses.
+            above = posixpath.dirname(local or "")
+            parents = [
+                p for p in (f"{above}/mod.rs", f"{above}.rs", f"{above}/lib.rs") if p in files
+            ]
+            if len(parents) != 1:
+                return None
+            chosen = files[parents[0]]
+        first = chosen[0]
+        if len(chosen) > 1 and not all(_same(first, other) for other in chosen):
+            return None
+        return first
+
+    def cut(self, item: Item, words: Collection[str]) -> str:
+        """Shorten the declaration of a type to the members whose names are in `words`."""
+        members = self._members.get(id(item))
+        if members is None:
+            members = self._members[id(item)] = list(_members_of(self.shown(item)))
+        kept: list[str] = []
+        for name, text in members:
+            if name is None or name in words:
+                kept.append(text)
+            elif kept[-1] != _LEFT_OUT:
+                kept.append(_LEFT_OUT)
+        return "\n".join(kept)
+
     def shown(self, item: Item) -> str:
         """Return an indexed item's declaration; cached, because questions repeat items."""
         text = self._shown.get(id(item))
         if text is None:
             text = self._shown[id(item)] = _declaration(item)
         return text
+
+
+def _members_of(declaration: str) -> Iterator[tuple[str | None, str]]:
+    """Yield name and text of each member of a type, without comments and attributes.
+
+    The lines before and after the members have no name.
+    """
+    name, member = None, ""
+    for line in declaration.split("\n"):
+        inner = line[:4] == "    "
+        found = _MEMBER.match(line) if inner else None
+        if found is None and name and inner and (line[4:5].isspace() or line[4:5] in ")}]"):
+            member += f"\n{line}"
+            continue
+        if member:
+            yield name, member
+        name, member = (found[1], line) if found else ("", "") if inner else (None, line)
+        if inner and not found:
+            yield "", line
+    if member:
+        yield name, member
+
+
+def _parts(path: str) -> list[str]:
+    """Return the names of a file and of its folders, which are names of modules."""
+    return path.removesuffix(".rs").split("/")
+
+
+def _is_within(module: str, path: str, declared: Sequence[Item | str]) -> bool:
+    inside = (item.modules for item in declared if isinstance(item, Item))
+    return module in _parts(path) or any(module in modules for modules in inside)
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".rs").removesuffix("/mod").rpartition("/")[2]
+
+
+def _same(first: Item | str, other: Item | str) -> bool:
+    """Whether two declarations differ only in what `cfg` compiles."""
+    if isinstance(first, str) or isinstance(other, str):
+        return first == other
+    return first.kind == other.kind == "function" and first.signature == other.signature
 
 
 def purpose_of(doc: str) -> str:
@@ -140,19 +327,12 @@ def outdented(text: str, item: Item) -> str:
     return "\n".join(line.removeprefix(item.indent) for line in text.split("\n"))
 
 
-def called_by(body: str, owner: str) -> list[str]:
-    """Return the functions that a body calls; those of its own type as `Owner::name`."""
-    names = []
-    # Splitting, and reading each word once, takes a fifth of the time of a regex search for calls.
-    pieces = dict.fromkeys(piece[-MAX_CALLEE_CHARS:] for piece in body.split("("))
-    for word in dict.fromkeys(piece.rsplit(None, 1)[-1] for piece in pieces if piece.strip()):
-        if match := _CALLEE.search(word):
-            own, of, name = match.groups("")
-            of = owner if own else "" if of in PATH_WORDS else of
-            # A default does not describe a type.
-            if name != "default":
-                names.append(f"{of}::{name}" if of else name)
-    return names
+def constant_shown(text: str) -> str:
+    """Return the declaration of a constant: without its value where that is long."""
+    if len(text) <= MAX_CONSTANT_CHARS or text.startswith("macro_rules!"):
+        return text
+    closing = "\n}" if text.endswith("\n}") and "{\n    " in text.partition("=")[0] else ""
+    return f"{text.partition('=')[0].rstrip()};{closing}"
 
 
 def _declaration(item: Item) -> str:
@@ -198,3 +378,99 @@ def index_declarations(files: Mapping[str, RustFile], crate_of: Mapping[str, str
     for path, file in files.items():
         index.add(crate_of[path], path, file)
     return index
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What one crate uses of others: name and folder of each, and the declarations by file."""
+
+    crates: Mapping[str, str]
+    files: Mapping[str, tuple[str, RustFile]]
+
+    def add_to(self, index: Declarations) -> None:
+        """Add the declarations to the index of the crate."""
+        for name, folder in self.crates.items():
+            index.add_crate(name, folder)
+        for path, (folder, file) in self.files.items():
+            index.add(folder, path, file)
+
+
+class Shared:
+    """The declarations of all crates, from which each crate gets those that it imports."""
+
+    def __init__(self, files: Mapping[str, tuple[str, str, RustFile]]) -> None:
+        """Index `files`: by path the folder of the crate, the name of its library and the file."""
+        self._files = files
+        self._crates: dict[str, str] = {}
+        self._paths: dict[str, list[str]] = {}
+        for path, (folder, name, _) in files.items():
+            self._crates[name.replace("-", "_")] = folder
+            self._paths.setdefault(folder, []).append(path)
+        #: Items and constants by crate and name, with their file.
+        self._items: dict[str, dict[str, list[tuple[str, Item]]]] = {}
+        self._constants: dict[str, dict[str, list[tuple[str, tuple[str, str]]]]] = {}
+
+    def needed_by(self, folder: str) -> Needed:
+        """Return what the files of the crate in `folder` name of other crates."""
+        wanted: dict[str, set[str]] = {}
+        for path in self._paths.get(folder, ()):
+            file = self._files[path][2]
+            for full in dict.fromkeys((*file.imports.values(), *self._paths_in(file))):
+                root, *parts = full.split("::")
+                home = self._crates.get(root, folder)
+                if home != folder:
+                    wanted.setdefault(home, set()).update(parts[-2:])
+        needed: dict[str, tuple[str, RustFile]] = {}
+        for home, names in wanted.items():
+            items: dict[str, dict[int, Item]] = {}
+            constants: dict[str, list[tuple[str, str]]] = {}
+            of_items, of_constants = self._index(home)
+            for name in sorted(names):
+                for path, item in of_items.get(name, ()):
+                    items.setdefault(path, {})[id(item)] = item
+                for path, constant in of_constants.get(name, ()):
+                    constants.setdefault(path, []).append(constant)
+            for path in sorted({*items, *constants}):
+                chosen = RustFile(
+                    items=tuple(items.get(path, {}).values()),
+                    constants=tuple(dict.fromkeys(constants.get(path, ()))),
+                )
+                needed[path] = (home, chosen)
+        return Needed({n: f for n, f in self._crates.items() if f in wanted}, needed)
+
+    def _paths_in(self, file: RustFile) -> Iterator[str]:
+        """Yield the paths in bodies that start with the name of a crate."""
+        names = tuple(self._crates)
+        for item in file.items:
+            # Splitting takes a tenth of the time of a regex search for paths.
+            pieces = item.text.split("::")
+            for number, piece in enumerate(pieces[:-1]):
+                if not piece.endswith(names):
+                    continue
+                root = _LAST_NAME.search(piece[-MAX_NAME_CHARS:])
+                if root is not None and root[0] in self._crates:
+                    path = [root[0]]
+                    for part in pieces[number + 1 : number + MAX_PATH_PARTS]:
+                        name = WORD.match(part)
+                        path += [name[0]] if name else []
+                        if name is None or name[0] != part:
+                            break
+                    yield "::".join(path)
+
+    def _index(
+        self, folder: str
+    ) -> tuple[dict[str, list[tuple[str, Item]]], dict[str, list[tuple[str, tuple[str, str]]]]]:
+        if folder not in self._items:
+            items = self._items[folder] = {}
+            constants = self._constants[folder] = {}
+            for path in self._paths[folder]:
+                file = self._files[path][2]
+                for item in file.items:
+                    # A type brings its methods.
+                    name = item.container.type_name if item.container else item.name
+                    items.setdefault(name, []).append((path, item))
+                for name, text in file.constants:
+                    constants.setdefault(name.partition("::")[0].rstrip("!"), []).append(
+                        (path, (name, text))
+                    )
+        return self._items[folder], self._constants[folder]

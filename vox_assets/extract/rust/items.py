@@ -29,7 +29,14 @@ from vox_assets.extract.rust.comments import (
     unindent,
 )
 from vox_assets.extract.rust.file_head import generator_mark, without_script_head
-from vox_assets.extract.rust.nodes import cfg_branches, has_long_literal, holds_test_code
+from vox_assets.extract.rust.names import imports
+from vox_assets.extract.rust.nodes import (
+    cfg_branches,
+    constant,
+    has_long_literal,
+    holds_test_code,
+    macro_definition,
+)
 from vox_assets.extract.rust.recovery import first_test_mark, last_error, test_files
 
 ItemKind = Literal["function", "struct", "enum", "union", "trait", "type alias", "module"]
@@ -141,8 +148,11 @@ class RustFile:
 
     items: tuple[Item, ...] = ()
     declarations: tuple[ModuleDeclaration, ...] = ()
-    #: Name and text of the constants of its modules.
+    #: Name and text of the constants of its modules, of its types' constants (`Type::NAME`), and
+    #: of its macros (`name!`), which are shown without what they expand to.
     constants: tuple[tuple[str, str], ...] = ()
+    #: Path of what its `use` declarations import, by the local name.
+    imports: Mapping[str, str] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     #: Markdown of the file's own `//!` documentation, and its first and last line.
     doc: str = ""
@@ -210,6 +220,7 @@ class _Reader:
         self.items: list[Item] = []
         self.declarations: list[ModuleDeclaration] = []
         self.constants: list[tuple[str, str]] = []
+        self.imports: dict[str, str] = {}
         self.skipped: list[Skipped] = []
         self.file_docs: list[str] = []
         self.file_doc_lines: list[int] = []
@@ -238,6 +249,7 @@ class _Reader:
             items=() if self.test_file else tuple(self.items),
             declarations=tuple(self.declarations),
             constants=tuple(self.constants),
+            imports=self.imports,
             skipped=() if self.test_file else tuple(self.skipped),
             doc=unindent(self.file_docs),
             doc_lines=(min(self.file_doc_lines, default=0), max(self.file_doc_lines, default=0)),
@@ -332,8 +344,17 @@ class _Reader:
             name = node.child_by_field_name("name")
             if node.has_error:
                 self._skip(node, leading, name, _UNPARSED)
-            elif name is not None and not (test or scope.container or self._is_doubtful(node)):
-                self.constants.append((self._text(name), self._text(node)))
+            elif name is not None and not (test or self._is_doubtful(node)):
+                block = scope.container
+                owner, header = (block.type_name, block.header) if block else ("", "")
+                self.constants.append(constant(self._text(name), self._text(node), owner, header))
+        elif kind == "use_declaration":
+            tree = node.child_by_field_name("argument")
+            if tree is not None and not test:
+                self.imports.update(imports(self._text(tree)))
+        elif kind == "macro_definition":
+            if not (test or node.has_error or self._is_doubtful(node)):
+                self.constants += macro_definition(node, self._text)
         elif kind == "impl_item":
             yield from self._read_block(node, scope, leading, test)
         elif kind == "mod_item":

@@ -51,3 +51,21 @@ def has_long_literal(node: Node) -> bool:
     cursor = tree_sitter.QueryCursor(_LITERALS)
     literals = cursor.captures(node).get("literal", [])
     return any(literal.start_point.row != literal.end_point.row for literal in literals)
+
+
+def macro_definition(node: Node, text_of: Callable[[Node], str]) -> Iterator[tuple[str, str]]:
+    """Yield `name!` and the patterns of a `macro_rules!` definition, without their expansions."""
+    name = node.child_by_field_name("name")
+    patterns = [
+        text_of(pattern)
+        for rule in node.named_children
+        if rule.type == "macro_rule" and (pattern := rule.child_by_field_name("left")) is not None
+    ]
+    if name is not None and patterns:
+        rules = "".join(f"    {pattern} => {{ .. }};\n" for pattern in patterns)
+        yield f"{text_of(name)}!", f"macro_rules! {text_of(name)} {{\n{rules}}}"
+
+
+def constant(name: str, text: str, owner: str, header: str) -> tuple[str, str]:
+    """Return name and text of a constant: `Type::NAME` inside its block, if it has an owner."""
+    return (f"{owner}::{name}", f"{header} {{\n    {text}\n}}") if owner else (name, text)

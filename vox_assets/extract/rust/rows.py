@@ -6,7 +6,7 @@ The task families are `implement_from_doc`, `complete_signature`, `define_type`,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vox_assets.contract.rows import RESPONSE_MODES, Drop, Pair, Reason, ResponseMode, turns
@@ -15,10 +15,12 @@ from vox_assets.extract.questions import choose
 from vox_assets.extract.rust.declarations import (
     MAX_LISTED_MEMBERS,
     MAX_SHOWN_CHARS,
+    MIN_CUT_CHARS,
+    NO_IMPORTS,
     TYPE_NAME,
     Declarations,
     FileContext,
-    called_by,
+    constant_shown,
     declared_by,
     indented,
     interface_of,
@@ -37,6 +39,7 @@ from vox_assets.extract.rust.doc_comment import (
     shorten,
 )
 from vox_assets.extract.rust.items import Item, RustFile, has_errors
+from vox_assets.extract.rust.names import COMMON_METHODS, imports_in, used
 from vox_assets.extract.rust.questions import MENTION, article_for, module_noun, noun_of
 from vox_assets.extract.rust.selection import (
     LITERAL,
@@ -56,12 +59,22 @@ from vox_assets.profiles import Profile
 
 STAGE = "extract_rust"
 
+#: Names of the workspace that an answer may use unseen: a model can guess one from its context, and
+#: more make it invent them.
+MAX_UNSHOWN_NAMES = 1
+
+#: The kind of the reason of a row that is dropped for its names.
+UNSHOWN = "needs names that the prompt cannot show"
+
+#: Names of a drop's reason that it lists.
+MAX_LISTED_NAMES = 8
+
 
 def pairs(
     file: RustFile, context: FileContext, declared: Declarations, profile: Profile
 ) -> tuple[list[Pair], list[Drop]]:
     """Write the rows of one file in source order, and a drop for every item without a row."""
-    writer = _Writer(context, declared, file.constants, profile)
+    writer = _Writer(context, declared, profile)
     writer.module_doc(file)
     for skipped in file.skipped:
         writer.drop(skipped.line, skipped.name, skipped.reason)
@@ -87,21 +100,28 @@ class _Api:
     documented: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """A declaration that code uses, and the word that a question mentions it by."""
+
+    word: str
+    #: The item, or the text of a constant or macro.
+    declared: Item | str
+    #: Whether the code names it for certain: whose method `.name()` is, only types can tell.
+    certain: bool
+
+
 class _Writer:
     def __init__(
         self,
         context: FileContext,
         declared: Declarations,
-        constants: Sequence[tuple[str, str]],
         profile: Profile,
     ) -> None:
         self.context = context
         self.declared = declared
-        #: Positions of constants by name: a search for each constant in each body is quadratic.
-        self.constants: dict[str, list[int]] = {}
-        for index, (name, _) in enumerate(constants):
-            self.constants.setdefault(name, []).append(index)
-        self.constant_texts = [text for _, text in constants]
+        #: What names of the file mean, without imports inside of a body.
+        self.resolved: dict[str, Item | str | None] = {}
         self.lanes = {
             mode: profile.lane_for("rust", mode, context.path, context.crate.name)
             for mode in RESPONSE_MODES
@@ -147,11 +167,17 @@ class _Writer:
             self.drop(item.start_line, item.symbol, problem)
             return
         code = answer(item)
+        needs = self._needs(item.body, item)
         if len(prose) >= MIN_DOC_CHARS:
-            question, family = self._implement(item, api, shorten(prose)), "implement_from_doc"
+            shown = self._usable(item, shorten(prose), needs)
+            question, family = (
+                self._implement(item, api, shorten(prose), shown),
+                "implement_from_doc",
+            )
         else:
-            question, family = self._complete(item, api, prose), "complete_signature"
-        self._add(api, question, code, "code_only", family)
+            shown = self._usable(item, prose, needs)
+            question, family = self._complete(item, api, prose, shown), "complete_signature"
+        self._add_code(api, question, code, family, needs)
 
     def type_(self, item: Item) -> None:
         if not item.doc:
@@ -170,8 +196,9 @@ class _Writer:
         if problem:
             self.drop(item.start_line, item.symbol, problem)
         else:
-            question = self._define(item, shorten(prose))
-            self._add(api, question, answer(item), "code_only", "define_type")
+            needs = self._needs(item.text, item)
+            question = self._define(item, shorten(prose), self._fitting(needs, item.text))
+            self._add_code(api, question, answer(item), "define_type", needs)
 
     def drop_unparseable(self) -> None:
         """Drop answers that do not parse alone, which error recovery in the parser can produce.
@@ -202,11 +229,11 @@ class _Writer:
 
     # -- questions ---------------------------------------------------------------------------
 
-    def _implement(self, item: Item, api: _Api, prose: str) -> str:
+    def _implement(self, item: Item, api: _Api, prose: str, usable: Sequence[str]) -> str:
         where, noun = self._where(item), api.noun
         home = f"It belongs in `{one_line(item.container.header)}`." if item.container else ""
         declared = sentences(home, declared_by(item))
-        shown = self._shown(item, prose)
+        shown = _block(usable)
         parts = choose(
             item.symbol + item.text,
             (
@@ -244,13 +271,13 @@ class _Writer:
         )
         return paragraphs(*parts)
 
-    def _complete(self, item: Item, api: _Api, prose: str) -> str:
+    def _complete(self, item: Item, api: _Api, prose: str, usable: Sequence[str]) -> str:
         where, noun = self._where(item), api.noun
         comments = [f"/// {line}" for line in prose.split("\n") if line]
         comments += [f"// {line}" for line in remarks(item)]
         stub = f"{outdented(item.signature, item)} {{\n    todo!()\n}}"
         code = "\n".join([*comments, *item.attributes, stub])
-        shown = self._usable(item, prose)
+        shown = list(usable)
         if item.container:
             code = wrap(item.container, indented(code))
             trait = self.declared.find(
@@ -275,7 +302,7 @@ class _Writer:
         closing = "Answer with the method inside its block." if item.container else ""
         return paragraphs(self._purpose(), sentences(lead, closing), f"```rust\n{block}\n```")
 
-    def _define(self, item: Item, prose: str) -> str:
+    def _define(self, item: Item, prose: str, usable: Sequence[str]) -> str:
         where, kind = self._where(item), item.kind
         members = ""
         if item.members:
@@ -287,24 +314,28 @@ class _Writer:
             members = sentences(members, f"It carries {marks}.")
         # The target of an alias is the answer.
         declared = f"`{one_line(item.signature).split(' = ')[0]}`"
+        shown = _block(usable)
         parts = choose(
             item.symbol + item.text,
-            (f"Define the Rust {kind} {declared} for {where}.", prose, members),
+            (f"Define the Rust {kind} {declared} for {where}.", prose, members, shown),
             (
                 prose,
                 sentences(
                     f"Write the {kind} `{item.name}` of {where} that this describes.", members
                 ),
+                shown,
             ),
             (
                 self._purpose(),
                 sentences(f"Declare {article_for(kind)} named `{item.name}` in {where}.", members),
                 prose,
+                shown,
             ),
             (
                 f"Which Rust {kind} in {where} fits this documentation?",
                 prose,
                 sentences(f"It is declared as {declared}.", members),
+                shown,
             ),
         )
         return paragraphs(*parts)
@@ -343,7 +374,10 @@ class _Writer:
                     f"How is the {api.noun} `{api.symbol}` of the crate `{crate}` used in Rust?",
                     f"Give a Rust example of the {api.noun} `{api.symbol}`.",
                 )
-                self._add(api, sentences(lead, purpose_of(prose)), code, "code_only", "use_api")
+                needs = self._needs(code, None)
+                shown = _block(self._fitting(needs, code))
+                question = paragraphs(sentences(lead, purpose_of(prose)), shown)
+                self._add_code(api, question, code, "use_api", needs)
                 continue
             self.drops.append(Drop(STAGE, problem, self.context.path, line, api.symbol))
 
@@ -366,45 +400,100 @@ class _Writer:
     def _purpose(self) -> str:
         return f"Context: {self.context.purpose.rstrip('.')}." if self.context.purpose else ""
 
-    def _shown(self, item: Item, prose: str) -> str:
-        block = "\n\n".join(self._usable(item, prose))
-        return f"These are declared already:\n\n```rust\n{block}\n```" if block else ""
+    def _needs(self, code: str, item: Item | None) -> list[_Need]:
+        """Return the declarations of the workspace that code uses, the most used first.
 
-    def _usable(self, item: Item, prose: str) -> list[str]:
+        `item` is what the code declares, if it declares one.
+        """
+        own = "" if item is None else item.name
+        container = item.container if item is not None else None
+        owner = container.type_name if container else own
+        around = f"{item.signature} {container.header if container else ''}" if item else ""
+        declared, imported = self.declared, imports_in(code)
+        needs: dict[int | str, _Need] = {}
+        sight: set[str] = set()
+        for name, _ in used(code, owner).most_common():
+            last = name.rpartition("::")[2]
+            if name[0] == ".":
+                if name[1:] not in declared.words or name[1:] in COMMON_METHODS:
+                    continue
+                sight = sight or set(TYPE_NAME.findall(f"{code} {around}"))
+                found: Item | str | None = declared.method(name[1:], sight)
+            elif "::" in name or last.rstrip("!") in declared.words or last in imported:
+                found = self._resolve(name, imported)
+            else:
+                continue
+            if found is None or found is item:
+                continue
+            if isinstance(found, str):
+                needs.setdefault(found, _Need(last.rstrip("!"), found, certain=True))
+            elif found.name != own and f"{_word_of(found)} {found.name}" not in code:
+                needs.setdefault(id(found), _Need(found.name, found, certain=name[0] != "."))
+        return list(needs.values())
+
+    def _resolve(self, name: str, imported: Mapping[str, str] = NO_IMPORTS) -> Item | str | None:
+        folder, path = self.context.crate.folder, self.context.path
+        if imported:
+            return self.declared.resolve(folder, path, name, imported)
+        if name not in self.resolved:
+            self.resolved[name] = self.declared.resolve(folder, path, name)
+        return self.resolved[name]
+
+    def _usable(self, item: Item, prose: str, needs: Sequence[_Need]) -> list[str]:
         """Return declarations that the answer may use, as many as fit.
 
-        These are its owner, the types of its signature, the functions that its documentation names
-        or that it calls, and the constants of its file.
+        These are its owner, the types of its signature, the functions that its documentation names,
+        and what it uses.
         """
         owner = item.container.type_name if item.container else ""
         header = item.container.header if item.container else ""
         names = [owner, *TYPE_NAME.findall(f"{item.signature} {header}")]
         names += [f"{of}::{name}" if of else name for of, name in MENTION.findall(prose)]
-        names += called_by(item.body, owner)
-        shown: list[str] = []
+        first = [
+            _Need(found.name, found, certain=False)
+            for name in dict.fromkeys(names)
+            if name and isinstance(found := self._resolve(name), Item) and found is not item
+        ]
+        return self._fitting([*first, *needs], item.body)
+
+    def _fitting(self, needs: Sequence[_Need], code: str) -> list[str]:
+        """Return the declarations of `needs` that fit, in order; of long types what `code` uses."""
+        shown: dict[str, None] = {}
         traits: set[str] = set()
+        words: set[str] = set()
         room = MAX_SHOWN_CHARS
-        for name in dict.fromkeys(names):
-            other = self.declared.find(self.context.crate.folder, self.context.path, name)
-            if other is None or other is item or _owner(other) in traits:
+        for need in needs:
+            other = need.declared
+            if isinstance(other, str):
+                text = constant_shown(other)
+            elif _owner(other) in traits:
                 continue
-            text = self.declared.shown(other)
-            if len(text) <= room:
-                shown.append(text)
-                room -= len(text)
-                if other.kind == "trait":
+            else:
+                text = self.declared.shown(other)
+                if len(text) > room and other.kind != "function" and room >= MIN_CUT_CHARS:
+                    words = words or set(WORD.findall(code))
+                    text = self.declared.cut(other, words)
+                elif len(text) <= room and other.kind == "trait":
                     traits.add(other.name)
-        words = set(WORD.findall(item.body)) if self.constants else set()
-        for index in sorted(
-            i for word in words & self.constants.keys() for i in self.constants[word]
-        ):
-            text = self.constant_texts[index]
-            if len(text) <= room:
-                shown.append(text)
+            if len(text) <= room and text not in shown:
+                shown[text] = None
                 room -= len(text)
-        return shown
+        return list(shown)
 
     # -- rows --------------------------------------------------------------------------------
+
+    def _add_code(
+        self, api: _Api, question: str, code: str, family: str, needs: Sequence[_Need]
+    ) -> None:
+        """Add a row of code, unless it uses several names that its question does not show."""
+        unshown = [
+            need.word for need in needs if need.certain and not _mentions(question, need.word)
+        ]
+        if len(unshown) > MAX_UNSHOWN_NAMES:
+            reason = Reason(UNSHOWN, ", ".join(unshown[:MAX_LISTED_NAMES]))
+            self.drops.append(Drop(STAGE, reason, self.context.path, api.start_line, api.symbol))
+        else:
+            self._add(api, question, code, "code_only", family)
 
     def _add(
         self, api: _Api, question: str, response: str, mode: ResponseMode, family: str
@@ -429,6 +518,28 @@ class _Writer:
                 documented=api.documented,
             )
         )
+
+
+def _block(usable: Sequence[str]) -> str:
+    """Return the part of a question that shows declarations."""
+    block = "\n\n".join(usable)
+    return f"These are declared already:\n\n```rust\n{block}\n```" if block else ""
+
+
+def _mentions(question: str, word: str) -> bool:
+    """Return whether a question contains a word; a pattern for each word is slow to compile."""
+    at = question.find(word)
+    while at >= 0:
+        around = question[at - 1 : at] + question[at + len(word) : at + len(word) + 1]
+        if not any(sign.isalnum() or sign == "_" for sign in around):
+            return True
+        at = question.find(word, at + 1)
+    return False
+
+
+def _word_of(item: Item) -> str:
+    """Return the keyword of a declaration."""
+    return {"function": "fn", "type alias": "type", "module": "mod"}.get(item.kind, item.kind)
 
 
 def _owner(item: Item) -> str:

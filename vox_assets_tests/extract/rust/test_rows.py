@@ -472,3 +472,109 @@ def test_only_constants_that_the_answer_names_are_shown(profile: Profile) -> Non
     prompt = _only(source, profile, "implement_from_doc").prompt
     assert "const MAX_SAILS: u8 = 4;" in prompt
     assert "const MAX: u8" not in prompt
+
+
+def _long_enum(name: str) -> str:
+    variants = "".join(
+        f"    /// Harbour {i}.\n    Harbour{i} {{ depth: u8 }},\n" for i in range(60)
+    )
+    return f"pub enum {name} {{\n{variants}    Open(\n        u8,\n    ),\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("declared", "use", "shown"),
+    [
+        ("enum Flag { Red }", "let a = Flag::Red;", "enum Flag { Red }"),
+        ("const DEPTH: u8 = 7;", "let a = self::DEPTH;", "const DEPTH: u8 = 7;"),
+        (
+            "struct Buoy; impl Buoy { const MAX: u8 = 7; }",
+            "let a = Buoy::MAX;",
+            "impl Buoy {\n    const MAX: u8 = 7;\n}",
+        ),
+        (
+            "macro_rules! horn { ($n:expr) => { blow($n) }; }",
+            "horn!(2);",
+            "macro_rules! horn {\n    ($n:expr) => { .. };\n}",
+        ),
+        (
+            "struct Buoy; impl Buoy { fn ring(&self) { peal() } }",
+            "let buoy: Buoy = make(); buoy.ring();",
+            "impl Buoy {\n    fn ring(&self);\n}",
+        ),
+        ("fn peal(n: u8) -> u8 { n }", "let a = peal::<u8>(1);", "fn peal(n: u8) -> u8;"),
+    ],
+)
+def test_a_question_shows_each_kind_of_name_that_the_body_uses(
+    profile: Profile, declared: str, use: str, shown: str
+) -> None:
+    source = f"{declared}\nfn sound() {{\n    {use}\n    let b = 1;\n    print(b);\n}}"
+    assert shown in _prompt_of(source, profile, "fn sound")
+
+
+def _prompt_of(source: str, profile: Profile, answer: str) -> str:
+    (prompt,) = (pair.prompt for pair in _pairs(source, profile)[0] if answer in pair.response)
+    return prompt
+
+
+def test_names_in_comments_and_literals_are_not_shown(profile: Profile) -> None:
+    source = """
+        struct Buoy;
+        fn sound() {
+            // Buoy::ring
+            let a = "Buoy { }";
+            let b = r#"" Buoy"#;
+            print(a, b);
+        }
+    """
+    assert "struct Buoy" not in _prompt_of(source, profile, "fn sound")
+
+
+def test_a_name_that_another_crate_or_the_language_means_is_not_shown(profile: Profile) -> None:
+    source = """
+        mod own { pub struct Command; pub struct Vec; }
+        use std::process::Command;
+        fn sound() {
+            let a = Command::new("x");
+            let b = other::Vec::new();
+            let c = std::Vec::new();
+        }
+    """
+    prompt = _prompt_of(source, profile, "fn sound")
+    assert "struct" not in prompt
+
+
+def test_of_a_long_type_the_members_that_the_answer_uses_are_shown(profile: Profile) -> None:
+    use = "let a = Port::Harbour7 { depth: 1 };\n    let b = Port::Open(1);\n    print(a, b);"
+    prompt = _prompt_of(f"{_long_enum('Port')}fn sound() {{\n    {use}\n}}", profile, "fn sound")
+    assert (
+        "pub enum Port {\n    // ..\n    Harbour7 { depth: u8 },\n    // ..\n"
+        "    Open(\n        u8,\n    ),\n}" in prompt
+    )
+
+
+def test_a_long_constant_is_shown_without_its_value(profile: Profile) -> None:
+    values = ", ".join(["1"] * 300)
+    body = "{\n    let a = ALL;\n    p(a);\n    q();\n}"
+    source = f"const ALL: [u8; 300] = [{values}];\nfn sound() {body}"
+    assert "const ALL: [u8; 300];\n" in _prompt_of(source, profile, "fn sound")
+
+
+def test_a_definition_shows_the_types_of_its_fields(profile: Profile) -> None:
+    source = "enum Flag { Red }\n/// What a boat carries on its mast.\nstruct Mast { flag: Flag }"
+    assert "enum Flag { Red }" in _only(source, profile, "define_type").prompt
+
+
+@pytest.mark.parametrize(("count", "is_kept"), [(1, True), (2, False)])
+def test_a_row_that_needs_names_which_do_not_fit_is_dropped(
+    profile: Profile, count: int, is_kept: bool
+) -> None:
+    wide = ", ".join(f"argument_{i}: u8" for i in range(100))
+    helpers = "\n".join(f"fn helper_{i}({wide}) {{ a(); }}" for i in range(count))
+    calls = "\n".join(f"    helper_{i}();" for i in range(count))
+    source = f"{helpers}\nfn sound() {{\n{calls}\n    x();\n    y();\n}}"
+    pairs, drops = _pairs(source, profile)
+    assert any("fn sound" in pair.response for pair in pairs) is is_kept
+    reasons = [drop for drop in drops if drop.item.endswith("::sound")]
+    assert [(drop.kind, drop.detail) for drop in reasons] == (
+        [] if is_kept else [("needs names that the prompt cannot show", "helper_0, helper_1")]
+    )
