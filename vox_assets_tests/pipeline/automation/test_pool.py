@@ -1,0 +1,127 @@
+"""A run whose process is killed inside a step of a pool does not block later runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.instance.config import PoolGranularity
+from dagster._core.test_utils import freeze_time
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
+
+from vox_assets.pipeline.adapter import GPU_POOL
+from vox_assets_tests.pipeline.automation.conftest import REPOSITORY, instance_config
+
+#: Longer than a run that does not wait needs to start and to end.
+TIMEOUT_SECONDS = 120
+PROGRAM = f"""
+import sys, time
+from pathlib import Path
+import dagster as dg
+
+@dg.asset(pool={GPU_POOL!r})
+def trained() -> None:
+    Path(sys.argv[2]).touch()
+    time.sleep(float(sys.argv[3]))
+
+def job() -> dg.JobDefinition:
+    defs = dg.Definitions(
+        assets=[trained],
+        jobs=[dg.define_asset_job("train")],
+        executor=dg.in_process_executor,
+    )
+    return defs.resolve_job_def("train")
+
+if __name__ == "__main__":
+    with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+        result = dg.execute_job(dg.reconstructable(job), instance=instance)
+    sys.exit(0 if result.success else 1)
+"""
+
+
+def write_home(home: Path) -> Path:
+    """Write the instance that `make instance` configures, and the program of a pooled run."""
+    home.mkdir()
+    (home / "dagster.yaml").write_text(instance_config(with_postgres=False))
+    (home / "train.py").write_text(PROGRAM)
+    return home
+
+
+def start(home: Path, started: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """Start a run whose only step is in the pool and sleeps."""
+    arguments = [str(home), str(started), str(seconds)]
+    return subprocess.Popen([sys.executable, str(home / "train.py"), *arguments], cwd=home)
+
+
+@pytest.mark.parametrize("with_postgres", [False, True])
+def test_every_instance_configuration_frees_the_slots_of_ended_runs(with_postgres: bool) -> None:
+    config = yaml.safe_load(instance_config(with_postgres))
+    assert config["run_monitoring"]["enabled"]
+    assert config["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
+
+
+def test_the_repository_has_one_instance_configuration() -> None:
+    configured = {
+        str(path.relative_to(REPOSITORY))
+        for path in (*REPOSITORY.glob("*.yaml"), *(REPOSITORY / "deploy").rglob("*.yaml"))
+        if {"run_launcher", "run_monitoring", "concurrency"}
+        & set(yaml.safe_load(path.read_text()) or ())
+    }
+    assert configured == {"dagster.yaml"}
+
+
+def test_the_queue_enforces_the_pool_so_that_no_run_waits_for_it(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(write_home(tmp_path / "home"))) as instance:
+        pools = instance.event_log_storage.get_pool_config()
+        assert pools.pool_granularity == PoolGranularity.RUN
+        assert pools.default_pool_limit == 1
+
+
+def test_a_run_killed_inside_a_step_of_the_pool_does_not_block_the_next_run(
+    tmp_path: Path,
+) -> None:
+    home = write_home(tmp_path / "home")
+    killed = start(home, tmp_path / "first", seconds=TIMEOUT_SECONDS)
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not (tmp_path / "first").exists():
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    following = start(home, tmp_path / "second", seconds=0)
+    try:
+        assert following.wait(TIMEOUT_SECONDS) == 0
+    finally:
+        following.kill()
+        following.wait()
+
+
+def test_the_daemon_frees_a_slot_that_an_ended_run_left_in_the_pool(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(write_home(tmp_path / "home"))) as instance:
+        storage = instance.event_log_storage
+        run = dg.DagsterRun(job_name="retrain", status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(run)
+        storage.set_concurrency_slots(GPU_POOL, 1)
+        assert storage.claim_concurrency_slot(GPU_POOL, run.run_id, "qlora_adapter").is_claimed
+        instance.report_run_failed(run)
+        seconds = instance.run_monitoring_settings["free_slots_after_run_end_seconds"]
+        for later, slots in ((0, 1), (seconds + 1, 0)):
+            now = datetime.now(UTC) + timedelta(seconds=later)
+            with (
+                WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as context,
+                freeze_time(now),
+            ):
+                list(execute_concurrency_slots_iteration(context, logging.getLogger()))
+            assert storage.get_concurrency_info(GPU_POOL).active_slot_count == slots
