@@ -7,7 +7,7 @@ that the channel accepts contains everything since.
 
 import builtins
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from vox_assets.curate.secrets import findings
 from vox_assets.extract import NO_COMMIT
 from vox_assets.pipeline.adapter import qlora_adapter
-from vox_assets.pipeline.automation.history import COMMIT_TAG, root_cause
+from vox_assets.pipeline.automation.history import COMMIT_TAG, late_runs, root_cause
 from vox_assets.pipeline.corpus import training_mix
 from vox_assets.pipeline.resources.notifier import Notifier, Tone
 from vox_assets.pipeline.sources import raw_rust_fns
@@ -39,6 +39,9 @@ _OVERLAP_SECONDS = 5.0
 _READ_KEPT = 100
 #: Assets with a freshness policy.
 FRESH = (training_mix.key, qlora_adapter.key)
+
+#: Start of the subject of a run that takes longer than usual; the name of the job follows.
+_LATE = "late run of job "
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _EVENTS = {
@@ -62,6 +65,8 @@ class Failure:
 
     severity: str
     detail: str
+    #: The run to link to, when the failure was not found by reading an ended run.
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -259,7 +264,7 @@ def apply_outcome(
                 severity=failure.severity,
                 detail=failure.detail,
                 commit=outcome.commit,
-                run_id=run_id,
+                run_id=run_id or failure.run_id,
                 told_at=now,
             )
             state.open[subject] = problem
@@ -267,7 +272,8 @@ def apply_outcome(
             continue
         if run_id:
             problem.times += 1
-        problem.severity, problem.detail, problem.run_id = failure.severity, failure.detail, run_id
+        problem.severity, problem.detail = failure.severity, failure.detail
+        problem.run_id = run_id or failure.run_id
         if now - problem.told_at >= REMIND_AFTER.total_seconds():
             problem.told_at = now
             message.repeated.append((subject, problem))
@@ -285,6 +291,31 @@ def freshness_outcome(instance: dg.DagsterInstance) -> Outcome:
         elif record.freshness_state == FreshnessState.PASS:
             passed.add(subject)
     return Outcome(failed, frozenset(passed), _commit_of_tables(instance))
+
+
+def late_outcome(instance: dg.DagsterInstance, open_subjects: Iterable[str], now: float) -> Outcome:
+    """Return the runs that take longer than usual in the form of a run's outcome.
+
+    Of several late runs of one job, the oldest is reported: the others wait for it.
+    """
+    late = late_runs(instance, now)
+    failed = {}
+    for item in reversed(late):
+        run = item.run
+        earlier = (
+            "no earlier run of the job succeeded"
+            if item.usual is None
+            else f"earlier runs ended within {_minutes(item.usual)}"
+        )
+        detail = f"is {run.status.value} for {_minutes(item.age)}; {earlier}"
+        failed[f"{_LATE}{run.job_name}"] = Failure("WARN", detail, run.run_id)
+    ended = {subject for subject in open_subjects if subject.startswith(_LATE)} - set(failed)
+    commit = late[0].run.tags.get(COMMIT_TAG, "unknown") if late else "unknown"
+    return Outcome(failed, frozenset(ended), commit)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:,.0f} minutes"
 
 
 def _age(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
@@ -332,6 +363,8 @@ def alert_sensor(channel: int) -> dg.SensorDefinition:
             state.until = record.update_timestamp.timestamp()
             state.read = [*state.read, run.run_id][-_READ_KEPT:]
         apply_outcome(state, message, "", freshness_outcome(context.instance), now)
+        late = late_outcome(context.instance, state.open, now)
+        apply_outcome(state, message, "", late, now)
         if message:
             notifier.send(channel, message.title(), message.body(settings.ui_url), message.tone)
         return dg.SensorResult(

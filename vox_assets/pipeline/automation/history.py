@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -31,6 +32,14 @@ UNFINISHED = [
 # line, and loses a retry when it reads the run's tags before all are written. After this time, the
 # sensors start the build instead.
 RETRY_GRACE_SECONDS = 60.0
+# A run is late when it takes this many times as long as the longest of the last successful runs of
+# its job. A tree that grew or empty caches seldom double the time.
+LATE_FACTOR = 2.0
+RUNS_COMPARED = 10
+# Shorter runs are never late: a cold start alone can double a run of a few minutes.
+LEAST_LATE_SECONDS = 1800.0
+# Without a successful run to compare with, the time after which run monitoring ends a run.
+LATE_WITHOUT_HISTORY_SECONDS = 21_600.0
 # More than the number of builds that sensors and people start for the same content.
 _MAX_ATTEMPTS_READ = 100
 
@@ -84,6 +93,49 @@ def being_built(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
         if BUILD_TAG in run.tags and run.is_complete_and_waiting_to_retry and in_time:
             return run
     return None
+
+
+@dataclass(frozen=True)
+class LateRun:
+    """An unfinished run and its age, with the longest duration of earlier runs of its job."""
+
+    run: dg.DagsterRun
+    age: float
+    #: None when no run of the job has succeeded.
+    usual: float | None
+
+
+def late_runs(instance: dg.DagsterInstance, now: float) -> list[LateRun]:
+    """Return the runs that have not ended in twice their job's usual time, oldest first.
+
+    The time counts from the creation of the run, so a run that only waits in the queue, for a lock
+    or for a pool is late too.
+    """
+    late = []
+    unfinished = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), ascending=True)
+    for record in unfinished:
+        age = now - record.create_timestamp.timestamp()
+        if age <= LEAST_LATE_SECONDS:
+            continue
+        usual = _usual_seconds(instance, record.dagster_run.job_name)
+        limit = LATE_WITHOUT_HISTORY_SECONDS if usual is None else LATE_FACTOR * usual
+        if age > limit:
+            late.append(LateRun(record.dagster_run, age, usual))
+    return late
+
+
+def _usual_seconds(instance: dg.DagsterInstance, job: str) -> float | None:
+    """Return the longest time from creation to end of the last successful runs of a job."""
+    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+    records = instance.get_run_records(succeeded, limit=RUNS_COMPARED)
+    return max(
+        (
+            record.end_time - record.create_timestamp.timestamp()
+            for record in records
+            if record.end_time is not None
+        ),
+        default=None,
+    )
 
 
 def attempts(instance: dg.DagsterInstance, digests: Mapping[str, str]) -> Sequence[dg.DagsterRun]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.test_utils import freeze_time
 
 from vox_assets.extract import SourceError
 from vox_assets.pipeline.automation.alerts import (
@@ -17,7 +19,7 @@ from vox_assets.pipeline.automation.alerts import (
     alert_sensor,
     alert_sensors,
 )
-from vox_assets.pipeline.automation.history import COMMIT_TAG
+from vox_assets.pipeline.automation.history import COMMIT_TAG, LEAST_LATE_SECONDS, late_runs
 from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
 from vox_assets.settings import load_settings
 from vox_assets_tests.receiver import Receiver, receiving
@@ -272,6 +274,61 @@ def test_an_overdue_asset_and_its_recovery_are_reported(
     first, second = receiver.mails
     assert "ERROR freshness training_mix: overdue: built 0.0 days ago" in first["message"]
     assert "RECOVERED freshness training_mix" in second["message"]
+
+
+def test_a_run_that_waits_longer_than_usual_and_its_end_are_reported(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({})
+    # The earlier run took no time, so only the shortest late time counts.
+    tags = {COMMIT_TAG: "c0ffee1"}
+    recent, waiting = (
+        dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.NOT_STARTED, tags=tags)
+        for _ in range(2)
+    )
+    for run, seconds, mails in ((recent, -60, 0), (waiting, 60, 1)):
+        age = timedelta(seconds=LEAST_LATE_SECONDS + seconds)
+        with freeze_time(datetime.now(UTC) - age):
+            deployment.instance.add_run(run)
+        deployment.tick()
+        deployment.tick()
+        assert len(receiver.mails) == mails
+    [alert] = receiver.mails
+    assert alert["type"] == "warning"
+    assert alert["message"] == (
+        "WARN late run of job rebuild: is NOT_STARTED for 31 minutes; earlier runs ended within "
+        f"0 minutes; since commit c0ffee1; http://ui.example/runs/{waiting.run_id}"
+    )
+    deployment.instance.report_run_canceled(waiting)
+    deployment.tick()
+    assert "RECOVERED late run of job rebuild" in receiver.mails[1]["message"]
+
+
+def test_a_run_is_late_by_the_time_of_earlier_runs_of_its_job(deployment: Deployment) -> None:
+    instance = deployment.instance
+    now = datetime.now(UTC)
+    hours = timedelta(hours=1)
+    done = dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
+    with freeze_time(now - 20 * hours):
+        instance.add_run(done)
+    with freeze_time(now - 19 * hours):
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, "rebuild"), done.run_id
+        )
+    running = dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
+    unknown = dg.DagsterRun(job_name="retrain", status=dg.DagsterRunStatus.NOT_STARTED)
+    with freeze_time(now):
+        instance.add_run(running)
+        instance.add_run(unknown)
+
+    def late(after: timedelta) -> list[str]:
+        runs = late_runs(instance, (now + after).timestamp())
+        return [item.run.job_name for item in runs]
+
+    assert late(1.9 * hours) == []
+    assert late(2.1 * hours) == ["rebuild"]
+    assert late(5.9 * hours) == ["rebuild"]
+    assert late(6.1 * hours) == ["rebuild", "retrain"]
 
 
 def test_the_error_of_a_refused_url_names_only_its_number(deployment: Deployment) -> None:
