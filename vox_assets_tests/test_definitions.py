@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from vox_assets import pipeline
-from vox_assets.pipeline.adapter import BLOCKING_CHECKS
 from vox_assets.pipeline.automation.alerts import FRESH
+from vox_assets.pipeline.corpus import BLOCKING_CHECKS
 from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import load_settings
 

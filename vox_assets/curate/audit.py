@@ -74,6 +74,76 @@ def steps_balance(
     )
 
 
+#: Columns that each step copies from its input. Text is left out: the pair id is its digest.
+COPIED = ("pair_id", "lane", "language", "origin", "source_path", "source_start_line")
+
+
+def one_build(
+    sources: Iterable[pl.DataFrame],
+    deduped: pl.DataFrame,
+    dedup_drops: pl.DataFrame,
+    scored: pl.DataFrame,
+    mix: pl.DataFrame,
+    mix_drops: pl.DataFrame,
+) -> Verdict:
+    """Check that every table was made from the rows that its input has now.
+
+    A build that stopped early leaves newer tables before older ones. Then rows of the older tables
+    are missing in the newer ones, have other values there, or newer rows were never read.
+    """
+    parts = list(sources)
+    steps = {
+        "deduped_corpus against the sources": (
+            rows_balance(_ids(*parts), deduped["pair_id"], dedup_drops["pair_id"]),
+            _changed(deduped, pl.concat(part.select(COPIED) for part in parts), COPIED),
+        ),
+        "scored_corpus against deduped_corpus": (
+            rows_balance(_ids(deduped), scored["pair_id"], ()),
+            _changed(scored, deduped, COPIED),
+        ),
+        "training_mix against scored_corpus": (
+            rows_balance(_ids(scored.filter("kept")), mix["pair_id"], mix_drops["pair_id"]),
+            _changed(mix, scored, (*COPIED, "score")),
+        ),
+    }
+    faults = []
+    for step, (balance, changed) in steps.items():
+        found = [] if balance.passed else [balance.summary]
+        found += [f"{changed:,} rows with other values"] if changed else []
+        faults += [f"{step}: {'; '.join(found)}"] if found else []
+    return Verdict(
+        not faults,
+        f"the tables are not of one build: {'; '.join(faults)}"
+        if faults
+        else f"{len(steps)} tables are of one build",
+        {"faults": len(faults)},
+    )
+
+
+def ledger_of_one_build(ledger: pl.DataFrame, rebuilt: pl.DataFrame) -> Verdict:
+    """Check that the ledger has exactly the lines that the current tables give."""
+    stale = ledger.join(rebuilt, on=ledger.columns, how="anti", nulls_equal=True).height
+    missing = rebuilt.join(ledger, on=ledger.columns, how="anti", nulls_equal=True).height
+    return Verdict(
+        not stale and not missing,
+        f"row_ledger is not of this build: {stale:,} of its {ledger.height:,} lines are not those "
+        f"of the tables, and {missing:,} of {rebuilt.height:,} lines are missing"
+        if stale or missing
+        else f"{ledger.height:,} lines of row_ledger are those of the tables",
+        {"stale": stale, "missing": missing},
+    )
+
+
+def _ids(*tables: pl.DataFrame) -> set[str]:
+    return {pair_id for table in tables for pair_id in table["pair_id"]}
+
+
+def _changed(rows: pl.DataFrame, earlier: pl.DataFrame, columns: tuple[str, ...]) -> int:
+    """Count the rows whose pair id `earlier` has, but with other values in `columns`."""
+    known = rows.select(columns).join(earlier.select("pair_id"), on="pair_id", how="semi")
+    return known.join(earlier.select(columns), on=columns, how="anti", nulls_equal=True).height
+
+
 def ledger_balances(ledger: pl.DataFrame) -> Verdict:
     """Check that every row has exactly one line in the ledger, with its fate."""
     faults = [f"{pair_id} has no fate" for pair_id in unaccounted(ledger)]

@@ -8,7 +8,7 @@ import polars as pl
 from vox_assets.compute.tokens import load_tokenizer, token_counter
 from vox_assets.contract.rows import SOURCE_TABLES
 from vox_assets.pipeline.adapter import GPU_POOL, launch
-from vox_assets.pipeline.corpus import mix_policy
+from vox_assets.pipeline.corpus import mix_policy, refuse_mixed_builds
 from vox_assets.pipeline.metadata import OWNERS, picture, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
@@ -59,6 +59,7 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
 
         All arms see the same number of tokens and use the same seed.
         """
+        refuse_mixed_builds(context.instance, settings, lake, training_mix)
         arm = arms[context.partition_key]
         policy = arms_of.arm_profile(mix_policy(settings, lake), config.steps)
         seed = policy.training.seed

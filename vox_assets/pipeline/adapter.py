@@ -8,15 +8,13 @@ from typing import Any
 import dagster as dg
 import polars as pl
 from dagster._core.errors import DagsterPipesExecutionError
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract import commits
-from vox_assets.mix import gates
 from vox_assets.pipeline.check_result import report
-from vox_assets.pipeline.corpus import mix_policy
+from vox_assets.pipeline.corpus import mix_policy, refuse_mixed_builds
 from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
@@ -53,16 +51,6 @@ GROUP = "adapter"
 #: Pool of the Dagster instance with one slot, so that two trainings never share a GPU.
 GPU_POOL = "gpu"
 
-#: Checks that must pass before training, in the order of the graph.
-BLOCKING_CHECKS = (
-    dg.AssetCheckKey(dg.AssetKey("scored_corpus"), "minimum_size"),
-    *(dg.AssetCheckKey(dg.AssetKey("training_mix"), name) for name in gates.GATES),
-)
-_VERDICTS = {
-    AssetCheckExecutionRecordStatus.SUCCEEDED,
-    AssetCheckExecutionRecordStatus.FAILED,
-}
-
 
 class TrainingOptions(dg.Config):
     """Options of one training run."""
@@ -93,12 +81,7 @@ def qlora_adapter(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Trains a QLoRA adapter of the base model on the mix, when the mix passes every gate."""
     profile = mix_policy(settings, lake)
-    # Repeat the blocking checks: they protect only the runs that include them.
-    refused = [*failed_checks(context.instance), *gates.refusals(training_mix, profile)]
-    if refused:
-        raise dg.Failure(
-            description="; ".join(refused), metadata={"refused": refused}, allow_retries=False
-        )
+    refuse_mixed_builds(context.instance, settings, lake, training_mix)
     tokenizer = load_tokenizer(models.base.path)
     dialogues = training_mix.select("pair_id", "messages").iter_rows()
     try:
@@ -156,23 +139,6 @@ def qlora_adapter(
         },
         data_version=dg.DataVersion(spec.digest),
     )
-
-
-def failed_checks(instance: dg.DagsterInstance) -> list[str]:
-    """Return one line for each blocking check of the corpus whose last result was a failure.
-
-    The gates check the mix in the lake. When a newer corpus fails a check, that mix still belongs
-    to an older corpus and would pass the gates.
-    """
-    refused = []
-    for key in BLOCKING_CHECKS:
-        history = instance.event_log_storage.get_asset_check_execution_history(
-            key, limit=1, status=_VERDICTS
-        )
-        if history and history[0].status == AssetCheckExecutionRecordStatus.FAILED:
-            name, run_id = key.to_user_string(), history[0].run_id
-            refused.append(f"{name} failed in run {run_id}: fix the corpus and build it again")
-    return refused
 
 
 def launch(
@@ -242,6 +208,13 @@ def adapter_eval(
     Promotes it when every verdict passes and it is no worse than the promoted adapter.
     """
     digest = qlora_adapter["digest"].item()
+    if qlora_adapter["rows_digest"].item() != rows_digest(training_mix):
+        # Held-out rows of another mix may be among the rows that this adapter was trained on.
+        raise dg.Failure(
+            description=f"qlora_adapter and training_mix are not of one build: adapter {digest} "
+            "was trained on another mix: run the job retrain",
+            allow_retries=False,
+        )
     directory = settings.adapters_dir / digest
     trained_lanes = training_mix["lane"].unique().to_list()
     evaluation = evaluate_adapter(

@@ -1,19 +1,23 @@
 """Assets that curate rows: remove duplicates, score, and select the rows to train on."""
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import dagster as dg
 import polars as pl
 import polars.selectors as cs
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from vox_assets.compute.batches import Engine
 from vox_assets.compute.tokens import load_tokenizer, token_counter
 from vox_assets.contract.rows import SOURCE_TABLES, drops_to_frame, each_dialogue
 from vox_assets.curate.audit import (
+    COPIED,
     GROUPINGS,
     costliest,
     evaluator_separates,
     nothing_emptied,
+    one_build,
     rows_balance,
     survival,
 )
@@ -60,6 +64,82 @@ def mix_policy(settings: Settings, lake: Lake) -> Profile:
     """Return the profile with the lanes that the training mix in the lake was built for."""
     lanes = lake.read_account("training_mix", "lanes")["lane"].to_list()
     return settings.profile.with_lanes(lanes)
+
+
+#: Checks that must pass before a corpus is recorded, exported or trained, in the graph's order.
+BLOCKING_CHECKS = (
+    dg.AssetCheckKey(dg.AssetKey("scored_corpus"), "minimum_size"),
+    *(dg.AssetCheckKey(dg.AssetKey("training_mix"), name) for name in gates.GATES),
+)
+_VERDICTS = {
+    AssetCheckExecutionRecordStatus.SUCCEEDED,
+    AssetCheckExecutionRecordStatus.FAILED,
+}
+
+
+def failed_checks(instance: dg.DagsterInstance) -> list[str]:
+    """Return one line for each blocking check of the corpus whose last result was a failure.
+
+    The gates check the mix in the lake. When a newer corpus fails a check, that mix still belongs
+    to an older corpus and would pass the gates.
+    """
+    refused = []
+    for key in BLOCKING_CHECKS:
+        history = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=1, status=_VERDICTS
+        )
+        if history and history[0].status == AssetCheckExecutionRecordStatus.FAILED:
+            name, run_id = key.to_user_string(), history[0].run_id
+            refused.append(f"{name} failed in run {run_id}: fix the corpus and build it again")
+    return refused
+
+
+def refuse_mixed_builds(
+    instance: dg.DagsterInstance, settings: Settings, lake: Lake, mix: pl.DataFrame
+) -> None:
+    """Raise dg.Failure unless the tables are of one build that passes every blocking check.
+
+    The checks protect only the runs that include them, and a build that stops early leaves newer
+    tables beside the older mix.
+    """
+    build = one_build(**build_tables(lake))
+    refused = [
+        *failed_checks(instance),
+        *([] if build.passed else [f"{build.summary}: build the corpus again"]),
+        *gates.refusals(mix, mix_policy(settings, lake)),
+    ]
+    if refused:
+        raise dg.Failure(
+            description="; ".join(refused), metadata={"refused": refused}, allow_retries=False
+        )
+
+
+class BuildTables(TypedDict):
+    """The tables of a build without their texts, and the drops of its steps."""
+
+    sources: list[pl.DataFrame]
+    deduped: pl.DataFrame
+    dedup_drops: pl.DataFrame
+    scored: pl.DataFrame
+    mix: pl.DataFrame
+    mix_drops: pl.DataFrame
+
+
+def build_tables(lake: Lake) -> BuildTables:
+    """Read the columns of the current tables that `one_build` compares."""
+    return {
+        "sources": [lake.scan(name).select(COPIED).collect() for name in SOURCE_TABLES],
+        "deduped": lake.scan("deduped_corpus").select(COPIED).collect(),
+        "dedup_drops": lake.read_account("deduped_corpus", "drops"),
+        "scored": lake.scan("scored_corpus").select(*COPIED, "score", "kept").collect(),
+        "mix": lake.scan("training_mix").select(*COPIED, "score").collect(),
+        "mix_drops": lake.read_account("training_mix", "drops"),
+    }
+
+
+# Number of rows of each language that are damaged in each way; a rejected share of 0.95 is then
+# known to be above 0.88.
+DAMAGED_PER_KIND = 80
 
 
 # Number of rows of each language that are damaged in each way; a rejected share of 0.96 is then

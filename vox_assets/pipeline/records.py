@@ -1,18 +1,22 @@
 """Assets that describe and publish the corpus: the ledger, the exports and the report."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import polars as pl
 
 from vox_assets.compute.tokens import load_tokenizer
-from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.contract.rows import CORPUS_TABLES, SOURCE_TABLES
 from vox_assets.contract.verdict import Verdict
 from vox_assets.curate.audit import (
     ledger_balances,
+    ledger_of_one_build,
     steps_balance,
 )
 from vox_assets.curate.ledger import build_ledger, fates_by_repository, funnel
 from vox_assets.extract import commits
 from vox_assets.pipeline.check_result import report
+from vox_assets.pipeline.corpus import refuse_mixed_builds
 from vox_assets.pipeline.metadata import OWNERS, lineage, pictures, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.publish.corpus_report import corpus_report
@@ -33,6 +37,7 @@ GROUP = "records"
     code_version="2",
 )
 def row_ledger(
+    context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[Lake],
     raw_rust_fns: pl.LazyFrame,
@@ -45,23 +50,9 @@ def row_ledger(
 
     A row that was dropped as a duplicate names the row that it lost to.
     """
-    sources = {
-        name: rows.select("pair_id", "source_path").collect()
-        for name, rows in (
-            ("raw_rust_fns", raw_rust_fns),
-            ("doc_qa_pairs", doc_qa_pairs),
-            ("synthetic_pairs", synthetic_pairs),
-        )
-    }
-    ledger = build_ledger(
-        sources,
-        lake.read_account("deduped_corpus", "drops"),
-        scored_corpus.select(
-            "pair_id", "kept", "drop_kind", "drop_detail", "drop_reason"
-        ).collect(),
-        lake.read_account("training_mix", "drops"),
-        training_mix.select("pair_id", "split").collect(),
-    )
+    refuse_mixed_builds(context.instance, settings, lake, training_mix.collect())
+    sources = _sources(raw_rust_fns, doc_qa_pairs, synthetic_pairs)
+    ledger = _ledger(lake, sources, scored_corpus, training_mix)
     fates = (
         ledger.group_by("source_asset", "fate", "stage")
         .len("rows")
@@ -103,6 +94,15 @@ def corpus_card(
     row_ledger: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Writes the Hugging Face dataset, the Vox training contract and an HTML report with plots."""
+    refuse_mixed_builds(context.instance, settings, lake, training_mix)
+    sources = _sources(raw_rust_fns, doc_qa_pairs, synthetic_pairs)
+    current = _ledger(lake, sources, scored_corpus, training_mix.lazy())
+    of_this_build = ledger_of_one_build(row_ledger, current)
+    if not of_this_build.passed:
+        raise dg.Failure(
+            description=f"{of_this_build.summary}: materialise row_ledger again",
+            allow_retries=False,
+        )
     profile = settings.profile
     rank = choose_rank(
         training_mix.filter(split="train").height,
@@ -118,15 +118,10 @@ def corpus_card(
         choice=TrainingChoice(models.base.name, profile.mix.context, rank),
         source_commit=commits(settings.source_roots),
     )
-    sources = {
-        "raw_rust_fns": raw_rust_fns,
-        "doc_qa_pairs": doc_qa_pairs,
-        "synthetic_pairs": synthetic_pairs,
-    }
     report = corpus_report(
         profile,
         commits(settings.source_roots),
-        {name: rows.select("pair_id", "source_path").collect() for name, rows in sources.items()},
+        sources,
         # The report shows no embeddings, and takes its few sample texts from the mix.
         scored_corpus.drop("embedding", "prompt", "response").collect(),
         training_mix,
@@ -145,6 +140,27 @@ def corpus_card(
             "report": dg.MetadataValue.path(str(path)),
             "exports": dg.MetadataValue.path(str(settings.exports_dir)),
         },
+    )
+
+
+def _sources(*tables: pl.LazyFrame) -> dict[str, pl.DataFrame]:
+    """Return ids and paths of the source rows by asset; `tables` are in SOURCE_TABLES's order."""
+    return {
+        name: table.select("pair_id", "source_path").collect()
+        for name, table in zip(SOURCE_TABLES, tables, strict=True)
+    }
+
+
+def _ledger(
+    lake: Lake, sources: Mapping[str, pl.DataFrame], scored: pl.LazyFrame, mix: pl.LazyFrame
+) -> pl.DataFrame:
+    """Build the ledger of the current tables."""
+    return build_ledger(
+        sources,
+        lake.read_account("deduped_corpus", "drops"),
+        scored.select("pair_id", "kept", "drop_kind", "drop_detail", "drop_reason").collect(),
+        lake.read_account("training_mix", "drops"),
+        mix.select("pair_id", "split").collect(),
     )
 
 

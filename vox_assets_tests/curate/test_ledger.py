@@ -9,7 +9,13 @@ import pytest
 
 from vox_assets.contract.rows import Drop, drops_to_frame, to_frame
 from vox_assets.contract.verdict import Verdict
-from vox_assets.curate.audit import ledger_balances, rows_balance, steps_balance
+from vox_assets.curate.audit import (
+    ledger_balances,
+    ledger_of_one_build,
+    one_build,
+    rows_balance,
+    steps_balance,
+)
 from vox_assets.curate.ledger import build_ledger, funnel, reasons, story
 from vox_assets_tests.conftest import make_pair
 
@@ -179,3 +185,124 @@ def test_a_build_that_stopped_early_has_a_story_too() -> None:
 def test_an_unknown_id_is_refused() -> None:
     with pytest.raises(LookupError, match="no table has a row"):
         story("f" * 32, tables(), drops())
+
+
+def build_verdict(**changes: Any) -> Verdict:
+    t, d = tables(), drops()
+    parts: dict[str, Any] = {
+        "sources": [t["raw_rust_fns"]],
+        "deduped": t["deduped_corpus"],
+        "dedup_drops": d["deduped_corpus"],
+        "scored": t["scored_corpus"],
+        "mix": t["training_mix"],
+        "mix_drops": d["training_mix"],
+    }
+    return one_build(**{**parts, **changes})
+
+
+NEWER = make_pair("newer", "fn newer() {}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            # The sources were built again, and a row is new.
+            {"sources": [to_frame([TRAINED, LOST, POOR, CUT, NEWER])]},
+            "deduped_corpus against the sources: 1 rows vanished without a reason",
+        ),
+        (
+            # The sources were built again, and a row is gone.
+            {"sources": [to_frame([TRAINED, LOST, CUT])]},
+            "deduped_corpus against the sources: 1 rows appeared from nowhere",
+        ),
+        (
+            {
+                "sources": [
+                    to_frame(
+                        [
+                            make_pair("p0", "fn f0() {}", source_path="crates/moved.rs"),
+                            LOST,
+                            POOR,
+                            CUT,
+                        ]
+                    )
+                ]
+            },
+            "deduped_corpus against the sources: 1 rows with other values",
+        ),
+        (
+            {
+                "deduped": tables()["deduped_corpus"].head(2),
+                "sources": [to_frame([TRAINED, LOST, POOR])],
+            },
+            "scored_corpus against deduped_corpus: 1 rows appeared from nowhere",
+        ),
+        (
+            # The corpus was scored again, and the trained row is no longer kept.
+            {
+                "scored": tables()["scored_corpus"].with_columns(
+                    kept=pl.Series([False, False, True])
+                )
+            },
+            "training_mix against scored_corpus: 1 rows appeared from nowhere",
+        ),
+        (
+            {"scored": tables()["scored_corpus"].with_columns(kept=pl.lit(True))},
+            "training_mix against scored_corpus: 1 rows vanished without a reason",
+        ),
+        (
+            # The corpus was scored again with other weights, and keeps the same rows.
+            {"scored": tables()["scored_corpus"].with_columns(score=pl.col("score") - 0.25)},
+            "training_mix against scored_corpus: 1 rows with other values",
+        ),
+        (
+            # The mix was selected again, and its drops are newer than its rows.
+            {"mix_drops": drops()["training_mix"].clear()},
+            "training_mix against scored_corpus: 1 rows vanished without a reason",
+        ),
+    ],
+)
+def test_tables_of_two_builds_are_refused_by_name_and_count(
+    changes: dict[str, Any], message: str
+) -> None:
+    assert build_verdict().passed
+    verdict = build_verdict(**changes)
+    assert not verdict.passed
+    assert verdict.summary.startswith("the tables are not of one build: ")
+    assert message in verdict.summary
+    assert "\n" not in verdict.summary
+
+
+def test_tables_without_rows_are_of_one_build() -> None:
+    t, d = tables(), drops()
+    empty: dict[str, Any] = {
+        "sources": [t["raw_rust_fns"].clear()] * 3,
+        "deduped": t["deduped_corpus"].clear(),
+        "dedup_drops": d["deduped_corpus"].clear(),
+        "scored": t["scored_corpus"].clear(),
+        "mix": t["training_mix"].clear(),
+        "mix_drops": d["training_mix"].clear(),
+    }
+    assert one_build(**empty).passed
+
+
+def test_a_row_of_two_sources_is_of_one_build_with_the_values_of_either() -> None:
+    other = make_pair("p0", "fn f0() {}", source_path="docs/src/page.md")
+    assert build_verdict(sources=[tables()["raw_rust_fns"], to_frame([other])]).passed
+
+
+def test_a_ledger_with_lines_of_another_build_is_refused_with_both_counts() -> None:
+    current = ledger()
+    assert ledger_of_one_build(current, current.reverse()).passed
+    older = current.filter(pl.col("pair_id") != CUT.pair_id).with_columns(
+        fate=pl.when(pl.col("pair_id") == TRAINED.pair_id)
+        .then(pl.lit("evaluated"))
+        .otherwise("fate")
+    )
+    verdict = ledger_of_one_build(older, current)
+    assert not verdict.passed
+    assert verdict.summary == (
+        "row_ledger is not of this build: 1 of its 3 lines are not those of the tables, and 2 of 4 "
+        "lines are missing"
+    )

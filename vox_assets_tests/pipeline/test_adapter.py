@@ -19,6 +19,7 @@ import pytest
 from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import CORPUS_TABLES, drops_to_frame, to_frame
+from vox_assets.curate.ledger import LEDGER_SCHEMA
 from vox_assets.mix import build as mix
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
@@ -127,6 +128,68 @@ def test_a_mix_that_is_too_small_is_refused_before_training_starts(
     assert not settings.adapters_dir.exists()
 
 
+@pytest.mark.parametrize("asset", ["row_ledger", "corpus_card", "qlora_adapter"])
+def test_an_older_mix_beside_a_newer_corpus_is_refused_by_every_asset_that_uses_it(
+    asset: str, tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = prepare_lake(tmp_path / "data", tiny_base)
+    assert train(settings, instance, "row_ledger").success
+    lake = Lake(settings.lake_uri)
+    # A build stopped after it had scored: a trained row is no longer kept.
+    trained = lake.read("training_mix")["pair_id"][0]
+    corpus = lake.read("scored_corpus").with_columns(kept=pl.col("pair_id") != trained)
+    corpus.write_delta(lake.uri("scored_corpus"), mode="overwrite")
+    version = lake.version("row_ledger")
+    pipes = RecordingClient()
+    result = train(settings, instance, asset, pipes=pipes)
+    assert not result.success
+    assert "the tables are not of one build: training_mix against scored_corpus" in failure(result)
+    assert "1 rows appeared from nowhere" in failure(result)
+    assert pipes.commands == []
+    assert lake.version("row_ledger") == version
+    for written in (settings.adapters_dir, settings.exports_dir, settings.reports_dir):
+        assert not written.exists()
+
+
+@pytest.mark.parametrize("asset", ["row_ledger", "corpus_card"])
+def test_a_mix_that_fails_a_gate_is_neither_recorded_nor_exported(
+    asset: str, tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = prepare_lake(tmp_path / "data", tiny_base, rows=30)
+    lake = Lake(settings.lake_uri)
+    pl.DataFrame(schema=LEDGER_SCHEMA).write_delta(lake.uri("row_ledger"), mode="overwrite")
+    result = train(settings, instance, asset)
+    assert not result.success
+    assert "minimum_size: lane vox_codegen has" in failure(result)
+    assert lake.version("row_ledger") == 0
+    assert not settings.exports_dir.exists()
+
+
+def test_the_card_refuses_a_ledger_of_another_build(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = prepare_lake(tmp_path / "data", tiny_base)
+    assert train(settings, instance, "row_ledger").success
+    lake = Lake(settings.lake_uri)
+    lake.read("row_ledger").tail(-2).write_delta(lake.uri("row_ledger"), mode="overwrite")
+    result = train(settings, instance, "corpus_card")
+    assert not result.success
+    assert f"and 2 of {ROWS} lines are missing: materialise row_ledger again" in failure(result)
+    assert not settings.exports_dir.exists()
+
+
+def test_an_adapter_of_another_mix_is_not_evaluated(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = prepare_lake(tmp_path / "data", tiny_base)
+    lake = Lake(settings.lake_uri)
+    adapter = pl.DataFrame([{"digest": "a1b2", "rows_digest": "of another mix"}])
+    adapter.write_delta(lake.uri("qlora_adapter"), mode="overwrite")
+    result = train(settings, instance, "adapter_eval")
+    assert not result.success
+    assert "qlora_adapter and training_mix are not of one build: adapter a1b2" in failure(result)
+
+
 def test_an_invalid_override_is_refused_by_name(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:
@@ -196,7 +259,8 @@ def test_an_adapter_of_other_lanes_is_trained_on_request_and_never_promoted(
     settings = prepare_lake(tmp_path / "data", tiny_base)
     lake = Lake(settings.lake_uri)
     speech = [make_pair(n, n % 60, lane="vox_speech") for n in range(ROWS)]
-    to_frame(speech).write_delta(lake.uri("raw_rust_fns"), mode="overwrite")
+    for name in CORPUS_TABLES[:4]:
+        to_frame(speech).write_delta(lake.uri(name), mode="overwrite")
     as_scored(speech).write_delta(lake.uri("scored_corpus"), mode="overwrite")
     result = build(
         settings,

@@ -240,6 +240,16 @@ def test_retraining_refuses_a_corpus_whose_checks_failed(built: Built, tmp_path:
     assert failure.step_key == "qlora_adapter"
     assert "scored_corpus:minimum_size failed in run" in str(failure.event_specific_data)
     assert sorted(path.name for path in built.settings.adapters_dir.iterdir()) == before
+    # Nor is it exported: the card of one asset alone would pair the new corpus with the old mix.
+    exported = (built.settings.exports_dir / "train.jsonl").stat().st_mtime_ns
+    for asset in ("row_ledger", "corpus_card"):
+        alone = build(
+            built.settings, "corpus", built.instance, asset_selection=[dg.AssetKey(asset)]
+        )
+        assert not alone.success
+        [failure] = alone.get_step_failure_events()
+        assert "scored_corpus:minimum_size failed in run" in str(failure.event_specific_data)
+    assert (built.settings.exports_dir / "train.jsonl").stat().st_mtime_ns == exported
     assert build(built.settings, "corpus", built.instance).success
 
 

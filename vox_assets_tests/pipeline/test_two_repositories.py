@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from vox_assets.contract.rows import DROP_SCHEMA, SOURCE_TABLES
+from vox_assets.curate.ledger import build_ledger, fates_by_repository
 from vox_assets.curate.separation import SEPARATION_SCHEMA
 from vox_assets.pipeline.corpus import copied_between_repositories
 from vox_assets.publish.corpus_report import corpus_report
@@ -91,19 +92,17 @@ def test_ledger_report_and_split_use_the_repositories(
     lake.write_account("scored_corpus", "mutants", mutants)
     copies = copied_between_repositories(lake, scored, settings.profile)
     assert ("other/crates/vox-units/src/lib.rs", "main/crates/vox-units/src/lib.rs") in copies
-    with dg.instance_for_test() as instance:
-        run = build(settings, "corpus", instance, asset_selection=[dg.AssetKey("row_ledger")])
-    (event,) = run.asset_materializations_for_node("row_ledger")
-    table = event.metadata["repositories"].value
-    assert {record.data["repository"] for record in table.records} >= {"main", "other"}
     sources = {name: lake.read(name) for name in SOURCE_TABLES}
+    ledger = build_ledger(sources, no_drops, scored, no_drops, lake.read("training_mix"))
+    fates = fates_by_repository(ledger, sources, settings.profile)
+    assert set(fates["repository"]) >= {"main", "other"}
     page = corpus_report(
         settings.profile,
         None,
         sources,
         scored,
         lake.read("training_mix"),
-        lake.read("row_ledger"),
+        ledger,
         mutants,
     )
     assert "Fates of the rows of each repository" in page
