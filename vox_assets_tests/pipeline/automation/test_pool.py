@@ -15,6 +15,8 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.instance.config import PoolGranularity
+from dagster._core.op_concurrency_limits_counter import GlobalOpConcurrencyLimitsCounter
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunOpConcurrency
 from dagster._core.test_utils import freeze_time
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
@@ -125,3 +127,37 @@ def test_the_daemon_frees_a_slot_that_an_ended_run_left_in_the_pool(tmp_path: Pa
             ):
                 list(execute_concurrency_slots_iteration(context, logging.getLogger()))
             assert storage.get_concurrency_info(GPU_POOL).active_slot_count == slots
+
+
+def test_a_slot_that_a_killed_run_left_does_not_block_the_queue(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(write_home(tmp_path / "home"))) as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots(GPU_POOL, 1)
+        needs_pool = RunOpConcurrency(
+            root_key_counts={GPU_POOL: 1}, has_unconstrained_root_nodes=False, all_pools={GPU_POOL}
+        )
+        killed, retry = (
+            dg.DagsterRun(
+                job_name="retrain",
+                status=dg.DagsterRunStatus.STARTED,
+                run_op_concurrency=needs_pool,
+            )
+            for _ in range(2)
+        )
+        instance.add_run(killed)
+        assert storage.claim_concurrency_slot(GPU_POOL, killed.run_id, "qlora_adapter").is_claimed
+
+        def is_blocked() -> bool:
+            counter = GlobalOpConcurrencyLimitsCounter(
+                instance,
+                [retry],
+                instance.get_run_records(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)),
+                {GPU_POOL},
+                storage.get_pool_limits(),
+                pool_granularity=storage.get_pool_config().pool_granularity,
+            )
+            return counter.is_blocked(retry)
+
+        assert is_blocked()
+        instance.report_run_failed(killed)
+        assert not is_blocked()
