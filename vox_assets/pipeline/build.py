@@ -13,7 +13,9 @@ from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.extract import NO_COMMIT, commits
 from vox_assets.pipeline.automation import fingerprint, history
 from vox_assets.pipeline.automation.instance import prepare_home
+from vox_assets.pipeline.resources.build_lock import LOCK
 from vox_assets.settings import Settings, load_settings
+from vox_assets.store.files import is_held
 from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.store.program import program
 
@@ -32,6 +34,7 @@ def build(job_name: str) -> int:
     # `execute_in_process` would keep every table in memory until the run ends.
     job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        free_abandoned_slots(instance, settings)
         result = dg.execute_job(
             job,
             instance=instance,
@@ -63,6 +66,21 @@ def last_builds(home: Path) -> list[dict[str, Any]]:
             }
             for record in instance.get_run_records(limit=SHOWN_BUILDS)
         ]
+
+
+def free_abandoned_slots(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Free the pool slots that killed runs left, which no daemon may be there to free.
+
+    An instance that an older dagster.yaml configures limits steps instead of runs, and there a run
+    would wait for such a slot for ever. A run takes slots only while it holds the build lock, so
+    without a holder every slot was left behind.
+    """
+    storage = instance.event_log_storage
+    if is_held(settings.data_dir / LOCK) or not storage.supports_global_concurrency_limits:
+        return
+    for run_id in storage.get_concurrency_run_ids():
+        storage.free_concurrency_slots_for_run(run_id)
+        print(f"freed the pool slots of run {run_id}, whose process has ended", file=sys.stderr)
 
 
 def named_job(name: str) -> dg.JobDefinition:

@@ -137,11 +137,6 @@ def build_tables(lake: Lake) -> BuildTables:
     }
 
 
-# Number of rows of each language that are damaged in each way; a rejected share of 0.95 is then
-# known to be above 0.88.
-DAMAGED_PER_KIND = 80
-
-
 # Number of rows of each language that are damaged in each way; a rejected share of 0.96 is then
 # known to be above 0.86. Each more costs some sixty texts to embed in a first build.
 DAMAGED_PER_KIND = 50

@@ -23,6 +23,10 @@ from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
 
 from vox_assets.pipeline.adapter import GPU_POOL
+from vox_assets.pipeline.build import free_abandoned_slots
+from vox_assets.pipeline.resources.build_lock import LOCK
+from vox_assets.settings import load_settings
+from vox_assets.store.files import exclusive
 from vox_assets_tests.pipeline.automation.conftest import REPOSITORY, instance_config
 
 #: Longer than a run that does not wait needs to start and to end.
@@ -127,6 +131,27 @@ def test_the_daemon_frees_a_slot_that_an_ended_run_left_in_the_pool(tmp_path: Pa
             ):
                 list(execute_concurrency_slots_iteration(context, logging.getLogger()))
             assert storage.get_concurrency_info(GPU_POOL).active_slot_count == slots
+
+
+def test_a_build_frees_the_slots_of_killed_runs_and_keeps_those_of_a_running_build(
+    tmp_path: Path,
+) -> None:
+    home = write_home(tmp_path / "home")
+    settings = load_settings({"VOX_DATA_DIR": str(tmp_path / "data")})
+    # The instance of an older version, which limits steps.
+    config = instance_config(with_postgres=False).replace("granularity: run", "granularity: op")
+    (home / "dagster.yaml").write_text(config)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        storage = instance.event_log_storage
+        killed = dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(killed)
+        storage.set_concurrency_slots(GPU_POOL, 1)
+        assert storage.claim_concurrency_slot(GPU_POOL, killed.run_id, "qlora_adapter").is_claimed
+        with exclusive(settings.data_dir / LOCK):
+            free_abandoned_slots(instance, settings)
+            assert storage.get_concurrency_info(GPU_POOL).active_slot_count == 1
+        free_abandoned_slots(instance, settings)
+        assert storage.get_concurrency_info(GPU_POOL).active_slot_count == 0
 
 
 def test_a_slot_that_a_killed_run_left_does_not_block_the_queue(tmp_path: Path) -> None:
