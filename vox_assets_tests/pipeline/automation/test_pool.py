@@ -23,12 +23,13 @@ from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
 
 from vox_assets.pipeline.adapter import GPU_POOL
+from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.build import free_abandoned_slots
 from vox_assets.pipeline.resources.build_lock import LOCK
 from vox_assets.settings import load_settings
 from vox_assets.store.files import exclusive
-from vox_assets_tests.pipeline.automation.conftest import REPOSITORY, instance_config
 
+REPOSITORY = Path(__file__).parents[3]
 #: Longer than a run that does not wait needs to start and to end.
 TIMEOUT_SECONDS = 120
 PROGRAM = f"""
@@ -59,7 +60,7 @@ if __name__ == "__main__":
 def write_home(home: Path) -> Path:
     """Write the instance that `make instance` configures, and the program of a pooled run."""
     home.mkdir()
-    (home / "dagster.yaml").write_text(instance_config(with_postgres=False))
+    (home / "dagster.yaml").write_text(configuration(with_postgres=False))
     (home / "train.py").write_text(PROGRAM)
     return home
 
@@ -72,7 +73,7 @@ def start(home: Path, started: Path, seconds: float) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("with_postgres", [False, True])
 def test_every_instance_configuration_frees_the_slots_of_ended_runs(with_postgres: bool) -> None:
-    config = yaml.safe_load(instance_config(with_postgres))
+    config = yaml.safe_load(configuration(with_postgres))
     assert config["run_monitoring"]["enabled"]
     assert config["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
 
@@ -80,11 +81,12 @@ def test_every_instance_configuration_frees_the_slots_of_ended_runs(with_postgre
 def test_the_repository_has_one_instance_configuration() -> None:
     configured = {
         str(path.relative_to(REPOSITORY))
-        for path in (*REPOSITORY.glob("*.yaml"), *(REPOSITORY / "deploy").rglob("*.yaml"))
+        for folder in ("deploy", "vox_assets", ".")
+        for path in (REPOSITORY / folder).glob("*.yaml" if folder == "." else "**/*.yaml")
         if {"run_launcher", "run_monitoring", "concurrency"}
         & set(yaml.safe_load(path.read_text()) or ())
     }
-    assert configured == {"dagster.yaml"}
+    assert configured == {"vox_assets/pipeline/automation/dagster.yaml"}
 
 
 def test_the_queue_enforces_the_pool_so_that_no_run_waits_for_it(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_a_build_frees_the_slots_of_killed_runs_and_keeps_those_of_a_running_bui
     home = write_home(tmp_path / "home")
     settings = load_settings({"VOX_DATA_DIR": str(tmp_path / "data")})
     # The instance of an older version, which limits steps.
-    config = instance_config(with_postgres=False).replace("granularity: run", "granularity: op")
+    config = configuration(with_postgres=False).replace("granularity: run", "granularity: op")
     (home / "dagster.yaml").write_text(config)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         storage = instance.event_log_storage
