@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 from vox_assets.contract.answers import without_fenced_blocks
 from vox_assets.contract.rows import Message, Reason
-from vox_assets.curate import rust_bindings, vox_bindings
+from vox_assets.curate import known_names, rust_bindings, vox_bindings
 from vox_assets.curate.code_text import bare_code, comments, without_comments
 from vox_assets.curate.features import PROSE
 from vox_assets.curate.trim import PROJECT_ID
@@ -39,6 +39,8 @@ class Answer:
     language: str
     #: The turns of a dialogue before the question, as one text.
     earlier: str = ""
+    #: Names that exist in the workspace; without them, no call is known to be of no function.
+    known: Collection[str] | None = None
 
     @property
     def is_prose(self) -> bool:
@@ -413,6 +415,14 @@ def undeclared_name(answer: Answer) -> str | None:
     return bindings.undeclared(answer.text, shown) if bindings else None
 
 
+def unknown_name(answer: Answer) -> str | None:
+    """Find a call of a function or method that the workspace, the turns and the answer lack."""
+    if answer.is_prose or answer.known is None:
+        return None
+    shown = f"{answer.earlier}\n{answer.question}"
+    return known_names.unknown_call(answer.text, shown, answer.known)
+
+
 def unused_variable(answer: Answer) -> str | None:
     """Find a local variable of code that nothing uses: a statement is missing or superfluous."""
     bindings = _BINDINGS.get(answer.language)
@@ -462,6 +472,7 @@ DETECTORS: Mapping[str, Callable[[Answer], str | None]] = {
     "project note": project_note,
     "foreign language": foreign,
     "undeclared name": undeclared_name,
+    "unknown name": unknown_name,
     "unused variable": unused_variable,
     "trivial body": trivial_body,
     "stub": stub,
@@ -482,13 +493,18 @@ def _first(pattern: re.Pattern[str], text: str) -> str | None:
     return " ".join(match[0].split()) if match else None
 
 
-def in_dialogue(messages: Sequence[Message], language: str) -> list[Reason]:
-    """Return the artefacts of all answers of a dialogue, each kind once."""
+def in_dialogue(
+    messages: Sequence[Message], language: str, known: Collection[str] | None = None
+) -> list[Reason]:
+    """Return the artefacts of all answers of a dialogue, each kind once.
+
+    `known` are the names of the workspace, where they are known.
+    """
     found: dict[str, Reason] = {}
     for index, turn in enumerate(messages):
         if turn["role"] == "assistant" and index:
             earlier = "\n".join(message["content"] for message in messages[: index - 1])
             question = messages[index - 1]["content"]
-            for reason in artefacts(Answer(question, turn["content"], language, earlier)):
+            for reason in artefacts(Answer(question, turn["content"], language, earlier, known)):
                 found.setdefault(reason.kind, reason)
     return list(found.values())

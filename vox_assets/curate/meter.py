@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,8 @@ class Corpus:
 
     vocabulary: Vocabulary
     answers: Mapping[str, np.ndarray]
+    #: The identifiers of the workspace; None where no source tree is known.
+    names: Collection[str] | None = None
 
     def closer_answers(self, prompts: np.ndarray, own: np.ndarray, language: str) -> np.ndarray:
         """Return the share of the corpus' answers that are closer to each prompt than its own."""
@@ -62,6 +64,8 @@ class Meter:
     log: Log = silent
     #: Where the models run.
     engine: Engine = HERE
+    #: `names` of each corpus that this meter describes.
+    names: Collection[str] | None = None
 
     def cheap(self, rows: pl.DataFrame, corpus: Corpus | None = None) -> pl.DataFrame:
         """Measure all features but the language model's.
@@ -73,7 +77,8 @@ class Meter:
         """
         corpus = corpus or self.corpus_of(rows)
         table = pl.concat(
-            _cheap_features(part, corpus.vocabulary) for part in rows.iter_slices(ROWS_AT_ONCE)
+            _cheap_features(part, corpus.vocabulary, corpus.names)
+            for part in rows.iter_slices(ROWS_AT_ONCE)
         )
         questions = pl.Series([turns_by(dialogue, "user") for dialogue in dialogues(rows)])
         if "embedding" in rows.columns:
@@ -107,7 +112,8 @@ class Meter:
             else:
                 texts = [turns_by(dialogue, "assistant") for dialogue in dialogues(some)]
                 answers[language] = self._embedded(pl.Series(texts))
-        return Corpus(Vocabulary.of(dialogues(rows), rows["language"].to_list()), answers)
+        words = Vocabulary.of(dialogues(rows), rows["language"].to_list())
+        return Corpus(words, answers, self.names)
 
     def _embedded(self, texts: pl.Series) -> np.ndarray:
         return embed(texts.to_list(), self.embedding_model, self.store, self.log, self.engine)
@@ -138,14 +144,16 @@ class Meter:
         return measured.select(*features.FEATURES).to_numpy()
 
 
-def _cheap_features(rows: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:
+def _cheap_features(
+    rows: pl.DataFrame, vocabulary: Vocabulary, names: Collection[str] | None
+) -> pl.DataFrame:
     """Measure the features that need no model and no other row: one float64 column each."""
     return pl.DataFrame(
         [
             features.measure(turns_by(dialogue, "user"), turns_by(dialogue, "assistant"), language)
             | {
                 "unknown_words": vocabulary.unknown_words(dialogue, language),
-                "artefacts": len(artefacts.in_dialogue(dialogue, language)),
+                "artefacts": len(artefacts.in_dialogue(dialogue, language, names)),
             }
             for dialogue, language in zip(dialogues(rows), rows["language"], strict=True)
         ]

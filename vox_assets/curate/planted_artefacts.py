@@ -209,6 +209,31 @@ def _declaration_dropped(row: Clean, rng: random.Random) -> str:
     return row.answer[: match.start()] + row.answer[match.end() :]
 
 
+_CALLED = re.compile(r"(?<![\w!])(?<!fn )([a-z]\w{2,})(?=\()")
+_KEYWORDS = frozenset("match while return for loop move async await unsafe where".split())
+#: Words of which no workspace makes a name.
+_INVENTED = ("frobnify", "wibblate", "snorkelise", "quuxify", "blurgle")
+
+
+def _call_renamed(row: Clean, rng: random.Random) -> str:
+    """Rename one call of a function or method to a name that exists nowhere."""
+    calls = [
+        match
+        for match in _CALLED.finditer(row.answer)
+        if match[1] not in _KEYWORDS
+        # Not in a literal or a comment.
+        and '"' not in row.answer[row.answer.rfind("\n", 0, match.start()) + 1 : match.start()]
+        and "//" not in row.answer[row.answer.rfind("\n", 0, match.start()) + 1 : match.start()]
+    ]
+    if not calls:
+        return row.answer
+    match = rng.choice(calls)
+    name = f"{rng.choice(_INVENTED)}_{match[1]}"
+    return row.answer[: match.start()] + name + row.answer[match.end() :]
+
+
+UNKNOWN_NAME = "unknown name"
+
 #: Kind of planted artefact -> description, and the function that plants it.
 PLANTED: Mapping[str, tuple[str, Callable[[Clean, random.Random], str]]] = {
     "chatter": ("what an assistant says around an answer", _chatter),
@@ -225,9 +250,10 @@ PLANTED: Mapping[str, tuple[str, Callable[[Clean, random.Random], str]]] = {
     "foreign language": ("prose in another language", _foreign),
     "trivial body": ("the body of a function replaced by a default value", _default_body),
     "undeclared name": ("a `let` statement dropped", _declaration_dropped),
+    UNKNOWN_NAME: ("a call renamed to a name that exists nowhere", _call_renamed),
 }
 _PROSE_ONLY = frozenset({"html", "foreign language"})
-_CODE_ONLY = frozenset({"trivial body", "undeclared name"})
+_CODE_ONLY = frozenset({"trivial body", "undeclared name", UNKNOWN_NAME})
 
 
 def spoil(row: Clean, kind: str, rng: random.Random) -> str | None:

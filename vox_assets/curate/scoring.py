@@ -173,8 +173,9 @@ class LocalEvaluator:
         is_artefact = (measured["artefacts"] > 0).rename("")
         too_low = pl.lit(f"score below {self.policy.threshold:g}")
         low = pl.when(is_artefact).then(pl.lit(ARTEFACT)).otherwise(too_low)
+        names = self.meter.names if corpus is None else corpus.names
         shown = [
-            "; ".join(reason.text for reason in in_dialogue(dialogue, language))
+            "; ".join(reason.text for reason in in_dialogue(dialogue, language, names))
             for dialogue, language in zip(
                 dialogues(rows.filter(is_artefact)), languages.filter(is_artefact), strict=True
             )

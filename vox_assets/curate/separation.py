@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from vox_assets.contract.interval import area_under_curve, wilson
 from vox_assets.curate.mutants import in_fit, plant
-from vox_assets.curate.planted_artefacts import PLANTED, Clean, spoil
+from vox_assets.curate.planted_artefacts import PLANTED, UNKNOWN_NAME, Clean, spoil
 from vox_assets.curate.scoring import LocalEvaluator
 from vox_assets.store.cache import content_key
 
@@ -56,10 +57,12 @@ def separation(
     if "messages" in whole.columns:
         whole = whole.filter(pl.col("messages").list.len() == 2)
     texts = whole.select("pair_id", "prompt", "response", "language", "lane")
+    # Without the names of the workspace, a call of no function looks like any other.
+    kinds = [kind for kind in PLANTED if kind != UNKNOWN_NAME or evaluator.meter.names is not None]
     parts = [
         damaged
         for (_,), group in sorted(texts.partition_by("language", as_dict=True).items())
-        for damaged in (plant(group, per_kind, seed), plant_artefacts(group, per_kind, seed))
+        for damaged in (plant(group, per_kind, seed), plant_artefacts(group, per_kind, seed, kinds))
     ]
     real = outside.select(
         "pair_id",
@@ -89,11 +92,13 @@ def separation(
     )
 
 
-def plant_artefacts(rows: pl.DataFrame, per_kind: int, seed: int) -> pl.DataFrame:
+def plant_artefacts(
+    rows: pl.DataFrame, per_kind: int, seed: int, kinds: Sequence[str] = tuple(PLANTED)
+) -> pl.DataFrame:
     """Plant each kind of artefact in up to `per_kind` rows: the columns of `rows`, and `mutant`."""
     records = rows.to_dicts()
     planted = []
-    for kind in PLANTED:
+    for kind in kinds:
         order = sorted(records, key=lambda row: content_key(str(seed), kind, row["pair_id"]))
         found = 0
         for record in order:

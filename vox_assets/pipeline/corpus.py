@@ -1,6 +1,7 @@
 """Assets that curate rows: remove duplicates, score, and select the rows to train on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypedDict
 
 import dagster as dg
@@ -48,7 +49,7 @@ from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
 from vox_assets.publish.figures import evaluator_figures
 from vox_assets.settings import Settings
-from vox_assets.store.lake import Lake
+from vox_assets.store.lake import Lake, TableMissingError
 
 GROUP = "corpus"
 
@@ -199,7 +200,7 @@ def deduped_corpus(
     group_name=GROUP,
     kinds={"polars", "deltalake", "huggingface"},
     owners=OWNERS,
-    code_version="3",
+    code_version="4",
 )
 def scored_corpus(
     context: dg.AssetExecutionContext,
@@ -210,7 +211,7 @@ def scored_corpus(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Scores every row from 1 to 10 and records why a row is not kept."""
     evaluator = LocalEvaluator(
-        meter=models.meter(context.log.info),
+        meter=replace(models.meter(context.log.info), names=_names(lake)),
         calibration=Calibration.load(),
         policy=settings.profile.scoring,
     )
@@ -261,6 +262,14 @@ def scored_corpus(
             },
         },
     )
+
+
+def _names(lake: Lake) -> frozenset[str] | None:
+    """Return the identifiers of the source tree, or None in a lake of an earlier version."""
+    try:
+        return frozenset(lake.read_account("raw_rust_fns", "names")["name"])
+    except TableMissingError:
+        return None
 
 
 def _by_feature(weights: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:

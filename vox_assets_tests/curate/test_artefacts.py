@@ -277,3 +277,38 @@ def test_any_text_is_inspected(answer: str, question: str, language: str) -> Non
 def test_hostile_text_is_inspected_in_linear_steps(hostile: str, language: str) -> None:
     # Quadratic patterns would take minutes for the doubled text and run into the suite's limit.
     artefacts(Answer("Say it.", hostile * 4, language))
+
+
+KNOWN = frozenset("load push len reef".split())
+
+
+@pytest.mark.parametrize(
+    ("code", "language", "found"),
+    [
+        ("fn f(a: u8) { load(a); a.reef() }", "rust", None),
+        ("fn f(a: u8) { unload(a) }", "rust", "unload"),
+        ("fn f(a: u8) { a.unreef() }", "rust", "unreef"),
+        ("fn f(a: u8) { sea::chart::<u8>(a) }", "rust", "chart"),
+        # What the prompt or the code itself declares is known, also as a value.
+        ("fn f(a: u8) { asked_for(a) }", "rust", None),
+        ("fn f(a: u8) { own(a) }\nfn own(a: u8) {}", "rust", None),
+        ("fn f(a: u8) { let g = |b| b; g(a) }", "rust", None),
+        # Types, macros, literals and comments call nothing.
+        ('fn f(a: u8) { Unknown(a); shout!("unload(a)"); } // unload(a)', "rust", None),
+        ("fn f(a: int) to int { return unload(a) }", "vox", "unload"),
+        ("fn f(a: int) to int { return load(a) }", "vox", None),
+        ("Call `unload(a)`.", "markdown", None),
+    ],
+)
+def test_a_call_of_a_name_that_exists_nowhere_is_found(
+    code: str, language: str, found: str | None
+) -> None:
+    question = "Write `f` with `asked_for`."
+    reasons = artefacts(Answer(question, code, language, known=KNOWN))
+    assert [r.detail for r in reasons if r.kind == "unknown name"] == ([found] if found else [])
+    assert "unknown name" not in kinds(code, language, question)
+
+
+def test_earlier_turns_of_a_dialogue_make_a_name_known() -> None:
+    dialogue = turns("Use `unload`.", "fn unload() {}", "Call it.", "fn f() { unload() }")
+    assert in_dialogue(dialogue, "rust", KNOWN) == []
