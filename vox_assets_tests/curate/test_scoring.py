@@ -64,7 +64,7 @@ def test_a_dropped_row_names_the_costliest_features(evaluator: LocalEvaluator) -
         {
             "pair_id": ["a"],
             "prompt": ["Do something like the previous example."],
-            "response": ["fn f() {\n    todo!()\n"],
+            "response": ["fn f() {\n    (((\n"],
             "lane": ["vox_codegen"],
             "language": ["rust"],
         }

@@ -31,8 +31,7 @@ _TEST_FILE = re.compile(_BETWEEN + r"mod\s+(?:r#)?(\w+)\s*;")
 
 #: Items that contain no other items, so that a lost end of them does not matter.
 _WITHOUT_ITEMS = re.compile(
-    _BETWEEN + r"(?:(?:use|extern\s+crate|static|type|struct|enum|union|let)\b|const\s+\w+\s*:"
-    r"|mod\s+(?:r#)?\w+\s*;)"
+    _BETWEEN + r"(?:(?:use|extern\s+crate|static|type|struct|enum|union|let)\b|const\s+\w+\s*:)"
 )
 
 
@@ -41,8 +40,13 @@ def first_test_mark(text: str) -> int | None:
 
     In a file that does not parse, what is after this position may be test code.
     """
+    # With too many closing braces, a `mod name;` can be a module that lost its opening brace.
+    is_declaration = None if text.count("}") > text.count("{") else _TEST_FILE
     for start, end in _marks(text):
-        if end is None or not _WITHOUT_ITEMS.match(text, end):
+        if end is None:
+            return start
+        is_file = is_declaration is not None and is_declaration.match(text, end)
+        if not is_file and not _WITHOUT_ITEMS.match(text, end):
             return start
     return None
 
