@@ -192,6 +192,29 @@ class Evaluation(Policy):
     max_forgetting: Annotated[float, Field(ge=0)]
 
 
+class Exam(Policy):
+    """The exam: number of tasks, answers per task, and what decides about promotion."""
+
+    #: Number of tasks of each kind; fewer where templates or sources do not give more.
+    familiar: Count
+    new_variant: Count
+    new_construct: Count
+    live: Count
+    #: Largest number of tokens of an answer.
+    answer_tokens: Annotated[int, Field(ge=16)]
+    #: Sampled answers per task and arm for pass@k, besides the greedy answer.
+    samples: Count = 0
+    temperature: Annotated[float, Field(gt=0)] = 0.8
+    #: The exam or the loss decides between two adapters.
+    decides: Literal["exam", "loss"]
+    #: Rungs on which the adapter must be better than the base model, with and without help.
+    rungs: tuple[Literal["ends", "code_only", "parses", "declares", "behaves"], ...] = Field(
+        min_length=1
+    )
+    #: Why `decides` and `rungs` have these values.
+    reason: str
+
+
 class Profile(Policy):
     """The whole policy of one project."""
 
@@ -215,6 +238,7 @@ class Profile(Policy):
     ranks: tuple[RankTier, ...] = Field(min_length=1)
     training: Training
     evaluation: Evaluation
+    exam: Exam
 
     @model_validator(mode="after")
     def _tables_cover_everything(self) -> Profile:
