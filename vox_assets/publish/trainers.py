@@ -10,8 +10,13 @@ from typing import Any
 import polars as pl
 import yaml
 
+from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.publish.huggingface import SPLITS
 from vox_assets.training.plan.ranks import RankChoice
+
+#: Files of dialogues by split. `train.jsonl` is the name of the Vox contract, whose loader skips a
+#: line with a list as `prompt` without a message.
+DIALOGUES = {split: f"dialogues-{split}.jsonl" for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,18 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         dialogues = mix_rows.filter(pl.col("split") == split)["messages"].to_list()
         rows = ({"prompt": d[:-1], "completion": d[-1:], "messages": d} for d in dialogues)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (target / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
+        (target / DIALOGUES[split]).write_text("".join(lines), encoding="utf-8")
     base, context = choice.base_name, choice.context
     rank, alpha = choice.rank.rank, choice.rank.alpha
     rate, epochs = choice.rank.learning_rate, choice.rank.epochs
     trl = {
         "model_name_or_path": base,
         "datasets": [
-            {"path": "json", "data_files": "train.jsonl", "columns": ["prompt", "completion"]}
+            {
+                "path": "json",
+                "data_files": DIALOGUES[TRAIN],
+                "columns": ["prompt", "completion"],
+            }
         ],
         "load_in_4bit": True,
         "use_bnb_nested_quant": True,
@@ -67,8 +76,8 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
         "lora_alpha": alpha,
         "lora_dropout": 0.0,
         "lora_target_linear": True,
-        "datasets": [_axolotl_data("train.jsonl")],
-        "test_datasets": [_axolotl_data("eval.jsonl")],
+        "datasets": [_axolotl_data(DIALOGUES[TRAIN])],
+        "test_datasets": [_axolotl_data(DIALOGUES[EVAL])],
         "train_on_inputs": False,
         "sequence_len": context,
         "sample_packing": True,
@@ -111,7 +120,7 @@ def write_configs(target: Path, mix_rows: pl.DataFrame, choice: TrainingChoice) 
     ):
         text = yaml.safe_dump(content, sort_keys=False)
         (target / name).write_text(text, encoding="utf-8")
-    info = {f"vox_{split}": _llama_factory_data(f"{split}.jsonl") for split in SPLITS}
+    info = {f"vox_{split}": _llama_factory_data(DIALOGUES[split]) for split in SPLITS}
     (target / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 
 

@@ -56,7 +56,12 @@ def exported(
     target = tmp_path_factory.mktemp("data") / "exports"
     for _ in range(2):
         export.export(
-            corpus.lazy(), mixed, target, name="Vox corpus", license_id="apache-2.0", choice=CHOICE
+            corpus.lazy(),
+            mixed,
+            target,
+            name="Vox corpus",
+            license_id="apache-2.0",
+            choice=CHOICE,
         )
     return target
 
@@ -119,13 +124,52 @@ def test_each_line_of_the_contract_file_has_the_contract_keys(
         assert row["lane"] == "vox_codegen"
 
 
+#: What the native loader of Vox deserialises; it skips a line with another type without a message.
+LOADED = {
+    "prompt": str,
+    "instruction": str,
+    "response": str,
+    "output": str,
+    "category": str,
+    "lane": str,
+    "response_mode": str,
+    "task_family": str,
+}
+#: Unsigned bytes in the native loader.
+BYTES = ("rating", "difficulty")
+#: The native trainer refuses a file with a longer line.
+NATIVE_LINE_BYTES = 1_000_000
+
+
+def test_the_native_loader_drops_no_row_of_the_contract_file(exported: Path) -> None:
+    for line in (exported / "train.jsonl").read_bytes().splitlines():
+        assert 0 < len(line) <= NATIVE_LINE_BYTES
+        row = json.loads(line)
+        assert all(type(row[name]) is kind for name, kind in LOADED.items())
+        assert all(type(row[name]) is int and 0 <= row[name] < 256 for name in BYTES)
+        # `turns` is an alias of `messages`: a line with both names is malformed.
+        assert row["messages"] and "turns" not in row
+        for turn in row["messages"]:
+            assert set(turn) == {"role", "content"}
+            assert turn["role"] in {"system", "user", "assistant"}
+            assert type(turn["content"]) is str
+        assert row["messages"][-1]["role"] == "assistant"
+
+
+def test_only_the_contract_file_has_its_name(exported: Path) -> None:
+    named = [path.relative_to(exported) for path in exported.rglob("train.jsonl")]
+    assert named == [Path("train.jsonl")]
+
+
 def test_configurations_name_the_model_and_existing_data_files(exported: Path) -> None:
     from datasets import load_dataset
 
     configs = exported / "configs"
     trl = yaml.safe_load((configs / "trl_sft.yaml").read_text())
     assert trl["model_name_or_path"] == "tests/tiny" and trl["lora_r"] == 24
-    rows = load_dataset("json", data_files=str(configs / "train.jsonl"), split="train")
+    rows = load_dataset(
+        "json", data_files=str(configs / trainers.DIALOGUES["train"]), split="train"
+    )
     assert set(rows.column_names) == {"prompt", "completion", "messages"}
     assert rows[0]["completion"][0]["role"] == "assistant"
     axolotl = yaml.safe_load((configs / "axolotl.yaml").read_text())
@@ -143,7 +187,7 @@ def test_trl_parses_its_configuration(exported: Path) -> None:
     arguments = ["--config", str(exported / "configs" / "trl_sft.yaml"), "--use_cpu", "--bf16", "0"]
     _, training, model, mixture = parser.parse_args_and_config(arguments)
     assert training.packing and model.use_peft
-    assert mixture.datasets[0].data_files == "train.jsonl"
+    assert mixture.datasets[0].data_files == trainers.DIALOGUES["train"]
 
 
 def test_a_failed_export_leaves_the_old_one(
@@ -152,7 +196,12 @@ def test_a_failed_export_leaves_the_old_one(
     before = sorted(path.name for path in exported.parent.iterdir())
     with pytest.raises(pl.exceptions.PolarsError):
         export.export(
-            corpus.lazy(), mixed.drop("split"), exported, name="n", license_id="mit", choice=CHOICE
+            corpus.lazy(),
+            mixed.drop("split"),
+            exported,
+            name="n",
+            license_id="mit",
+            choice=CHOICE,
         )
     assert (exported / "train.jsonl").exists()
     assert sorted(path.name for path in exported.parent.iterdir()) == before
