@@ -226,7 +226,12 @@ def adapter_eval(
         log=context.log.info,
     )
     record_evaluation(directory, evaluation)
-    decision = consider(settings.adapters_dir, digest, settings.profile.mix.lanes)
+    decision = consider(
+        settings.adapters_dir,
+        digest,
+        settings.profile.mix.lanes,
+        settings.profile.exam.decides,
+    )
     context.log.info(decision.reason)
     held_out, figures = evaluation.held_out, evaluation.to_json()
     promoted = current(settings.adapters_dir)

@@ -211,7 +211,10 @@ class Exam(Policy):
     rungs: tuple[Literal["ends", "code_only", "parses", "declares", "behaves"], ...] = Field(
         min_length=1
     )
-    #: Why `decides` and `rungs` have these values.
+    #: Largest drop of these shares against the promoted adapter; the whole interval must stay
+    #: above it.
+    margin: Share
+    #: Why `decides`, `rungs` and `margin` have these values.
     reason: str
 
 

@@ -51,15 +51,18 @@ def current(root: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
-    """Promote the adapter if its verdicts passed and it is better than the promoted adapter.
+def consider(
+    root: Path, digest: str, lanes: Sequence[str], decides: Literal["exam", "loss"]
+) -> Decision:
+    """Promote the adapter if its verdicts passed and the promoted adapter is not better.
 
     `lanes` are the lanes of the profile: an adapter for other lanes is never promoted.
 
-    Two adapters are compared only on the same held-out rows, by the total NLL of the answers, which
-    does not depend on a tokenizer. If the held-out rows differ, or if the promoted adapter is
-    damaged or missing, the verdicts alone decide. Raises PromotionError for a digest that is
-    unknown, damaged or not evaluated.
+    If the exam decides, both adapters answered the same tasks, and the adapter must be shown to be
+    no worse. If the loss decides, it must be shown to be better on the same held-out rows, by the
+    total NLL of the answers, which does not depend on a tokenizer; on other held-out rows the
+    verdicts alone decide, as they do if the promoted adapter is damaged or missing. Raises
+    PromotionError for a digest that is unknown, damaged or not evaluated.
     """
     with exclusive(root / LOCK):
         evaluation = _evaluation_of(root, digest)
@@ -77,21 +80,40 @@ def consider(root: Path, digest: str, lanes: Sequence[str]) -> Decision:
             except PromotionError as error:
                 reason += f"; {error}"
             else:
-                if other["eval_digest"] != evaluation["eval_digest"]:
-                    reason += f"; {promoted['digest']} was evaluated on other rows"
-                else:
-                    ratio = paired_ratio(other["rows"], evaluation["rows"])
-                    compared = (
-                        f"{promoted['digest']} on the same held-out rows (loss ratio {ratio})"
-                    )
-                    if not ratio.high < 1:
-                        verb = (
-                            "is worse than" if ratio.low > 1 else "is not shown to be better than"
-                        )
-                        return Decision(False, f"{digest} is not promoted: it {verb} {compared}")
-                    reason += f"; better than {compared}"
+                compare = _by_exam if decides == "exam" else _by_loss
+                better, comparison = compare(promoted["digest"], other, evaluation)
+                if not better:
+                    return Decision(False, f"{digest} is not promoted: {comparison}")
+                reason += f"; {comparison}"
         _write_promotion(root, digest, evaluation, "evaluation", reason)
         return Decision(True, f"{digest} is promoted: {reason}")
+
+
+def _by_exam(
+    promoted: str, other: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> tuple[bool, str]:
+    """Return whether the exam lets the adapter replace `promoted`, and the reason."""
+    compared = (evaluation.get("exam") or {}).get("serving")
+    if compared is None or compared["digest"] != promoted:
+        return False, f"it did not sit the exam beside {promoted}: evaluate it again"
+    words = {"not_worse": "is no worse than", "worse": "is worse than"}
+    verb = words.get(compared["outcome"], "is not shown to be no worse than")
+    reason = f"it {verb} {promoted} in the exam ({compared['summary']})"
+    return compared["outcome"] == "not_worse", reason
+
+
+def _by_loss(
+    promoted: str, other: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> tuple[bool, str]:
+    """Return whether the loss lets the adapter replace `promoted`, and the reason."""
+    if other["eval_digest"] != evaluation["eval_digest"]:
+        return True, f"{promoted} was evaluated on other rows"
+    ratio = paired_ratio(other["rows"], evaluation["rows"])
+    compared = f"{promoted} on the same held-out rows (loss ratio {ratio})"
+    if ratio.high < 1:
+        return True, f"it is better than {compared}"
+    verb = "is worse than" if ratio.low > 1 else "is not shown to be better than"
+    return False, f"it {verb} {compared}"
 
 
 def promote(root: Path, digest: str, lanes: Sequence[str]) -> Decision:

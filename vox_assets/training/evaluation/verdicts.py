@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -81,6 +81,8 @@ class Evaluation:
     rows: list[RowScore] = field(default_factory=list)
     generations: list[Generation] = field(default_factory=list)
     base_generations: list[Generation] = field(default_factory=list)
+    #: Ladders of all arms, their differences, and the comparison with the promoted adapter.
+    exam: Mapping[str, Any] | None = None
 
     @property
     def passed(self) -> bool:
