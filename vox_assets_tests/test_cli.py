@@ -414,7 +414,7 @@ def test_calibrate_writes_the_weights_to_the_given_file_and_not_into_the_package
 ) -> None:
     monkeypatch.setenv("VOX_BASE_MODEL", str(tiny_base.path))
     before = CALIBRATION_FILE.read_bytes()
-    table, out = tmp_path / "rows.parquet", tmp_path / "new" / "weights.json"
+    table, out = tmp_path / "rows.parquet", tmp_path / "weights.json"
     pairs = [
         make_pair(
             index,

@@ -146,7 +146,7 @@ def test_the_choice_of_what_duplicates_share_is_the_users(tmp_path: Path, by: st
     [
         (["dedup", "in.jsonl", "out.csv"], "out.csv: expected a name that ends in .jsonl or"),
         (["dedup", "in.jsonl", "out.jsonl", "--dropped", "./out.jsonl"], "are one file"),
-        (["dedup", ".", "out.jsonl"], "no such file"),
+        (["dedup", ".", "out.jsonl"], ".: is a folder: expected a table"),
         (["dedup", "bad.jsonl", "out.jsonl"], "bad.jsonl:2:1: is no JSON"),
         (["score", "in.jsonl", "out.jsonl"], "column 'lane' is missing"),
     ],

@@ -7,8 +7,44 @@ import json
 import sys
 from typing import Any
 
+from vox_assets.cli.command import Commands
 from vox_assets.cli.ids import UsageError, full_id
 from vox_assets.settings import load_settings
+
+_DIGEST_HELP = "digest of the adapter, or its first characters where no other has them"
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    promote = commands.add(
+        "promote",
+        promote_adapter,
+        "make an adapter that passed its evaluation the current one",
+        examples=["promote 51a0"],
+        codes={0: "the adapter is promoted", 1: "it did not pass, or does not exist"},
+    )
+    promote.add_argument("digest", metavar="DIGEST", help=_DIGEST_HELP)
+
+    adapters = commands.add(
+        "adapters",
+        list_adapters,
+        "list the adapters that may be promoted, with their figures on held-out rows, and why the "
+        "others may not",
+        examples=["adapters", "adapters --json"],
+        codes={0: "the list is printed", 1: "a file below VOX_DATA_DIR/adapters is damaged"},
+    )
+    adapters.add_argument(
+        "--json", action="store_true", help="print one JSON array of all adapters"
+    )
+
+    verify = commands.add(
+        "verify",
+        verify_adapter,
+        "check the files of an adapter and its training rows against their digests",
+        examples=["verify 51a0"],
+        codes={0: "every digest matches", 1: "a digest differs, or the adapter does not exist"},
+    )
+    verify.add_argument("digest", metavar="DIGEST", help=_DIGEST_HELP)
 
 
 def list_adapters(options: argparse.Namespace) -> int:

@@ -9,10 +9,58 @@ import sys
 import time
 from pathlib import Path
 
+from vox_assets.cli.command import Commands
 from vox_assets.cli.ids import UsageError
 from vox_assets.compute.models import dequantised_models
 from vox_assets.settings import Settings, load_settings, parse_size
 from vox_assets.store.cache import ASIDE, BlobCache
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    build = commands.add(
+        "build",
+        run_build,
+        "run a Dagster job and print a summary; its runs are below VOX_DATA_DIR/dagster, or in the "
+        "instance that DAGSTER_HOME names",
+        examples=["build corpus", "build rebuild"],
+        codes={0: "the build succeeded", 1: "a step or a blocking check failed"},
+    )
+    build.add_argument(
+        "job",
+        choices=("corpus", "rebuild"),
+        help="corpus stops before training; rebuild also trains and evaluates an adapter",
+    )
+
+    alert = commands.add(
+        "alert",
+        send_test_alert,
+        "send a test alert to every channel of VOX_ALERT_URLS",
+        examples=["alert --test"],
+        codes={0: "every channel accepted the alert", 1: "a channel did not, or there is none"},
+    )
+    alert.add_argument(
+        "--test",
+        action="store_true",
+        required=True,
+        help="confirm that a message is sent; the channels of real alerts belong to the sensors",
+    )
+
+    cache = commands.add(
+        "cache",
+        show_caches,
+        "show the size of the caches; with --prune, shrink them",
+        examples=["cache", "cache --prune", "cache --prune 500MB"],
+        codes={0: "the sizes are printed", 1: "SIZE is no size, or a cache is damaged"},
+    )
+    cache.add_argument(
+        "--prune",
+        nargs="?",
+        const="",
+        metavar="SIZE",
+        help="remove damaged files and outdated models, then the least recently used entries until "
+        "each cache takes at most SIZE (such as 500MB; the default is VOX_CACHE_LIMIT)",
+    )
 
 
 def run_build(options: argparse.Namespace) -> int:

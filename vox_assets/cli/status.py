@@ -8,9 +8,22 @@ import sqlite3
 import time
 from typing import Any
 
+from vox_assets.cli.command import Commands
 from vox_assets.cli.ids import UsageError
 from vox_assets.cli.operation import caches_below, megabytes
 from vox_assets.settings import Settings, in_effect, load_settings
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    status = commands.add(
+        "status",
+        show_status,
+        "show the settings in effect, the last builds, the promoted adapter and the caches",
+        examples=["status", "status --json"],
+        codes={0: "the status is printed", 1: "a setting is wrong, or a file is damaged"},
+    )
+    status.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def show_status(options: argparse.Namespace) -> int:

@@ -96,10 +96,19 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a table. Raises TableError with the place and what was expected."""
-    if not path.is_file():
-        raise TableError(f"{path}: no such file: expected a table in JSON lines, CSV or Parquet")
+    if not path.exists() or path.is_dir():
+        fault = "is a folder" if path.is_dir() else "no such file"
+        raise TableError(f"{path}: {fault}: expected a table in JSON lines, CSV or Parquet")
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {_one_line(error)}") from error
+    return parse_table(path, content)
+
+
+def parse_table(path: Path, content: bytes) -> Table:
+    """Parse a table. `path` names it in messages, and its ending selects CSV. Raises TableError."""
+    try:
         if content.startswith(_GZIP):
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
