@@ -135,7 +135,7 @@ _NAMELESS = frozenset(
     {"routes", "tokens", "back_button", "deep_link", "push", "effect", "lifecycle"}
 )
 _NAMING = frozenset({"function", "ai_function", "react_import", "rust_import"})
-_INTERPOLATED = re.compile(r"\{([A-Za-z_][^{}\"]*)\}")
+INTERPOLATED = re.compile(r"\{([A-Za-z_][^{}\"]*)\}")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -155,7 +155,7 @@ def _constructs(tree: Tree[Token]) -> Iterator[str]:
                 continue
             if child.type == "DECIMAL":
                 yield "decimal"
-            elif child.type == "STRING" and _INTERPOLATED.search(child):
+            elif child.type == "STRING" and INTERPOLATED.search(child):
                 yield "interpolation"
             elif node.data == "named_argument" and child.startswith("on_"):
                 yield "event_handler"
@@ -187,18 +187,28 @@ def declarations(source: str, *, ui_module: bool = False) -> list[Declaration]:
 
 def _declaration(source: str, node: Tree[Token]) -> Declaration:
     start, end = _with_comments(source, node.meta.start_pos), node.meta.end_pos
-    inner = node
-    while inner.data in ("public", "async_function"):
-        inner = next(child for child in inner.children if isinstance(child, Tree))
-    name = _name(inner)
+    kind, name = kind_and_name(node)
     return Declaration(
-        kind=_RULES.get(inner.data, inner.data),
+        kind=kind,
         name=name,
         start_line=source.count("\n", 0, start) + 1,
         end_line=node.meta.end_line,
         text=source[start:end],
         references=frozenset(_references(node)) - {name},
     )
+
+
+def modified(node: Tree[Token]) -> Tree[Token]:
+    """Return the declaration inside the modifiers `pub` and `async`, or the node itself."""
+    while node.data in ("public", "async_function"):
+        node = next(child for child in node.children if isinstance(child, Tree))
+    return node
+
+
+def kind_and_name(node: Tree[Token]) -> tuple[str, str]:
+    """Return the kind and the name of a top-level node, as in `Declaration`."""
+    inner = modified(node)
+    return _RULES.get(inner.data, inner.data), _name(inner)
 
 
 def _name(node: Tree[Token]) -> str:
@@ -224,7 +234,7 @@ def _references(node: Tree[Token]) -> Iterator[str]:
         if token.type in ("NAME", "TYPE_NAME"):
             yield str(token)
         elif token.type == "STRING":
-            for hole in _INTERPOLATED.findall(token):
+            for hole in INTERPOLATED.findall(token):
                 yield from _IDENTIFIER.findall(hole)
 
 

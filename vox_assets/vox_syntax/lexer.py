@@ -126,6 +126,14 @@ def _lexemes(source: str) -> Iterator[_Lexeme]:
             line, line_start = line + 1, position
 
 
+def words(source: str) -> list[str]:
+    """Return the lexemes of a text without blanks, comments and line ends.
+
+    Raises VoxSyntaxError at the first character that starts no lexeme.
+    """
+    return [lexeme.text for lexeme in _lexemes(source) if lexeme.group != "newline"]
+
+
 def refuse_dropped(source: str) -> None:
     """Raise `VoxSyntaxError` at the first text that the compiler's lexer drops silently."""
     for lexeme in _lexemes(source):
