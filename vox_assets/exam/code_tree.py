@@ -167,7 +167,8 @@ class _Reader:
         for pair in map(_tree, node.children):
             key = str(pair.children[0]).strip("\"'")
             pairs.append(Code("pair", (key, self.value(pair.children[1], scope))))
-        return Code("record", tuple(sorted(pairs, key=_first)))
+        pairs.sort(key=_first)
+        return Code("record", tuple(pairs))
 
     # Calls.
 
