@@ -22,6 +22,7 @@ from vox_assets import profiles
 from vox_assets.compute.models import RemoteModel
 from vox_assets.extract import SourceError, SourceRoot, source_roots
 from vox_assets.store.cache import DEFAULT_LIMIT
+from vox_assets.store.lake import without_keys
 
 if TYPE_CHECKING:
     import apprise
@@ -208,7 +209,6 @@ def in_effect(
     """Return the value of every setting and where it is from, without keys and tokens."""
     env = os.environ if environment is None else environment
     remote = settings.language_model
-    lake = urlsplit(settings.lake_uri)
     # An alert URL may hold a token.
     count = len(settings.alert_urls)
     channels = f"{count} channel{'s' * (count != 1)}" if count else None
@@ -216,8 +216,7 @@ def in_effect(
         "VOX_SOURCE_DIR": str(settings.source_dir),
         "VOX_DATA_DIR": str(settings.data_dir),
         "VOX_CACHE_LIMIT": f"{settings.cache_limit:,} bytes",
-        # The user part of a URL may hold a key.
-        "VOX_LAKE_URL": lake._replace(netloc=lake.netloc.rpartition("@")[2], query="").geturl(),
+        "VOX_LAKE_URL": without_keys(settings.lake_uri),
         "VOX_PROFILE": settings.profile_reference,
         "VOX_BASE_MODEL": settings.base_model,
         "VOX_EMBEDDING_MODEL": settings.embedding_model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,7 @@ import pytest
 from vox_assets import pipeline
 from vox_assets.pipeline.automation.alerts import FRESH
 from vox_assets.pipeline.corpus import BLOCKING_CHECKS
+from vox_assets.pipeline.resources.lake_io import ASSET_SCHEMAS
 from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import load_settings
 
@@ -72,6 +74,44 @@ def test_an_asset_has_a_description_and_attributes(
     assert spec.kinds
     assert spec.owners
     assert spec.code_version or name in ("crates", "docs")
+
+
+def test_the_columns_of_every_contract_table_are_described_before_a_build(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    for name, schema in ASSET_SCHEMAS.items():
+        columns = specs[name].metadata["dagster/column_schema"].columns
+        assert [column.name for column in columns] == list(schema)
+        assert all(column.description for column in columns), name
+
+
+def test_every_asset_with_code_refers_to_the_function_that_makes_it(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    for name in ASSETS - {"crates", "docs"}:
+        [reference] = specs[name].metadata["dagster/code_references"].code_references
+        lines = Path(reference.file_path).read_text(encoding="utf-8").splitlines()
+        # The reference is the first decorator of the function.
+        below = lines[reference.line_number - 1 :]
+        assert below[0].strip().startswith("@dg.asset")
+        assert next(line for line in below if "def " in line).strip() == f"def {name}("
+
+
+def test_loading_warns_of_no_beta_feature() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", dg.BetaWarning)
+        build_defs(resource_overrides={"settings": load_settings({})})
+
+
+def test_every_field_of_a_run_configuration_has_a_description(defs: dg.Definitions) -> None:
+    described = {
+        (asset.node_def.name, name): field.description
+        for asset in defs.resolve_asset_graph().assets_defs
+        if asset.is_executable and asset.node_def.has_config_field
+        for name, field in getattr(asset.node_def.config_field.config_type, "fields", {}).items()
+    }
+    assert {asset for asset, _ in described} == {"training_mix", "qlora_adapter", "ablation"}
+    assert all(described.values())
 
 
 def test_the_checks_and_the_blocking_checks_are_the_expected_ones(defs: dg.Definitions) -> None:

@@ -146,6 +146,30 @@ SCHEMA: dict[str, pl.DataType] = {
     "parents": pl.List(pl.String()),
 }
 
+#: Meaning of each column of `SCHEMA`, for the UI and docs/tables.md.
+MEANINGS: dict[str, str] = {
+    "pair_id": "id of the row: 32 hex digits of the SHA-256 of lane and messages",
+    "prompt": "last question of the dialogue",
+    "response": "last answer of the dialogue",
+    "messages": "all turns of the dialogue, from the first question to the last answer",
+    "lane": "group of rows that an adapter is trained on: " + ", ".join(LANES),
+    "response_mode": "what the answer consists of: code_only or prose_only",
+    "task_family": "kind of task, such as implement_from_doc, explain_api or repair_syntax",
+    "language": "language of the answer, such as rust, vox or markdown",
+    "origin": "who wrote the row: human, synthetic (a template) or model (a language model)",
+    "category": "topic: the crate, the folder of the page, or the construct of a Vox program",
+    "difficulty": "difficulty from 1 (easy) to 10",
+    "source_kind": "kind of source: rust, docs or synthetic",
+    "source_path": "file that the row comes from, below the source root",
+    "source_start_line": "first line of the source in its file, counted from 1",
+    "source_end_line": "last line of the source in its file",
+    "source_symbol": "path of the Rust item, heading of the page, or name of the template",
+    "source_commit": "git commit of the source tree; null outside git",
+    "source_date": "ISO date of the last update, where the page states it",
+    "documented": "true where the source item has documentation",
+    "parents": "ids of the rows that a synthetic row was made from",
+}
+
 #: An item that could have become a row and did not: the account of every step's losses.
 DROP_SCHEMA: dict[str, pl.DataType] = {
     "pair_id": pl.String(),
@@ -158,6 +182,20 @@ DROP_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),
     "lost_to": pl.String(),
     "similarity": pl.Float64(),
+}
+
+#: Meaning of each column of `DROP_SCHEMA`.
+DROP_MEANINGS: dict[str, str] = {
+    "pair_id": "id of the dropped row; null where no row existed yet",
+    "source_path": "file of the item, below the source root",
+    "line": "line of the item in its file, counted from 1",
+    "item": "path of the Rust item, heading of the page, or name of the template",
+    "stage": "step that dropped the item, such as extract_rust or dedup",
+    "kind": "kind of the reason, which many drops share",
+    "detail": "what belongs to this drop alone; empty where the kind says everything",
+    "reason": "kind and detail in one text",
+    "lost_to": "id of the row that was kept instead, for duplicates and leaks",
+    "similarity": "similarity to that row, from 0 to 1",
 }
 
 

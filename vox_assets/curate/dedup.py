@@ -37,6 +37,12 @@ CLUSTER_COLUMNS: dict[str, pl.DataType] = {
     "cluster_size": pl.Int64(),
     "embedding": pl.List(pl.Float32()),
 }
+#: Meaning of each of these columns.
+CLUSTER_MEANINGS: dict[str, str] = {
+    "cluster_id": "id of the group of duplicates: the pair_id of the row that survived",
+    "cluster_size": "number of rows in the group, this row included",
+    "embedding": "unit vector of the answer under the embedding model",
+}
 
 
 @dataclass(frozen=True)

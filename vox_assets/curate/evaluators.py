@@ -31,6 +31,11 @@ SECOND_OPINIONS = ("judge", "reward")
 OPINION_COLUMNS: dict[str, pl.DataType] = {
     f"{name}_score": pl.Float64() for name in SECOND_OPINIONS
 }
+#: Meaning of each of these columns.
+OPINION_MEANINGS: dict[str, str] = {
+    "judge_score": "rating of the language model from 1 to 10; null where it did not judge the row",
+    "reward_score": "rating of the reward model from 1 to 10; null where none is configured",
+}
 #: Evaluators that may drop rows: a rubric fixes their scale, so the threshold applies to it.
 HEEDED = ("judge",)
 

@@ -20,30 +20,62 @@ from vox_assets.curate.code_text import bare_code
 from vox_assets.curate.similarity import TOKEN_PATTERN
 from vox_assets.vox_syntax.parsers import PARSED, parses
 
-#: Name -> definition and range. The order is the order of the evaluator's weights.
+#: Name -> definition and range, as in docs/features.md. The order is that of the weights.
 FEATURES: Mapping[str, str] = {
-    "prompt_length": "log of the prompt's words over log of 200, 0 to 1",
-    "prompt_specifics": "1 - exp(-n / 8) for n distinct names, numbers and long words, 0 to 1",
-    "standing_alone": "1, less a half for each phrase that points outside the prompt, 0 to 1",
-    "answer_named": "share of the prompt's names and long words that the answer takes up, 0 to 1",
-    "prompt_named": "share of the answer's name parts that the prompt mentions, 0 to 1",
-    "substance": "log of the answer's tokens over log of 512, 0 to 1",
-    "repetition": "share of the answer's trigrams (tokens; words of prose) seen before, 0 to 1",
-    "information": "deflated bytes per token of the answer's windows of 64 tokens, over 6, 0 to 1",
-    "boilerplate_share": "share of the answer's lines that are imports, attributes or links on",
-    "stub_share": "share of the answer's lines that are stubs or placeholders, 0 to 1",
-    "unknown_words": "share of the answer's words that only this row has, above the usual share",
-    "lone_names": "share of the answer's distinct names that occur once and are not in the prompt",
-    "parses": "1 when the answer parses in its language, else 0",
-    "complete": "1 when brackets close and the end is an end, else 0",
-    "alignment": "cosine between the embeddings of prompt and answer, -1 to 1",
-    "closer_answers": "share of other answers that are closer to the prompt than its own, 0 to 1",
-    "neighbour_distance": "1 - cosine to the nearest other answer, 0 to 1",
-    "freshness": "exp(-years since the source's date, counted from the newest), 0 to 1",
-    "surprise": "mean negative log-likelihood of the answer under the base model, nats, from 0",
-    "ifd": "surprise over what it is without the prompt (instruction-following difficulty), from 0",
-    "model_gain": "nats per token that the prompt spares the base model, any sign",
-    "artefacts": "kinds of artefacts in the answers, from 0",
+    "prompt_length": "log of the prompt's words over log of 200; 0 to 1",
+    "prompt_specifics": "1 - exp(-n / 8) for n distinct names, numbers and long words; 0 to 1",
+    "standing_alone": (
+        '1, minus one half for each phrase that refers to text outside the prompt ("as shown '
+        'above"); 0 to 1'
+    ),
+    "answer_named": "share of the prompt's names and long words that occur in the answer; 0 to 1",
+    "prompt_named": "share of the answer's name parts that occur in the prompt; 0 to 1",
+    "substance": "log of the answer's tokens over log of 512; 0 to 1",
+    "repetition": (
+        "share of the answer's trigrams that repeat an earlier trigram: tokens of code, "
+        "words of prose; 0 to 1"
+    ),
+    "information": "deflated bytes per token, in windows of 64 tokens, over 6; 0 to 1",
+    "boilerplate_share": (
+        "share of the answer's lines that are imports, attributes or references to other "
+        "pages; 0 to 1"
+    ),
+    "stub_share": (
+        "share of the answer's lines that are stubs or placeholders; a string that mentions "
+        "a stub does not count; 0 to 1"
+    ),
+    "unknown_words": (
+        "share of the answer's words of four letters or more that no other row and not the "
+        "prompt has, above the median of the language; 0 to 1"
+    ),
+    "lone_names": (
+        "share of the answer's distinct names that occur once and are not in the prompt; 0 to 1"
+    ),
+    "parses": "the answer parses: tree-sitter for Rust, the grammar for Vox; 0 or 1",
+    "complete": (
+        "the answer is not truncated: it parses, or its brackets close and its last "
+        "characters can end a text; 0 or 1"
+    ),
+    "alignment": "cosine between the embeddings of prompt and answer; -1 to 1",
+    "closer_answers": (
+        "share of 400 other answers of the language that are closer to the prompt than its "
+        "own answer, by their embeddings; 0 to 1"
+    ),
+    "neighbour_distance": "1 - cosine to the nearest other answer; 0 to 1",
+    "freshness": "exp(-years) between the source's date and the newest date of the table; 0 to 1",
+    "surprise": (
+        "mean negative log-likelihood of the answer under the base model, after its prompt; "
+        "from 0, nats"
+    ),
+    "ifd": (
+        "instruction-following difficulty: surprise divided by the same value without the "
+        "prompt; 1 when the prompt does not help; from 0"
+    ),
+    "model_gain": (
+        "reduction of the negative log-likelihood per answer token that the prompt brings; "
+        "any, nats"
+    ),
+    "artefacts": "number of kinds of artefacts in the answers; a row with one is dropped; from 0",
 }
 #: Features that need the language model.
 MODEL_FEATURES = ("surprise", "ifd", "model_gain")

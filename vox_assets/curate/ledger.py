@@ -24,6 +24,24 @@ LEDGER_SCHEMA = pl.Schema(
         "lost_to": pl.String,
     }
 )
+#: Meaning of each of these columns.
+LEDGER_MEANINGS: dict[str, str] = {
+    "pair_id": "id of the row, as in its source table",
+    "source_asset": "source table that produced the row",
+    "fate": "trained, evaluated or dropped",
+    "stage": "asset that decided the fate",
+    "kind": "kind of the reason of a drop, which many drops share",
+    "detail": "what belongs to this drop alone; empty where the kind says everything",
+    "reason": "kind and detail in one text",
+    "lost_to": "id of the row that was kept instead, for duplicates and leaks",
+}
+
+#: Meaning of each column of a funnel.
+FUNNEL_MEANINGS: dict[str, str] = {
+    "step": "step of the build: sources, one copy, kept by score, the mix",
+    "source_asset": "source table that the rows come from",
+    "rows": "rows of that table that are left after the step",
+}
 
 DROPPED = "dropped"
 #: Repository name of rows that come from templates.

@@ -54,6 +54,17 @@ SCORE_COLUMNS: dict[str, pl.DataType] = {
     "drop_reason": pl.String(),
     "costliest_feature": pl.String(),
 }
+#: Meaning of each of these columns.
+SCORE_MEANINGS: dict[str, str] = {
+    "score": "quality from 1 to 10: 1 + 9 p for the probability p that the row is not damaged",
+    **features.FEATURES,
+    "perplexity": "exp(surprise) under the base model; null where the model did not read the row",
+    "kept": "true where the row passes the score, the perplexity limit, the secrets and the judge",
+    "drop_kind": "kind of the reason why the row is not kept; null for a kept row",
+    "drop_detail": "what belongs to this row alone; empty where the kind says everything",
+    "drop_reason": "kind and detail in one text",
+    "costliest_feature": "feature that lowers the score most, for a row below the threshold",
+}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,14 @@ MIX_SCHEMA: dict[str, pl.DataType] = {
     "tokens": pl.Int64(),
     "weight": pl.Float64(),
 }
+#: Meaning of each column that `SCHEMA` lacks.
+MIX_MEANINGS: dict[str, str] = {
+    "embedding": "unit vector of the answer under the embedding model",
+    "score": "quality from 1 to 10, as in scored_corpus",
+    "split": "train, or eval for a row that is held out",
+    "tokens": "tokens of the dialogue in the chat template of the base model",
+    "weight": "sampling weight: a larger weight is drawn earlier; the mean of the split is 1",
+}
 
 
 CountTokens = Callable[[list[Message]], int]

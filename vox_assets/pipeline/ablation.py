@@ -4,6 +4,7 @@ import json
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from vox_assets.compute.tokens import load_tokenizer, token_counter
 from vox_assets.contract.rows import SOURCE_TABLES
@@ -29,8 +30,9 @@ GROUP = "ablation"
 class AblationOptions(dg.Config):
     """Options of one run. Only arms with the same options can be compared."""
 
-    #: Optimiser steps of the arm. Default: the profile's number.
-    steps: int | None = None
+    steps: int | None = Field(
+        default=None, description="Optimiser steps of the arm. Default: the profile's number."
+    )
 
 
 def ablation_asset(profile: Profile) -> dg.AssetsDefinition:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 from dagster._core.errors import DagsterPipesExecutionError
+from pydantic import Field
 
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES
@@ -53,13 +54,23 @@ GPU_POOL = "gpu"
 
 
 class TrainingOptions(dg.Config):
-    """Options of one training run."""
+    """Options of one training run.
 
-    #: Values that replace those of the profile's rank table. The manifest records them.
-    rank: int | None = None
-    alpha: int | None = None
-    learning_rate: float | None = None
-    epochs: float | None = None
+    They replace values of the profile's rank table, and the manifest records them.
+    """
+
+    rank: int | None = Field(
+        default=None, description="LoRA rank. Default: by the number of rows, from the rank table."
+    )
+    alpha: int | None = Field(
+        default=None, description="LoRA alpha. Default: keeps the rank table's ratio to the rank."
+    )
+    learning_rate: float | None = Field(
+        default=None, description="Peak learning rate. Default: the value in the rank table."
+    )
+    epochs: float | None = Field(
+        default=None, description="Passes over the training rows. Default: from the rank table."
+    )
 
 
 @dg.asset(
@@ -333,6 +344,9 @@ CHECKS = [
         "no_forgetting", "The loss on lanes that were not trained has risen only within the limit."
     ),
     _verdict(
-        "lane_discipline", "The adapter answers code prompts with code that parses, without prose."
+        "lane_discipline",
+        "Decides whether the adapter stays in its lane: at most the profile's share of its answers "
+        "to held-out code prompts contains prose or fences, and its answers parse at least as "
+        "often as the profile requires against the base model. A failure prevents promotion.",
     ),
 ]

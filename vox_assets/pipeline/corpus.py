@@ -8,10 +8,11 @@ import dagster as dg
 import polars as pl
 import polars.selectors as cs
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from pydantic import Field
 
 from vox_assets.compute.batches import Engine
 from vox_assets.compute.tokens import load_tokenizer, token_counter
-from vox_assets.contract.rows import SOURCE_TABLES, drops_to_frame, each_dialogue
+from vox_assets.contract.rows import LANES, SOURCE_TABLES, drops_to_frame, each_dialogue
 from vox_assets.curate.audit import (
     COPIED,
     GROUPINGS,
@@ -55,10 +56,13 @@ GROUP = "corpus"
 
 
 class MixOptions(dg.Config):
-    """Options of one run."""
+    """Options of one run of the training mix."""
 
-    #: Lanes to train instead of those of the profile. The adapter's name contains them.
-    lanes: list[str] | None = None
+    lanes: list[str] | None = Field(
+        default=None,
+        description="Lanes to train instead of those of the profile. The adapter's name contains "
+        f"them, and it cannot be promoted. Lanes: {', '.join(LANES)}.",
+    )
 
 
 def mix_policy(settings: Settings, lake: Lake) -> Profile:

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.curate.secrets import findings
+from vox_assets.pipeline.resources.lake_io import ASSET_SCHEMAS, column_schema
 from vox_assets.publish.figures import Figure as Picture
 
 PREVIEW_ROWS = 5
@@ -25,6 +26,16 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 )
 
 _PICTURE = re.compile(r'<img alt="([^"]*)" src="(data:image/[^"]+)"')
+
+
+def with_columns(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Add the columns of an asset's table to its definition: the UI shows them before a build."""
+    name = spec.key.to_user_string()
+    if name not in ASSET_SCHEMAS:
+        return spec
+    return spec.merge_attributes(
+        metadata={"dagster/column_schema": column_schema(name, ASSET_SCHEMAS[name])}
+    )
 
 
 def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:

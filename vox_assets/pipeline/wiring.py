@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,36 +22,29 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         sources,
     )
     from vox_assets.pipeline.automation import alerts, jobs, retention, schedules, sensors
-    from vox_assets.pipeline.resources.build_lock import lake_io_manager
-    from vox_assets.pipeline.resources.engine import engine
-    from vox_assets.pipeline.resources.frontend import front_end
-    from vox_assets.pipeline.resources.model_set import Models
-    from vox_assets.pipeline.resources.notifier import Notifier
+    from vox_assets.pipeline.metadata import with_columns
+    from vox_assets.pipeline.resources.described import resource_definitions
     from vox_assets.settings import load_settings
-    from vox_assets.store.lake import Lake
 
     overrides = dict(resource_overrides or {})
     settings = overrides.pop("settings", None) or load_settings()
     # Fail at load time when the sources are missing, not at the first tick of a sensor.
     settings.source_roots  # noqa: B018
-    resources = {
-        "settings": settings,
-        "lake": Lake(settings.lake_uri),
-        "models": Models(settings),
-        "engine": engine(settings),
-        "front_end": front_end(settings),
-        "notifier": Notifier(settings.alert_urls),
-        "io_manager": lake_io_manager(settings),
-        "pipes": dg.PipesSubprocessClient(),
-        **overrides,
-    }
+    assets = [
+        sources.crates,
+        sources.docs,
+        *dg.load_assets_from_modules([sources, corpus, adapter, records]),
+        ablation.ablation_asset(settings.profile),
+    ]
+    with warnings.catch_warnings():
+        # Dagster calls code references a beta feature, eleven times at every start.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        linked = dg.with_source_code_references(assets)
     return dg.Definitions(
-        assets=[
-            sources.crates,
-            sources.docs,
-            *dg.load_assets_from_modules([sources, corpus, adapter, records]),
-            ablation.ablation_asset(settings.profile),
-        ],
+        assets=dg.map_asset_specs(
+            with_columns,
+            (item for item in linked if isinstance(item, dg.AssetsDefinition | dg.AssetSpec)),
+        ),
         asset_checks=[
             check for module in (sources, corpus, adapter, records) for check in module.CHECKS
         ],
@@ -61,7 +55,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             *alerts.alert_sensors(settings.alert_urls),
             retention.old_builds,
         ],
-        resources=resources,
+        resources={**resource_definitions(settings), **overrides},
         # One process per run, so that models are loaded once. Training, which may run out of
         # memory, has its own process.
         executor=dg.in_process_executor,

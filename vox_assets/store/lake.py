@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -91,6 +92,12 @@ class Lake:
         check_schema(frame, ACCOUNT_SCHEMAS.get(account, {}), f"{asset}'s {account}")
         _write(self.account_uri(asset, account), frame)
         forget(self.account_uri(asset, account), KEPT_FOR)
+
+
+def without_keys(uri: str) -> str:
+    """Remove the user part and the query of a URL, which may hold keys."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def forget(uri: str, kept_for: timedelta) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,11 @@ def features(prompt: str = PROMPT, answer: str = ANSWER, language: str = "rust")
 def test_each_feature_has_a_definition_a_direction_and_a_line_in_the_docs() -> None:
     documented = Path("docs/features.md").read_text(encoding="utf-8")
     assert list(FEATURES) == list(DIRECTION)
-    assert all(f"| `{name}` |" in documented for name in (*FEATURES, *KINDS))
+    assert all(f"| `{name}` |" in documented for name in KINDS)
+    lines = re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \| ([^|]+) \|$", documented, re.M)
+    assert {
+        name: f"{meaning.replace('`', '')}; {value_range}" for name, value_range, meaning in lines
+    } == FEATURES
 
 
 def test_a_good_row_has_good_values() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from vox_assets.pipeline.resources.shown import refuse_other_values, shown_field
 from vox_assets.settings import Settings
 from vox_assets.store.files import exclusive
+from vox_assets.store.lake import without_keys
 
 LOCK = "build.lock"
 
@@ -17,15 +19,22 @@ def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
 
     Two builds must not mix their tables, so a second run waits, however it was launched. The
     system releases the lock when the process ends, so a killed run leaves no lock. The IO
-    manager imports the libraries of scoring for their schemas, so it is imported in the run and not
-    when the code location loads.
+    manager imports the libraries of scoring for their schemas, which commands that only test the
+    lock do not need, so it is imported in the run.
     """
 
-    @dg.io_manager  # type: ignore[arg-type]  # Dagster closes the generator at the end of the run
+    shown = {"lake": without_keys(settings.lake_uri), "lock": str(settings.data_dir / LOCK)}
+
+    @dg.io_manager(  # type: ignore[arg-type]  # Dagster closes the generator at the end of the run
+        config_schema=shown_field(shown),
+        description="Passes tables from asset to asset through the lake. Holds the build lock "
+        "until the run ends, so that a second run waits.",
+    )
     def tables(context: dg.InitResourceContext) -> Iterator[dg.IOManager]:
         from vox_assets.pipeline.resources.lake_io import LakeIOManager
         from vox_assets.store.lake import Lake
 
+        refuse_other_values(context, shown)
         log = context.log.info if context.log is not None else None
         with exclusive(settings.data_dir / LOCK, log):
             yield LakeIOManager(Lake(settings.lake_uri))

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
-from vox_assets.contract.rows import SCHEMA, SOURCE_TABLES, check_all_columns
-from vox_assets.curate.dedup import CLUSTER_COLUMNS
-from vox_assets.curate.evaluators import OPINION_COLUMNS
-from vox_assets.curate.ledger import LEDGER_SCHEMA
-from vox_assets.curate.scoring import SCORE_COLUMNS
-from vox_assets.mix.schema import MIX_SCHEMA
-from vox_assets.store.lake import Lake
+from vox_assets.contract.rows import MEANINGS, SCHEMA, SOURCE_TABLES, check_all_columns
+from vox_assets.curate.dedup import CLUSTER_COLUMNS, CLUSTER_MEANINGS
+from vox_assets.curate.evaluators import OPINION_COLUMNS, OPINION_MEANINGS
+from vox_assets.curate.ledger import FUNNEL_MEANINGS, LEDGER_MEANINGS, LEDGER_SCHEMA
+from vox_assets.curate.scoring import SCORE_COLUMNS, SCORE_MEANINGS
+from vox_assets.mix.schema import MIX_MEANINGS, MIX_SCHEMA
+from vox_assets.store.lake import Lake, without_keys
+from vox_assets.training.evaluation.verdicts import ROW_MEANINGS
 
 #: The columns of the tables that other programs read. A table with other columns, types or order
 #: is refused.
@@ -31,11 +32,41 @@ ASSET_SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
     "row_ledger": LEDGER_SCHEMA,
 }
 
+#: The meaning of every column of the tables, for the UI. docs/tables.md repeats it.
+ASSET_MEANINGS: Mapping[str, Mapping[str, str]] = {
+    **dict.fromkeys(SOURCE_TABLES, MEANINGS),
+    "deduped_corpus": {**MEANINGS, **CLUSTER_MEANINGS},
+    "scored_corpus": {
+        **MEANINGS,
+        **CLUSTER_MEANINGS,
+        **SCORE_MEANINGS,
+        "tokens": MIX_MEANINGS["tokens"],
+        **OPINION_MEANINGS,
+    },
+    "training_mix": {**MEANINGS, **MIX_MEANINGS},
+    "row_ledger": LEDGER_MEANINGS,
+    "corpus_card": FUNNEL_MEANINGS,
+    "qlora_adapter": {
+        "name": "name of the adapter: profile and trained lanes",
+        "digest": "digest of base, rows and options; the name of the adapter's directory",
+        "rank": "LoRA rank that was trained",
+        "reason": "why the rank table chose this rank",
+        "directory": "directory of the adapter",
+        "rows_digest": "digest of the rows of the mix that it was trained and is evaluated on",
+    },
+    "adapter_eval": ROW_MEANINGS,
+}
 
-def column_schema(frame: pl.DataFrame) -> dg.TableSchema:
-    """List the columns of a table and their types for the UI."""
-    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in frame.schema.items()]
-    return dg.TableSchema(columns)
+
+def column_schema(asset: str, schema: Mapping[str, pl.DataType]) -> dg.TableSchema:
+    """List the columns of an asset's table, their types and meanings, for the UI."""
+    meanings = ASSET_MEANINGS.get(asset, {})
+    return dg.TableSchema(
+        [
+            dg.TableColumn(name, str(dtype), description=meanings.get(name))
+            for name, dtype in schema.items()
+        ]
+    )
 
 
 class LakeIOManager(dg.IOManager):
@@ -57,9 +88,9 @@ class LakeIOManager(dg.IOManager):
         self.lake.write(name, obj)
         context.add_output_metadata(
             {
-                "dagster/column_schema": column_schema(obj),
+                "dagster/column_schema": column_schema(name, obj.schema),
                 "dagster/row_count": dg.MetadataValue.int(obj.height),
-                "dagster/uri": self.lake.uri(name),
+                "dagster/uri": without_keys(self.lake.uri(name)),
                 "version": self.lake.version(name),
                 "size_mib": dg.MetadataValue.float(round(obj.estimated_size("mb"), 2)),
             }

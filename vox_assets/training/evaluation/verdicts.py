@@ -20,6 +20,17 @@ from vox_assets.training.evaluation.statistics import (
     unlearned_share,
 )
 
+#: Meaning of each column of `Evaluation.row_table`.
+ROW_MEANINGS: dict[str, str] = {
+    "pair_id": "id of the held-out row",
+    "source_path": "file that the row comes from; intervals are over these files",
+    "language": "language of the answer",
+    "tokens": "tokens of the answer",
+    "base_nll": "nats that the base model needs for the whole answer",
+    "adapter_nll": "nats that the adapter needs for the whole answer",
+    "change": "change of the loss in nats per token; below 0 the adapter is better",
+}
+
 
 @dataclass(frozen=True)
 class Written:
