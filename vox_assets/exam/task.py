@@ -16,6 +16,12 @@ import polars as pl
 Kind = Literal["familiar", "new_variant", "new_construct", "live"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+#: Steps that an answer passes one after another: it ends by itself, has nothing but code, parses,
+#: is accepted by the compiler, declares what was asked, and behaves as the reference does. The
+#: compiler's rung is absent without a compiler.
+Rung = Literal["ends", "code_only", "parses", "checks", "declares", "behaves"]
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+
 
 @dataclass(frozen=True)
 class Declared:

@@ -1,4 +1,4 @@
-"""Draws the results of the exam: ladders of arms, rungs by construct, and pass rates over builds."""
+"""Draws results of the exam: ladders of arms, rungs by construct, pass rates over builds."""
 
 from __future__ import annotations
 

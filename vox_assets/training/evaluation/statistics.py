@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vox_assets.contract.interval import CONFIDENCE, Interval
+from vox_assets.contract.interval import Interval, ratio_of_sums, student, student_quantile
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def compare_scores(scores: Sequence[RowScore]) -> Comparison:
         for index, value in enumerate((row.base_nll, row.adapter_nll, row.tokens)):
             sums[row.source_path][index] += value
     base, adapted, tokens = np.array([sums[source] for source in sorted(sums)]).T
-    change = ratio_of_sums(adapted - base, tokens)
+    change = ratio_of_sums(list(adapted - base), list(tokens))
     return Comparison(
         rows=len(scores),
         sources=len(sums),
         tokens=int(tokens.sum()),
         base_nll=float(base.sum() / tokens.sum()),
         adapter_nll=float(adapted.sum() / tokens.sum()),
-        ratio=ratio_of_sums(adapted, base),
+        ratio=ratio_of_sums(list(adapted), list(base)),
         perplexity_change=Interval(*(_expm1(v) for v in (change.value, change.low, change.high))),
         gain=Interval(-change.value, -change.high, -change.low),
     )
@@ -108,31 +108,6 @@ def paired_ratio(
     losses = {row["pair_id"]: row["adapter_nll"] for row in reference}
     scores = [RowScore(**{**row, "base_nll": losses[row["pair_id"]]}) for row in other]
     return compare_scores(scores).ratio
-
-
-def ratio_of_sums(top: np.ndarray, bottom: np.ndarray) -> Interval:
-    """Estimate sum(top) / sum(bottom) with its interval; both have one value per source.
-
-    A single source has no spread, so its interval is unbounded.
-    """
-    count = len(top)
-    ratio = float(top.sum() / bottom.sum())
-    if count < 2:
-        return Interval(ratio, -math.inf, math.inf)
-    residuals = top - ratio * bottom
-    error = math.sqrt(count / (count - 1) * float(residuals @ residuals)) / abs(bottom.sum())
-    return _student(ratio, error, count - 1)
-
-
-def _student(value: float, error: float, freedom: float) -> Interval:
-    half = _quantile(freedom) * error
-    return Interval(value, value - half, value + half)
-
-
-def _quantile(freedom: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def overfit_trend(curve: Sequence[Mapping[str, Any]]) -> Trend:
@@ -165,11 +140,11 @@ def unlearned_share(held_out: Comparison, trained: Comparison) -> Interval:
     ratio = carried.value / gain.value
     freedoms = held_out.sources - 1, trained.sources - 1
     variances = [
-        (scale * (gained.high - gained.low) / 2 / _quantile(freedom) / gain.value) ** 2
+        (scale * (gained.high - gained.low) / 2 / student_quantile(freedom) / gain.value) ** 2
         for gained, scale, freedom in zip((carried, gain), (1.0, ratio), freedoms, strict=True)
     ]
     total = sum(variances)
     if total == 0:
         return Interval(1 - ratio, 1 - ratio, 1 - ratio)
     welch = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
-    return _student(1 - ratio, math.sqrt(total), welch)
+    return student(1 - ratio, math.sqrt(total), welch)

@@ -1,0 +1,142 @@
+"""Computes the figures of the exam from its answers: shares per rung, pass@k and differences.
+
+Every function reads a table with the columns of `answer.ANSWER_SCHEMA`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from math import comb
+from typing import Any, get_args
+
+import polars as pl
+
+from vox_assets.contract.interval import Interval, clustered_difference, mean_of_groups, wilson
+from vox_assets.exam.decide import Arm, Difference
+from vox_assets.exam.task import KINDS, RUNGS
+
+ARMS: tuple[Arm, ...] = get_args(Arm)
+#: The last line of a ladder: the task is passed on the last rung that applies to it.
+PASSED = "passed"
+
+
+def shares(answers: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """Return the share of greedy answers that reach each rung, per arm and value of `by`.
+
+    Columns: `arm`, the columns `by`, `rung` (RUNGS and PASSED), `tasks`, `reached`, `share`, and
+    the bounds `low`, `high` of its Wilson interval. A rung that applies to no answer is left out.
+    """
+    groups = ["arm", *by]
+    lines = (
+        greedy(answers)
+        .select(*groups, *RUNGS, PASSED)
+        .unpivot(index=groups, on=[*RUNGS, PASSED], variable_name="rung", value_name="holds")
+        .drop_nulls("holds")
+        .group_by(*groups, "rung")
+        .agg(pl.len().alias("tasks"), pl.col("holds").sum().alias("reached"))
+        .with_columns((pl.col("reached") / pl.col("tasks")).alias("share"))
+    )
+    bounds = [wilson(*line) for line in lines.select("reached", "tasks").iter_rows()]
+    return (
+        lines.with_columns(
+            pl.Series("low", [bound.low for bound in bounds], pl.Float64),
+            pl.Series("high", [bound.high for bound in bounds], pl.Float64),
+            _place("arm", ARMS),
+            _place("rung", (*RUNGS, PASSED)),
+            *(_place(column, KINDS) for column in by if column == "kind"),
+        )
+        .sort(*(f"_{name}" if name in ("arm", "kind") else name for name in groups), "_rung")
+        .select(*groups, "rung", "tasks", "reached", "share", "low", "high")
+    )
+
+
+def _place(column: str, order: Sequence[str]) -> pl.Expr:
+    return (
+        pl.col(column)
+        .replace_strict(order, range(len(order)), default=len(order))
+        .alias(f"_{column}")
+    )
+
+
+def greedy(answers: pl.DataFrame) -> pl.DataFrame:
+    """Return the greedy answers alone."""
+    return answers.filter(pl.col("sample") == 0)
+
+
+def differences(answers: pl.DataFrame, rungs: Iterable[str]) -> list[Difference]:
+    """Compare the adapter with every other arm on each rung, paired by task.
+
+    Only tasks that both arms answered and to which the rung applies count. Intervals are clustered
+    by template file or source file, because answers to tasks of one file are alike.
+    """
+    first_answers = greedy(answers)
+    adapter = first_answers.filter(arm="adapter")
+    found = []
+    for arm in ARMS:
+        other = first_answers.filter(arm=arm)
+        if arm == "adapter" or other.is_empty():
+            continue
+        for rung in rungs:
+            pairs = (
+                adapter.select("task_id", "source_path", rung)
+                .join(other.select("task_id", pl.col(rung).alias("other")), on="task_id")
+                .drop_nulls()
+                .sort("task_id")
+            )
+            interval = clustered_difference(
+                list(pairs.select(rung, "other").iter_rows()), pairs["source_path"].to_list()
+            )
+            found.append(Difference(arm, rung, pairs.height, interval))
+    return found
+
+
+def pass_at(answers: pl.DataFrame, k: int) -> dict[str, Interval]:
+    """Return pass@k of each arm that sampled at least `k` answers, by the unbiased estimator.
+
+    M. Chen et al., Evaluating large language models trained on code (2021), arXiv 2107.03374: of n
+    samples of a task with c correct ones, 1 - C(n - c, k) / C(n, k), averaged over tasks. The
+    interval is over template files or source files.
+    """
+    counts = (
+        answers.filter(pl.col("sample") > 0)
+        .group_by("arm", "source_path", "task_id")
+        .agg(pl.len().alias("n"), pl.col(PASSED).sum().alias("c"))
+        .filter(pl.col("n") >= k)
+        .sort("arm", "source_path", "task_id")
+    )
+    rates: dict[str, Interval] = {}
+    for arm in ARMS:
+        lines = counts.filter(arm=arm)
+        if lines.is_empty():
+            continue
+        values = [1 - comb(n - c, k) / comb(n, k) for n, c in lines.select("n", "c").iter_rows()]
+        rates[arm] = mean_of_groups(values, lines["source_path"].to_list())
+    return rates
+
+
+def figures(answers: pl.DataFrame, rungs: Sequence[str], ks: Sequence[int] = ()) -> dict[str, Any]:
+    """Return all figures of an exam as plain JSON values, for the manifest of an adapter."""
+    return {
+        "digest": digest(answers),
+        "tasks": answers["task_id"].n_unique(),
+        "shares": shares(answers).to_dicts(),
+        "kinds": shares(answers, "kind").to_dicts(),
+        "constructs": shares(answers, "construct").to_dicts(),
+        "differences": [
+            {"other": item.other, "rung": item.rung, "tasks": item.tasks, **asdict(item.interval)}
+            for item in differences(answers, rungs)
+        ],
+        "pass_at": [
+            {"arm": arm, "k": k, **asdict(interval)}
+            for k in ks
+            for arm, interval in pass_at(answers, k).items()
+        ],
+    }
+
+
+def digest(answers: pl.DataFrame) -> str:
+    """Return the digest of the exam that was answered: of the ids of its tasks."""
+    ids = sorted(answers["task_id"].unique().to_list())
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]

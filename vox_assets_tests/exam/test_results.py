@@ -1,0 +1,102 @@
+"""Figures of the exam: shares per rung, differences between arms and pass@k."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pytest
+
+from vox_assets.exam import results
+from vox_assets.exam.answer import ANSWER_SCHEMA
+from vox_assets.exam.task import RUNGS
+
+EMPTY: dict[str, Any] = dict.fromkeys(ANSWER_SCHEMA)
+
+
+def answers(
+    arm: str, reached: Sequence[int | None], sample: int = 0, **columns: Any
+) -> pl.DataFrame:
+    """One answer per task; `reached` counts the rungs that hold, without the compiler's rung."""
+    lines: list[dict[str, Any]] = []
+    for number, count in enumerate(reached):
+        if count is None:
+            continue
+        applied = [rung for rung in RUNGS if rung != "checks"]
+        lines.append(
+            {
+                **EMPTY,
+                "task_id": f"task{number}",
+                "kind": ("familiar", "live")[number % 2],
+                "construct": ("lists", "tables")[number % 2],
+                "source_path": f"template{number % 5}",
+                "level": 1,
+                "arm": arm,
+                "sample": sample,
+                **{rung: place < count for place, rung in enumerate(applied)},
+                "passed": count == len(applied),
+                **columns,
+            }
+        )
+    return pl.DataFrame(lines, schema=ANSWER_SCHEMA)
+
+
+BOTH = pl.concat(
+    [answers("adapter", [5, 5, 5, 3, 5, 3, 5, 5, 5, 5]), answers("base", [1, 0, 0, 3] + [0] * 6)]
+)
+
+
+def test_a_ladder_counts_each_rung_per_arm_without_the_absent_one() -> None:
+    shares = results.shares(BOTH)
+    assert shares["arm"].unique(maintain_order=True).to_list() == ["base", "adapter"]
+    of_base = shares.filter(arm="base")
+    assert of_base["rung"].to_list() == [
+        *("ends", "code_only", "parses", "declares", "behaves", "passed"),
+    ]
+    assert of_base["reached"].to_list() == [2, 1, 1, 0, 0, 0]
+    assert of_base["tasks"].to_list() == [10] * 6
+    assert of_base["share"][0] == 0.2 and 0 < of_base["low"][0] < 0.2 < of_base["high"][0]
+
+
+def test_shares_by_construct_and_kind_divide_the_tasks() -> None:
+    by_kind = results.shares(BOTH, "kind").filter(arm="adapter", rung="passed")
+    assert by_kind.select("kind", "tasks", "reached").rows() == [
+        ("familiar", 5, 5),
+        ("live", 5, 3),
+    ]
+
+
+def test_differences_are_paired_by_the_tasks_that_both_arms_answered() -> None:
+    serving = answers("serving", [None] * 4 + [5, 5, 0, 0, 5, 5])
+    found = {
+        (item.other, item.rung): item
+        for item in results.differences(pl.concat([BOTH, serving]), ["parses", "behaves"])
+    }
+    assert set(found) == {
+        (arm, rung) for arm in ("base", "serving") for rung in ("parses", "behaves")
+    }
+    assert found["base", "behaves"].interval.value == pytest.approx(0.8)
+    assert found["base", "behaves"].interval.low > 0
+    assert found["serving", "behaves"].tasks == 6
+    assert found["serving", "behaves"].interval.value == pytest.approx(1 / 6)
+
+
+def test_pass_at_k_is_the_unbiased_estimate_over_samples() -> None:
+    # Of four samples one is right for each task: 1 - C(3, 2) / C(4, 2) = 1/2.
+    sampled = pl.concat(
+        [BOTH, *(answers("adapter", [5 if n == 1 else 0] * 10, sample=n) for n in range(1, 5))]
+    )
+    assert results.pass_at(sampled, 1)["adapter"].value == pytest.approx(0.25)
+    assert results.pass_at(sampled, 2)["adapter"].value == pytest.approx(0.5)
+    assert results.pass_at(sampled, 5) == {}
+    # Samples do not change the greedy figures.
+    assert results.shares(sampled).equals(results.shares(BOTH))
+
+
+def test_the_figures_are_plain_values_and_the_digest_depends_on_the_tasks_alone() -> None:
+    found = results.figures(BOTH, ["parses"], ks=[1])
+    assert found["tasks"] == 10
+    assert {line["arm"] for line in found["shares"]} == {"base", "adapter"}
+    assert found["digest"] == results.digest(BOTH.filter(arm="base"))
+    assert found["digest"] != results.digest(BOTH.filter(pl.col("task_id") != "task0"))
