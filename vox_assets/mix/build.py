@@ -10,11 +10,12 @@ import polars as pl
 
 from vox_assets.contract.rows import Drop, Reason, each_dialogue
 from vox_assets.curate.dedup import similar_rows
-from vox_assets.mix.leakage import LEAK_JACCARD, seen_in_training
+from vox_assets.mix.leakage import LEAK_JACCARD, leaks, seen_in_training
 from vox_assets.mix.schema import EVAL, MIX_SCHEMA, TRAIN, CountTokens, DropLog
 from vox_assets.mix.shares import alternate_categories, sampling_weights, select_training_rows
 from vox_assets.mix.split import EVAL_ROWS_PER_SOURCE, components, hold_out
 from vox_assets.profiles import Profile
+from vox_assets.synthesize.vox.reserved import is_exam_path
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ def build_mix(
     First the sources are split: rows that share a source file, a parent or a duplicate cluster stay
     on one side, and so do the two files of each pair in `copies`. Then training rows are selected
     best first, alternating between categories, under the caps and the token budget. Held-out rows
-    that training contains in another form are dropped. Every kept row is in the mix or in the
-    drops, exactly once. Raises ValueError if a pair id appears twice.
+    that training contains in another form are dropped; where the held-out row is from a template
+    that is kept for the exam, the training row is dropped instead. Every kept row is in the mix or
+    in the drops, exactly once. Raises ValueError if a pair id appears twice.
     """
     policy = profile.mix
     rows = scored.filter(pl.col("kept"))
@@ -70,7 +72,10 @@ def build_mix(
     planned = Counter(select_training_rows(rows, policy, None)["language"].to_list())
     held_out = hold_out(rows, components(rows, scored, copies), pairs, planned, policy)
     is_held_out = pl.col("pair_id").is_in(list(held_out))
-    train = select_training_rows(rows.filter(~is_held_out), policy, drop_log)
+    open_rows = _without_exam_answers(
+        rows.filter(~is_held_out), rows.filter(is_held_out), profile, drop_log
+    )
+    train = select_training_rows(open_rows, policy, drop_log)
     eval_rows = _select_held_out_rows(rows.filter(is_held_out), train, profile, drop_log)
 
     selected = pl.concat(
@@ -82,6 +87,22 @@ def build_mix(
         ]
     ).select([pl.col(name).cast(dtype) for name, dtype in MIX_SCHEMA.items()])
     return Mix(selected, drop_log.drops)
+
+
+def _without_exam_answers(
+    rows: pl.DataFrame, held_out: pl.DataFrame, profile: Profile, drop_log: DropLog
+) -> pl.DataFrame:
+    """Drop the rows that contain an answer of an exam template in any form."""
+    of_exam = held_out.filter([is_exam_path(path) for path in held_out["source_path"]])
+    copies = {leak.train: leak for leak in leaks(of_exam, rows, profile.dedup)}
+    for pair_id, leak in sorted(copies.items()):
+        drop_log.drop(
+            pair_id,
+            Reason("reveals a row that is kept for the exam", leak.reason),
+            leak.held_out,
+            leak.similarity,
+        )
+    return rows.filter(~pl.col("pair_id").is_in(list(copies)))
 
 
 def _select_held_out_rows(

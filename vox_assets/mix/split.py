@@ -1,4 +1,8 @@
-"""Splits rows by source: chooses the held-out rows, and the watch rows among them."""
+"""Splits rows by source: chooses the held-out rows, and the watch rows among them.
+
+The sources that the exam keeps from training are held out first: the template files that
+`synthesize.vox.reserved` names, and a fixed share of the sources of live Vox programs.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from vox_assets.contract.rows import hash_order
 from vox_assets.mix.schema import EVAL
 from vox_assets.profiles import Mix as MixPolicy
 from vox_assets.profiles import Profile
+from vox_assets.synthesize.vox.reserved import is_exam_path
 
 #: Largest number of held-out rows of one source. Rows of a file resemble each other, so a row of
 #: another source adds more information, and confidence intervals resample sources.
@@ -23,6 +28,9 @@ EVAL_ROWS_PER_SOURCE = 5
 #: single shared accessor stays below it, a vendored file with some changes reaches it.
 COPIED_SHARE = 0.5
 
+
+#: One source of live Vox programs in this many is kept for the exam.
+LIVE_EXAM_ONE_IN = 4
 
 #: One held-out source in this many gives the watch rows; the others judge the adapter.
 WATCH_ONE_IN = 4
@@ -74,8 +82,9 @@ def components(
 
     Rows are connected by source file, by copies of it, by duplicate cluster and by parents. A
     parent outside the mix (in another lane, or dropped) still connects its children, and so does
-    its file if the corpus contains it. The name is the component's first source path, so that an
-    edit of a file changes neither the name nor the split.
+    its file if the corpus contains it. A template file that is kept for the exam is connected with
+    nothing: it would hold out each source that resembles it. The name is the component's first
+    source path, so that an edit of a file changes neither the name nor the split.
     """
     parent_of: dict[Hashable, Hashable] = {}
 
@@ -96,6 +105,9 @@ def components(
     for (pair_id, path, parents), cluster in zip(
         rows.select(columns).iter_rows(), clusters, strict=True
     ):
+        if is_exam_path(path):
+            parent_of[root(("file", path))] = root(("row", pair_id))
+            continue
         nodes: list[Hashable] = [("file", path)]
         nodes += [("row", parent) for parent in parents or ()]
         nodes += [("file", path_of[parent]) for parent in parents or () if parent in path_of]
@@ -107,6 +119,14 @@ def components(
     for pair_id, path in rows.select("pair_id", "source_path").iter_rows():
         members[root(("row", pair_id))].append((path, pair_id))
     return {min(group)[0]: [pair_id for _, pair_id in sorted(group)] for group in members.values()}
+
+
+def is_live_exam_source(name: str) -> bool:
+    """Decide by the hash of its path whether a source of live Vox is kept for the exam.
+
+    No other file takes part in the decision, so that an edit of one file moves no other file.
+    """
+    return int(hash_order("exam", name)[:8], 16) % LIVE_EXAM_ONE_IN == 0
 
 
 def hold_out(
@@ -121,7 +141,9 @@ def hold_out(
     `planned` are the training rows per language; each language gets held-out rows in this
     proportion. A component that is large compared with the quota of its language stays in training:
     one template file or one chain of parents must not be the whole test, nor be missing in
-    training.
+    training. What is kept for the exam is held out first and counts towards the quota: all rows of
+    exam templates, and live sources by `is_live_exam_source`, unless one has most rows of its
+    language.
     """
     language = dict(rows.select("pair_id", "language").iter_rows())
     source = dict(rows.select("pair_id", "source_path").iter_rows())
@@ -141,15 +163,28 @@ def hold_out(
     sizes = {value: sum(len(components[name]) for name in names) for value, names in strata.items()}
     target = min(policy.eval_rows, max(1, round(policy.eval_share * len(rows))))
     quotas = _apportion(target, {value: planned.get(value, 0) for value in sizes})
+    live_vox = set(
+        rows.filter((pl.col("language") == "vox") & (pl.col("source_kind") != "synthetic"))[
+            "pair_id"
+        ]
+    )
     chosen: set[str] = set()
     for value, names in sorted(strata.items()):
         missing = quotas[value]
+        first: list[str] = []
+        others: list[str] = []
         for name in sorted(names, key=partial(hash_order, "split")):
+            kept = is_exam_path(name) or (
+                is_live_exam_source(name) and not live_vox.isdisjoint(components[name])
+            )
+            (first if kept else others).append(name)
+        for name in [*first, *others]:
             ids = components[name]
             per_source = Counter(source[pair_id] for pair_id in ids if pair_id not in at_risk)
             usable = sum(min(count, EVAL_ROWS_PER_SOURCE) for count in per_source.values())
-            small = len(ids) <= max(2 * missing, 1) and 2 * len(ids) <= max(sizes[value], 2)
-            if missing > 0 and usable and small and len(names) > 1:
+            most = 2 * len(ids) > max(sizes[value], 2) or len(names) == 1
+            fits = missing > 0 and usable and len(ids) <= max(2 * missing, 1)
+            if is_exam_path(name) or (not most and (name in first or fits)):
                 chosen.update(ids)
                 missing -= usable
     return chosen

@@ -20,7 +20,7 @@ from vox_assets.profiles import Profile
 from vox_assets.store.progress import Log, silent
 from vox_assets.synthesize.rust.dialogues import rust_dialogues
 from vox_assets.synthesize.shared import STAGE
-from vox_assets.synthesize.vox import coverage, lexicon, programs
+from vox_assets.synthesize.vox import coverage, lexicon, programs, reserved
 from vox_assets.synthesize.vox import templates as template_files
 from vox_assets.synthesize.vox.dialogues import scripts, vox_dialogues
 from vox_assets.synthesize.vox.live_code import Reader, expand_live_code
@@ -60,7 +60,7 @@ def synthesize(
     """
     wanted = profile.synthesis
     seed = wanted.seed
-    domains = lexicon.load()
+    domains = reserved.open_domains(lexicon.load())
     pool = programs.Pool()
 
     live, drops = expand_live_code(
@@ -68,7 +68,8 @@ def synthesize(
     )
     log(f"live code: {len(live)} rows")
 
-    stream = programs.candidates(template_files.load(), domains, seed)
+    variants = reserved.open_variants(template_files.load())
+    stream = programs.candidates(variants, domains, seed)
     written, lost = programs.take(stream, wanted.programs - len(live), pool, seed, check_vox)
     drops += lost
     log(f"templates: {len(written)} programs, {len(lost)} candidates refused")

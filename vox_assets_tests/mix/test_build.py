@@ -117,6 +117,57 @@ def test_held_out_rows_that_training_contains_in_another_form_are_dropped(profil
     assert lost and all("a training row" in drop.reason for drop in lost)
 
 
+EXAM_PATH = "synthesize/templates/pipes.vox.j2"
+
+
+def test_exam_templates_are_held_out_and_their_near_copies_are_not_trained(
+    profile: Profile,
+) -> None:
+    pairs = [make_pair(index, index % 20) for index in range(60)]
+    kept = [make_pair(index, 0, source_path=EXAM_PATH, language="vox") for index in (60, 61, 62)]
+    copied = kept[0].response.replace("x60", "y60")
+    pairs.append(make_pair(63, 5, messages=turns("The same once more.", copied)))
+    pairs.append(make_pair(64, 7, messages=turns("A longer one.", kept[1].response + copied)))
+    room = shaped(profile, mix={"eval_rows": 20, "eval_share": 0.3})
+    built = build(as_scored(pairs + kept), room)
+    assert {pair.pair_id for pair in kept} <= set(rows_of(built, "eval")["pair_id"])
+    dropped = {drop.pair_id: drop for drop in built.drops}
+    for pair in pairs[60:]:
+        drop = dropped[pair.pair_id]
+        assert drop.reason.startswith("reveals a row that is kept for the exam: a training row")
+        assert drop.lost_to in {item.pair_id for item in kept}
+    assert leakage.split_leakage(built.rows, profile.dedup) == []
+
+
+def test_an_exam_template_does_not_hold_out_the_sources_that_it_resembles(
+    profile: Profile,
+) -> None:
+    pairs = [make_pair(index, index % 20, language="vox") for index in range(60)]
+    pairs.append(make_pair(60, 0, source_path=EXAM_PATH, language="vox"))
+    scored = as_scored(pairs).with_columns(pl.lit("one cluster").alias("cluster_id"))
+    assert set(rows_of(build(scored, profile), "eval")["source_path"]) == {EXAM_PATH}
+
+
+def test_live_vox_sources_are_held_out_by_the_hash_of_their_path(profile: Profile) -> None:
+    pairs = [
+        make_pair(index, index, language="vox", source_path=f"docs/src/page{index % 40}.md")
+        for index in range(80)
+    ]
+    sides = dict(build(as_scored(pairs), profile).rows.select("source_path", "split").iter_rows())
+    kept = {path for path in sides if split.is_live_exam_source(path)}
+    assert len(kept) > 4
+    assert {sides[path] for path in kept} == {"eval"}
+    synthetic = [
+        make_pair(i, i, language="vox", source_kind="synthetic", source_path=f"made/{i % 40}")
+        for i in range(80)
+    ]
+    sides = dict(
+        build(as_scored(synthetic), profile).rows.select("source_path", "split").iter_rows()
+    )
+    kept = {path for path in sides if split.is_live_exam_source(path)}
+    assert "train" in {sides[path] for path in kept}
+
+
 def test_split_leakage_reports_each_kind_of_leak(mixed: pl.DataFrame, profile: Profile) -> None:
     train, held_out = (mixed.filter(pl.col("split") == side) for side in ("train", "eval"))
     copy = train.head(1).with_columns(pl.lit("eval").alias("split"))

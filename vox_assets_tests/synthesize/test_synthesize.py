@@ -10,7 +10,7 @@ import pytest
 from vox_assets.contract import rows
 from vox_assets.profiles import Profile
 from vox_assets.synthesize import Synthesis, synthesize
-from vox_assets.synthesize.vox import coverage, lexicon, programs, templates
+from vox_assets.synthesize.vox import coverage, lexicon, programs, reserved, templates
 from vox_assets.synthesize.vox.programs import Gate
 from vox_assets.vox_syntax import CONSTRUCTS
 
@@ -55,6 +55,30 @@ def test_every_answer_is_code_alone_and_vox_passes_the_gate(
             assert "```" not in turn["content"]
             if row["language"] == "vox":
                 assert gate(turn["content"]) is None
+
+
+def test_no_row_is_rendered_in_an_exam_domain_or_from_an_exam_variant(
+    synthesis: Synthesis,
+) -> None:
+    rendered = {
+        tuple(symbol.split("::")[:3])
+        for symbol in synthesis.rows["source_symbol"]
+        if symbol.count("::") >= 2
+    }
+    renamed = {
+        symbol.rpartition("::as_")[2]
+        for symbol in synthesis.rows["source_symbol"]
+        if "::as_" in symbol
+    }
+    domains = {domain for _, _, domain in rendered} | renamed
+    assert domains & {domain.name for domain in reserved.open_domains(lexicon.load())}
+    assert renamed
+    assert not domains & reserved.EXAM_DOMAINS
+    assert not {
+        (construct, name)
+        for construct, name, _ in rendered
+        if name in reserved.EXAM_VARIANTS.get(construct, ())
+    }
 
 
 def test_parents_are_live_rows(

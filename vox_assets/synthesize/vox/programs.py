@@ -19,6 +19,7 @@ from vox_assets.synthesize.alike import Instructions, Programs
 from vox_assets.synthesize.shared import STAGE
 from vox_assets.synthesize.vox import instructions, templates
 from vox_assets.synthesize.vox.lexicon import Domain
+from vox_assets.synthesize.vox.reserved import is_exam_template
 from vox_assets.synthesize.vox.templates import Rendered, Variant
 
 TASK_FAMILY = "write_construct"
@@ -87,7 +88,11 @@ def symbol(rendered: Rendered) -> str:
 def candidates(
     variants: Sequence[Variant], domains: Sequence[Domain], seed: int
 ) -> Iterator[tuple[int, Rendered]]:
-    """Yield every variant in every domain once, with a number that counts from 0."""
+    """Yield every variant in every domain once, with a number that counts from 0.
+
+    A variant of a template file that the exam keeps from training is rendered in one domain only:
+    its rows are never trained, and would take the places of rows that are.
+    """
     rng = random.Random(f"{seed}:order")
     routes = {}
     for variant in variants:
@@ -99,6 +104,8 @@ def candidates(
     for lap in range(len(domains)):
         rng.shuffle(order)
         for variant in order:
+            if lap and is_exam_template(variant):
+                continue
             domain = routes[variant.source_path, variant.name][lap]
             own = random.Random(f"{seed}:{variant.construct}:{variant.name}:{domain.name}")
             yield number, templates.render(variant, domain, own)

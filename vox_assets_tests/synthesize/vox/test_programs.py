@@ -9,16 +9,18 @@ from vox_assets.profiles import Profile
 from vox_assets.synthesize.alike import Programs, share_alike
 from vox_assets.synthesize.vox import instructions, lexicon, programs, templates
 from vox_assets.synthesize.vox.programs import NEAR_INSTRUCTION, NEAR_PROGRAM, Gate, Pool
+from vox_assets.synthesize.vox.reserved import is_exam_template
 
 DOMAINS = lexicon.load()
 VARIANTS = templates.load()
 
 
 def test_the_stream_yields_every_variant_once_before_it_repeats_any() -> None:
-    stream = programs.candidates(VARIANTS, DOMAINS[:2], 5)
-    lap = [rendered.variant for _, rendered in itertools.islice(stream, len(VARIANTS))]
-    assert set(lap) == set(VARIANTS)
-    assert len(list(stream)) == len(VARIANTS)
+    variants = [variant for variant in VARIANTS if not is_exam_template(variant)]
+    stream = programs.candidates(variants, DOMAINS[:2], 5)
+    lap = [rendered.variant for _, rendered in itertools.islice(stream, len(variants))]
+    assert set(lap) == set(variants)
+    assert len(list(stream)) == len(variants)
 
 
 def test_kept_programs_are_similar_neither_in_code_nor_in_instruction(gate: Gate) -> None:
