@@ -15,7 +15,7 @@ import polars as pl
 
 from vox_assets.compute.batches import HERE, Engine
 from vox_assets.compute.models import LocalModel, at_hand, fastest_device, preferred_dtype
-from vox_assets.compute.tokens import MASKED
+from vox_assets.compute.tokens import MASKED, load_tokenizer, split_answer
 from vox_assets.contract.rows import Message
 from vox_assets.store.cache import VectorCache, content_key
 from vox_assets.store.progress import Log, progress, quiet_libraries, silent
@@ -80,15 +80,11 @@ def _sequences(
     opening = [tokenizer.eos_token_id if first is None else first]
     pending = iter(dialogues)
     while part := list(islice(pending, TOKENISED_AT_ONCE)):
-        prompts = [
-            tokenizer.apply_chat_template(
-                list(dialogue[:-1]), tokenize=False, add_generation_prompt=True
-            )
-            for dialogue in part
-        ]
-        answers = [dialogue[-1]["content"] + tokenizer.eos_token for dialogue in part]
-        prompt_ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
-        answer_ids = tokenizer(answers, add_special_tokens=False)["input_ids"]
+        prompts, answers = zip(
+            *(split_answer(tokenizer, dialogue) for dialogue in part), strict=True
+        )
+        prompt_ids = tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+        answer_ids = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
         for before, after in zip(prompt_ids, answer_ids, strict=True):
             answer_room = max_tokens - min(len(before), int(max_tokens * PROMPT_SHARE))
             after = after[:answer_room]
@@ -156,9 +152,7 @@ MIN_GROUP_ROWS = 50
 
 @cache
 def _tokenizer(model: LocalModel):  # type: ignore[no-untyped-def]
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(model.path, trust_remote_code=False)
+    return load_tokenizer(model.path)
 
 
 @cache

@@ -22,6 +22,7 @@ from vox_assets.compute.models import (
     fastest_device,
     preferred_dtype,
 )
+from vox_assets.compute.tokens import chat_ids, pin_date
 from vox_assets.curate.evaluators import RATED, RATINGS, UNRATED
 from vox_assets.curate.meter import dialogues
 from vox_assets.store.cache import VectorCache, content_key
@@ -80,8 +81,7 @@ class RewardModel:
 
 def _ids(tokenizer: Any, dialogue: Sequence[Any]) -> list[int]:
     if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(dialogue, tokenize=False)
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+        return chat_ids(tokenizer, dialogue)
     return tokenizer("\n\n".join(turn["content"] for turn in dialogue))["input_ids"]
 
 
@@ -118,6 +118,8 @@ def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         detail = " ".join(str(error).split())[:200]
         raise ModelError(f"VOX_REWARD_MODEL: {model.name} cannot be loaded: {detail}") from error
+    if tokenizer.chat_template:
+        pin_date(tokenizer)
     if loading["missing_keys"]:
         raise ModelError(
             f"VOX_REWARD_MODEL: {model.name} has no trained classification head: "

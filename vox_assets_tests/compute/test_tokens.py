@@ -7,10 +7,22 @@ from typing import Any
 import pytest
 
 from vox_assets.compute.models import LocalModel
-from vox_assets.compute.tokens import MASKED, TemplateError, load_tokenizer, token_counter, tokenise
+from vox_assets.compute.tokens import (
+    MASKED,
+    TemplateError,
+    chat_ids,
+    end_of_turn,
+    load_tokenizer,
+    render,
+    split_answer,
+    stop_tokens,
+    token_counter,
+    tokenise,
+)
 from vox_assets.contract.rows import turns
 from vox_assets.training.plan.preflight import preflight
 from vox_assets.training.plan.spec import TrainingRefusedError
+from vox_assets_tests.families import FAMILIES, make_tokenizer, tokenizer_of
 
 #: Like Qwen3's template: only the last answer starts with a think block.
 THINKING = (
@@ -98,3 +110,95 @@ def test_a_model_without_a_template_is_refused(tiny_base: LocalModel, tmp_path: 
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(TemplateError, match="no chat template"):
         load_tokenizer(tmp_path)
+
+
+DIALOGUE = turns("Write f.", "fn f() {}", "Rename it.", "fn g() {}")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_template_of_each_family_ends_an_answer_with_its_own_token(name: str) -> None:
+    tokenizer, family = tokenizer_of(name), FAMILIES[name]
+    assert tokenizer.convert_ids_to_tokens(end_of_turn(tokenizer)) == family.end_of_turn
+    # A base model may end the text where a tuned model ends the turn.
+    expected = dict.fromkeys([family.end_of_turn, family.eos])
+    assert tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer)) == list(expected)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_in_each_family_the_answers_through_their_end_are_in_the_loss(name: str) -> None:
+    tokenizer, family = tokenizer_of(name), FAMILIES[name]
+    [row] = preflight([("a", DIALOGUE)], tokenizer, 512)
+    # Qwen3 writes an empty thought before the last answer alone, so an earlier answer has another
+    # prompt when it is generated than in the history.
+    answers = ["fn f() {}", "fn g() {}"] if name != "qwen3" else ["fn g() {}"]
+    text = trained_text(tokenizer, row)
+    assert text.replace(f"{family.end_of_turn} ", family.end_of_turn).lstrip() == "".join(
+        answer + family.end_of_turn for answer in answers
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_measured_answer_of_a_row_has_the_tokens_of_its_training(name: str) -> None:
+    tokenizer = tokenizer_of(name)
+    prompt, answer = split_answer(tokenizer, DIALOGUE)
+    row = tokenise(tokenizer, "a", DIALOGUE)
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, answer)]
+    assert ids[0] == chat_ids(tokenizer, DIALOGUE[:-1], asking=True)
+    trained = [label for label in row.labels if label != MASKED]
+    assert ids[1] == trained[-len(ids[1]) :]
+
+
+@pytest.mark.parametrize("name", ["llama3_2", "granite", "smollm3"])
+def test_a_template_that_writes_the_date_writes_the_same_one_every_day(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import datetime
+
+    from transformers.utils import chat_template_utils
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Tomorrow:
+            return cls(2031, 5, 9)
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
+    tokenizer = tokenizer_of(name)
+    assert "2031" in render(make_tokenizer(FAMILIES[name]), DIALOGUE)
+    text = render(tokenizer, DIALOGUE)
+    assert "2031" not in text and "2024" in text and "%" not in text
+
+
+def test_the_saved_template_keeps_the_date_and_is_pinned_once(tmp_path: Any) -> None:
+    make_tokenizer(FAMILIES["llama3_2"]).save_pretrained(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert "Today Date: 26 Jul 2024" in render(load_tokenizer(tmp_path), DIALOGUE)
+    assert load_tokenizer(tmp_path).chat_template == tokenizer.chat_template
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "words"),
+    [
+        ("gemma2", ("system", "user", "assistant"), "System role not supported"),
+        ("mistral", ("user", "user", "assistant"), "must alternate"),
+    ],
+)
+def test_roles_that_a_template_refuses_are_a_named_refusal(
+    name: str, roles: tuple[str, ...], words: str
+) -> None:
+    messages: Any = [{"role": role, "content": "x"} for role in roles]
+    expected = f"1 rows: the chat template refuses the roles {', '.join(roles)}: .*{words}.*: bad"
+    with pytest.raises(TrainingRefusedError, match=expected):
+        preflight([("bad", messages), ("good", DIALOGUE)], tokenizer_of(name), 512)
+
+
+def test_a_template_that_opens_a_thought_is_refused_by_training_and_by_curation() -> None:
+    import importlib.resources
+
+    r1 = importlib.resources.files("trl") / "chat_templates" / "deepseekv3.jinja"
+    tokenizer = make_tokenizer(FAMILIES["deepseek"])
+    tokenizer.chat_template = r1.read_text(encoding="utf-8")
+    with pytest.raises(TrainingRefusedError, match="opens a thought"):
+        preflight([("a", DIALOGUE)], tokenizer, 512)
+    with pytest.raises(TemplateError, match="opens a thought"):
+        split_answer(tokenizer, DIALOGUE)

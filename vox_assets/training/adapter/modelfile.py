@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vox_assets.compute.tokens import render, stop_tokens
 from vox_assets.contract.rows import Message, turns
 
 MODELFILE = "Modelfile"
@@ -43,7 +44,8 @@ class TurnTemplate:
 def turn_template(tokenizer: Any) -> TurnTemplate | None:
     """Derive the tokenizer's chat template; None if it is not made of fixed texts around turns."""
     first, second, third = _SENTINELS
-    text = _render_prompt(tokenizer, [*turns(first, second), Message(role="user", content=third)])
+    prompt = [*turns(first, second), Message(role="user", content=third)]
+    text = render(tokenizer, prompt, asking=True)
     parts = []
     for sentinel in _SENTINELS:
         before, separator, text = text.partition(sentinel)
@@ -52,8 +54,10 @@ def turn_template(tokenizer: Any) -> TurnTemplate | None:
         parts.append(before)
     head, before_answer, between = parts
     # The common ending of the texts before the first and the second user turn opens a user turn.
+    # The first token of a text belongs to the opening, though `<s>` and `</s>` end alike.
+    longest = min(len(head.removeprefix(tokenizer.bos_token or "")), len(between))
     shared = 0
-    while shared < min(len(head), len(between)) and head[-1 - shared] == between[-1 - shared]:
+    while shared < longest and head[-1 - shared] == between[-1 - shared]:
         shared += 1
     template = TurnTemplate(
         opening=head[: len(head) - shared],
@@ -65,14 +69,8 @@ def turn_template(tokenizer: Any) -> TurnTemplate | None:
         *turns("Write f.", "fn f() {}", "And g.", "fn g() {}"),
         Message(role="user", content="Now h."),
     ]
-    return template if template.render(dialogue) == _render_prompt(tokenizer, dialogue) else None
-
-
-def _render_prompt(tokenizer: Any, messages: Sequence[Message]) -> str:
-    return str(
-        tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
+    return (
+        template if template.render(dialogue) == render(tokenizer, dialogue, asking=True) else None
     )
 
 
@@ -91,15 +89,20 @@ def render_modelfile(tokenizer: Any, base_name: str, model_type: str) -> str:
         lines.append("# No TEMPLATE: the chat template is not made of fixed texts around turns, so")
         lines.append("# Ollama reads it from the base.")
     else:
+        opening, bos = template.opening, tokenizer.bos_token_id
+        if bos is not None and tokenizer("")["input_ids"][:1] == [bos]:
+            # Ollama adds the token in front of a text itself, as the tokenizer does.
+            opening = opening.removeprefix(tokenizer.bos_token)
         body = (
-            f"{_literal(template.opening)}"
+            f"{_literal(opening)}"
             "{{- range .Messages }}"
             '{{- if eq .Role "user" }}' + _literal(template.before_user) + "{{ .Content }}"
             f"{_literal(template.before_answer)}"
             '{{- else if eq .Role "assistant" }}{{ .Content }}' + _literal(template.after_answer)
         )
         lines.append(f'TEMPLATE """{body}' + '{{- end }}{{- end }}"""')
-    lines += [f'PARAMETER stop "{tokenizer.eos_token}"', "PARAMETER temperature 0", ""]
+    stops = tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer))
+    lines += [*(f'PARAMETER stop "{stop}"' for stop in stops), "PARAMETER temperature 0", ""]
     return "\n".join(lines)
 
 

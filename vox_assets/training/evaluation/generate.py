@@ -31,10 +31,10 @@ def generate(
     import torch
 
     from vox_assets.compute.nll import evaluating
-    from vox_assets.compute.tokens import chat_ids
+    from vox_assets.compute.tokens import chat_ids, stop_tokens
 
     answers: list[tuple[str, bool]] = []
-    stop = tokenizer.eos_token_id
+    stops = stop_tokens(tokenizer)
     with evaluating(model), torch.no_grad(), _with_cache(model):
         for batch in _chunks(dialogues, GENERATION_BATCH):
             prompts = [chat_ids(tokenizer, dialogue[:-1], asking=True) for dialogue in batch]
@@ -47,14 +47,13 @@ def generate(
                 attention_mask=torch.tensor(mask, device=model.device),
                 max_new_tokens=max_tokens,
                 do_sample=False,
-                eos_token_id=stop,
+                eos_token_id=stops,
                 pad_token_id=tokenizer.pad_token_id,
             )
             for tokens in sequences[:, longest:].tolist():
-                stopped = stop in tokens
-                answer = tokens[: tokens.index(stop)] if stopped else tokens
-                text = tokenizer.decode(answer, skip_special_tokens=True)
-                answers.append((text.strip(), stopped))
+                length = next((i for i, t in enumerate(tokens) if t in stops), len(tokens))
+                text = tokenizer.decode(tokens[:length], skip_special_tokens=True)
+                answers.append((text.strip(), length < len(tokens)))
     return answers
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vox_assets.compute.tokens import EMPTY_THOUGHT, MASKED, TemplateError, TokenRow, tokenise
+from vox_assets.compute.tokens import (
+    EMPTY_THOUGHT,
+    MASKED,
+    TemplateError,
+    TokenRow,
+    end_of_turn,
+    tokenise,
+)
 from vox_assets.contract.rows import Message
 from vox_assets.training.plan.spec import TrainingRefusedError
 
@@ -48,12 +55,13 @@ def _fault(row: TokenRow, tokenizer: Any, context: int) -> str | None:
     unmasked = [label for label in row.labels if label != MASKED]
     if not unmasked:
         return "answer without an end token: every token would be masked"
-    if unmasked == [tokenizer.eos_token_id]:
+    end = end_of_turn(tokenizer)
+    if not tokenizer.decode([label for label in unmasked if label != end]).strip():
         return "empty answer"
     answer_end = len(row.labels) - next(
         offset for offset, label in enumerate(reversed(row.labels)) if label != MASKED
     )
-    if row.labels[answer_end - 1] != tokenizer.eos_token_id:
+    if row.labels[answer_end - 1] != end:
         return "answer without an end token"
     if EMPTY_THOUGHT.search(tokenizer.decode(unmasked)):
         return "empty think block in the loss"

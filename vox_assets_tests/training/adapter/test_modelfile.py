@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 
@@ -10,6 +11,7 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import Message, turns
 from vox_assets.training.adapter.modelfile import render_modelfile, turn_template
+from vox_assets_tests.families import FAMILIES, tokenizer_of
 
 #: A template like SmolLM2's, which adds a system turn if the dialogue has none.
 WITH_SYSTEM = (
@@ -21,7 +23,8 @@ WITH_SYSTEM = (
 #: A template that rewrites earlier answers, so it is not made of fixed texts around the turns.
 REWRITING = (
     "{% for message in messages %}{{ message['role'] + ':' }}"
-    "{{ message['content'] if loop.last else message['content'] | upper }}{% endfor %}"
+    "{{ message['content'] if loop.last else message['content'] | upper }}"
+    "{{ '<|im_end|>' }}{% endfor %}"
 )
 DIALOGUE = [*turns("One?", "1"), Message(role="user", content="Two?")]
 
@@ -55,3 +58,20 @@ def test_architectures_that_ollama_cannot_convert_use_a_gguf_adapter(tiny_base: 
     tokenizer = load_tokenizer(tiny_base.path)
     assert "\nADAPTER .\n" in render_modelfile(tokenizer, "b", "llama")
     assert "\nADAPTER ./adapter.gguf\n" in render_modelfile(tokenizer, "b", "qwen3")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_generation_stops_where_the_template_of_a_family_ends_a_turn(name: str) -> None:
+    family = FAMILIES[name]
+    text = render_modelfile(tokenizer_of(name), "b", family.architecture)
+    stops = re.findall(r'^PARAMETER stop "(.*)"$', text, re.MULTILINE)
+    assert stops == list(dict.fromkeys([family.end_of_turn, family.eos]))
+    # A template that writes the date is not frozen on the day of the training.
+    assert str(date.today().year) not in text
+
+
+@pytest.mark.parametrize("name", ["llama3", "gemma2", "gemma3"])
+def test_the_template_leaves_out_the_first_token_that_the_server_adds(name: str) -> None:
+    tokenizer = tokenizer_of(name)
+    text = render_modelfile(tokenizer, "b", "llama")
+    assert 'TEMPLATE """' in text and tokenizer.bos_token not in text
