@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -49,6 +49,9 @@ STATEMENTS = (
     "let ({a}_{n}, {b}_{n}) = {v}()",
     "match {a} {{ {n} -> {v}({b}), _ -> {b} }}",
 )
+
+if TYPE_CHECKING:
+    from vox_assets.training.evaluation.verdicts import Evaluation
 
 
 def count_words(messages: list[rows.Message]) -> int:
@@ -110,6 +113,11 @@ def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
 
 def judged(*ratios: float) -> dict[str, Any]:
     """Return an evaluation as JSON, with one row and source per ratio of adapter to base loss."""
+    return evaluated(*ratios).to_json()
+
+
+def evaluated(*ratios: float) -> Evaluation:
+    """Return an evaluation with one row and source per ratio of adapter to base loss."""
     from vox_assets.training.evaluation import statistics, verdicts
 
     scores = [
@@ -120,7 +128,7 @@ def judged(*ratios: float) -> dict[str, Any]:
     base_writes = verdicts.Written(40, 0.1, 0.9, 0.3, 0.0)
     written = verdicts.Written(40, 1.0, 0.0, 1.0, 0.0)
     trend = statistics.overfit_trend([])
-    evaluation = verdicts.Evaluation(
+    return verdicts.Evaluation(
         digest="a1",
         eval_digest="held-out-1",
         held_out=compared,
@@ -134,7 +142,6 @@ def judged(*ratios: float) -> dict[str, Any]:
         ),
         rows=scores,
     )
-    return evaluation.to_json()
 
 
 def shaped(profile: Profile, **sections: dict[str, object]) -> Profile:

@@ -12,6 +12,8 @@ from vox_assets.training.adapter.evaluation_table import (
     ANSWER_HEADER,
     LOSS_HEADER,
     answer_lines,
+    kind_table,
+    ladder_table,
     loss_lines,
 )
 from vox_assets.training.adapter.layout import ROWS
@@ -123,6 +125,26 @@ def _evaluation_section(evaluation: Mapping[str, Any] | None) -> list[str]:
         *_markdown_table(LOSS_HEADER, loss_lines(evaluation)),
         "",
         *_markdown_table(ANSWER_HEADER, answer_lines(evaluation)),
+        *_exam_section(evaluation.get("exam")),
+    ]
+
+
+def _exam_section(exam: Mapping[str, Any] | None) -> list[str]:
+    if exam is None:
+        return []
+    verdict = exam["verdict"]
+    no = "undecided" if verdict["undecided"] else "no"
+    return [
+        "",
+        f"## Exam `{exam['digest']}`",
+        "",
+        f"{exam['tasks']} tasks, greedy answers, graded by running them; a rung counts only with "
+        f"all rungs above it. Better than the base model, with and without help: "
+        f"{'yes' if verdict['passed'] else no} ({verdict['reason']}).",
+        "",
+        *_markdown_table(*ladder_table(exam)),
+        "",
+        *_markdown_table(*kind_table(exam)),
     ]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vox_assets.exam.decide import NAMES
+
 LOSS_HEADER = (
     *("rows of", "rows", "sources", "tokens", "base loss", "adapter loss", "ratio [95 %]"),
     "perplexity change [95 %]",
@@ -56,6 +58,53 @@ def answer_lines(evaluation: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (label, _share(base, name), _share(adapted, name), f"{adapted['count']}")
         for name, label in _SHARES
     ]
+
+
+#: What an answer of each line of a ladder does; a line counts only answers of the line above.
+RUNG_NAMES = {
+    "ends": "ends by itself",
+    "code_only": "has nothing but code",
+    "parses": "parses",
+    "checks": "is accepted by the compiler",
+    "declares": "declares what was asked",
+    "behaves": "behaves as the reference",
+    "passed": "passes its task",
+}
+
+
+def ladder_table(exam: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Format the share of answers that reach each rung, per arm: header and lines."""
+    arms = list(dict.fromkeys(line["arm"] for line in exam["shares"]))
+    cells = {(line["rung"], line["arm"]): line for line in exam["shares"]}
+    header = ("answer that", *(f"{NAMES[arm]} [95 %]" for arm in arms))
+    lines = [
+        (
+            label,
+            *(_counted(cells[rung, arm]) if (rung, arm) in cells else "-" for arm in arms),
+        )
+        for rung, label in RUNG_NAMES.items()
+        if any((rung, arm) in cells for arm in arms)
+    ]
+    return header, lines
+
+
+def kind_table(exam: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Format the share of passed tasks of each kind, per arm: header and lines."""
+    passed = [line for line in exam["kinds"] if line["rung"] == "passed"]
+    arms = list(dict.fromkeys(line["arm"] for line in passed))
+    kinds = list(dict.fromkeys(line["kind"] for line in passed))
+    cells = {(line["kind"], line["arm"]): line for line in passed}
+    return ("tasks passed", *(f"{NAMES[arm]} [95 %]" for arm in arms)), [
+        (
+            kind.replace("_", " "),
+            *(_counted(cells[kind, arm]) if (kind, arm) in cells else "-" for arm in arms),
+        )
+        for kind in kinds
+    ]
+
+
+def _counted(line: Mapping[str, Any]) -> str:
+    return f"{line['reached']} of {line['tasks']} [{line['low']:.0%}, {line['high']:.0%}]"
 
 
 def _bounded(interval: Mapping[str, float | None], form: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import polars as pl
 
 from vox_assets.contract.interval import Interval, share_difference, wilson
 from vox_assets.contract.verdict import Verdict
+from vox_assets.exam import results
+from vox_assets.exam.decide import against_serving, beats_untrained
 from vox_assets.profiles import Evaluation as Policy
+from vox_assets.profiles import Exam as ExamPolicy
 from vox_assets.training.evaluation.generate import Generation
 from vox_assets.training.evaluation.statistics import (
     Comparison,
@@ -92,7 +95,8 @@ class Evaluation:
     rows: list[RowScore] = field(default_factory=list)
     generations: list[Generation] = field(default_factory=list)
     base_generations: list[Generation] = field(default_factory=list)
-    #: Ladders of all arms, their differences, and the comparison with the promoted adapter.
+    #: The figures of `exam.results`, the verdict against the base model, and the comparison with
+    #: the promoted adapter.
     exam: Mapping[str, Any] | None = None
 
     @property
@@ -110,16 +114,7 @@ class Evaluation:
         content = asdict(self)
         content["base_writes"] = self.base_writes.to_json()
         content["adapter_writes"] = self.adapter_writes.to_json()
-        content["verdicts"] = [
-            {
-                "name": name,
-                "passed": verdict.passed,
-                "undecided": verdict.undecided,
-                "reason": verdict.summary,
-                "figures": dict(verdict.figures),
-            }
-            for name, verdict in self.verdicts.items()
-        ]
+        content["verdicts"] = [_plain(name, verdict) for name, verdict in self.verdicts.items()]
         return dict(_finite(content | {"passed": self.passed, "total_nll": self.total_nll}))
 
     def row_table(self) -> pl.DataFrame:
@@ -127,6 +122,44 @@ class Evaluation:
         return pl.DataFrame([asdict(row) for row in self.rows]).with_columns(
             ((pl.col("adapter_nll") - pl.col("base_nll")) / pl.col("tokens")).alias("change")
         )
+
+
+#: The verdict of the exam; promotion requires it if the exam decides.
+EXAM_VERDICT = "exam_beats_base"
+#: Numbers of samples k of pass@k, as far as the profile asks for that many.
+PASS_AT = (1, 5, 10)
+
+
+def with_exam(evaluation: Evaluation, answers: pl.DataFrame, policy: ExamPolicy) -> Evaluation:
+    """Add the results of the exam to an evaluation.
+
+    `answers` (`exam.answer.ANSWER_SCHEMA`) has the arms base, base_with_help and adapter, and
+    serving if another adapter is promoted. If the exam decides, its verdict is one of those that
+    promotion requires.
+    """
+    differences = results.differences(answers, policy.rungs)
+    verdict = beats_untrained(differences, policy)
+    serving = answers.filter(arm="serving")["model"].unique().to_list()
+    exam = {
+        **results.figures(answers, policy.rungs, [k for k in PASS_AT if k <= policy.samples]),
+        "decides": policy.decides,
+        "reason": policy.reason,
+        "verdict": _plain(EXAM_VERDICT, verdict),
+        "serving": against_serving(serving[0], differences, policy) if serving else None,
+    }
+    required = {EXAM_VERDICT: verdict} if policy.decides == "exam" else {}
+    return replace(evaluation, exam=exam, verdicts={**evaluation.verdicts, **required})
+
+
+def _plain(name: str, verdict: Verdict) -> dict[str, Any]:
+    """Convert a verdict to plain JSON values."""
+    return {
+        "name": name,
+        "passed": verdict.passed,
+        "undecided": verdict.undecided,
+        "reason": verdict.summary,
+        "figures": dict(verdict.figures),
+    }
 
 
 def verdicts(

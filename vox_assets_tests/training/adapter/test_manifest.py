@@ -13,11 +13,14 @@ import polars as pl
 import pytest
 
 from vox_assets.compute.models import LocalModel
+from vox_assets.profiles import load
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter import layout, verify
 from vox_assets.training.adapter import manifest as manifest_module
+from vox_assets.training.evaluation.verdicts import with_exam
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.small_corpus import judged
+from vox_assets_tests.exam.answers import answers
+from vox_assets_tests.small_corpus import evaluated, judged
 
 
 @pytest.fixture
@@ -150,6 +153,18 @@ def test_an_adapter_with_a_recorded_evaluation_passes_verification(copy: Path) -
     assert "| beats_base | yes | held-out loss 2.000 -> 1.500" in card
     assert "| held-out sources | 12 | 12 | 120 | 2.000 | 1.500 | 0.750 [0.717, 0.783] |" in card
     assert "| end and parse | 10% [4%, 23%] | 100% [91%, 100%] | 40 |" in card
+
+
+def test_the_card_has_the_ladder_of_the_exam(copy: Path) -> None:
+    arms = {"base": [1] * 8, "base_with_help": [3] * 8, "adapter": [5] * 6 + [0] * 2}
+    exam = pl.concat([answers(arm, list(reached)) for arm, reached in arms.items()])
+    evaluation = with_exam(evaluated(*[0.7, 0.8] * 6), exam, load("sample").exam)
+    manifest_module.record(copy, "evaluation", evaluation.to_json())
+    assert verify.verify(copy) == []
+    card = (copy / layout.CARD).read_text()
+    assert "| answer that | base [95 %] | base with help [95 %] | adapter [95 %] |" in card
+    assert "| parses | 0 of 8 [0%, 32%] | 8 of 8 [68%, 100%] | 6 of 8 [41%, 93%] |" in card
+    assert "| live | 0 of 4 [0%, 49%] | 0 of 4 [0%, 49%] | 3 of 4 [30%, 95%] |" in card
 
 
 def test_a_kill_between_manifest_and_card_leaves_an_adapter_that_passes_verification(

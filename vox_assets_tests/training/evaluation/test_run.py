@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,8 @@ from vox_assets.training.evaluation import verdicts as verdicts_module
 from vox_assets.training.evaluation.statistics import RowScore
 from vox_assets.training.evaluation.verdicts import Written
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.small_corpus import as_scored, judged, make_pair
+from vox_assets_tests.exam.answers import answers
+from vox_assets_tests.small_corpus import as_scored, evaluated, judged, make_pair
 
 
 def scores(*ratios: float, sources: int | None = None) -> list[RowScore]:
@@ -132,6 +134,47 @@ def test_lane_discipline_is_decided_by_intervals(
 ) -> None:
     found = verdicts(profile, scores(0.7, 0.7), scores(0.7, 0.7), written)
     assert found["lane_discipline"] == outcome
+
+
+def exam_of(**reached: Sequence[int | None]) -> pl.DataFrame:
+    return pl.concat([answers(arm, rungs, model=f"m-{arm}") for arm, rungs in reached.items()])
+
+
+def test_the_exam_adds_its_figures_and_a_verdict_that_promotion_requires(profile: Profile) -> None:
+    policy = profile.exam.model_copy(update={"decides": "exam", "rungs": ("parses",)})
+    exam = exam_of(base=[1] * 40, base_with_help=[3, 0, 0, 0] * 10, adapter=[5, 5, 5, 1] * 10)
+    found = verdicts_module.with_exam(evaluated(*[0.7] * 8), exam, policy)
+    assert found.verdicts["exam_beats_base"].passed
+    assert found.exam is not None and found.exam["serving"] is None
+    assert found.to_json()["exam"]["verdict"]["figures"]["tasks"] == 40
+
+    weak = exam_of(base=[1] * 40, base_with_help=[3] * 40, adapter=[5, 1] * 20)
+    assert not verdicts_module.with_exam(evaluated(0.7, 0.8), weak, policy).passed
+
+
+def test_where_the_loss_decides_the_exam_is_recorded_and_requires_nothing(profile: Profile) -> None:
+    policy = profile.exam.model_copy(update={"decides": "loss", "rungs": ("parses",)})
+    exam = exam_of(base=[1] * 40, base_with_help=[3] * 40, adapter=[0] * 40)
+    found = verdicts_module.with_exam(evaluated(*[0.7] * 8), exam, policy)
+    assert "exam_beats_base" not in found.verdicts
+    assert found.exam is not None and not found.exam["verdict"]["passed"]
+
+
+def test_the_promoted_adapter_is_compared_on_the_tasks_that_it_did_not_see(
+    profile: Profile,
+) -> None:
+    policy = profile.exam.model_copy(update={"rungs": ("parses",), "margin": 0.3})
+    exam = exam_of(
+        base=[1] * 40,
+        base_with_help=[1] * 40,
+        adapter=[5] * 40,
+        serving=[*[None] * 10, *[3] * 30],
+    )
+    compared = verdicts_module.with_exam(evaluated(0.7, 0.8), exam, policy).exam
+    assert compared is not None
+    assert compared["serving"]["digest"] == "m-serving"
+    assert compared["serving"]["outcome"] == "not_worse"
+    assert "30 tasks" in compared["serving"]["summary"]
 
 
 def test_unbounded_intervals_are_null_in_json() -> None:
