@@ -27,8 +27,9 @@ FENCED_BLOCK = re.compile(
 )
 
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
-#: A line of prose: words from a capital to a full stop, without the characters typical of code.
-_SENTENCE = re.compile(r"^\s*(?:[-*] |\d+\. )?[A-Z][\w',\- ]*(?: [\w',\-`.()]+){3,}[.:!?]\s*$")
+#: A line of prose: words from a capital to a full stop, without the characters typical of code. No
+#: two parts match the same words, so that a long line takes linear time.
+_SENTENCE = re.compile(r"^\s*(?:[-*] |\d+\. )?[A-Z][\w',\-]*(?: +[\w',\-`.()]+){3,}[.:!?]\s*$")
 _CODE_SIGNS = re.compile(r"[{};=<>\[\]]|//|::|->|\)\s*$")
 
 

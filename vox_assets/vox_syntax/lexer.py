@@ -137,8 +137,14 @@ def words(source: str) -> list[str]:
 def refuse_dropped(source: str) -> None:
     """Raise `VoxSyntaxError` at the first text that the compiler's lexer drops silently."""
     for lexeme in _lexemes(source):
-        if lexeme.group == "number" and lexeme.text.isdigit() and int(lexeme.text) > _LARGEST_INT:
+        if lexeme.group == "number" and lexeme.text.isdigit() and _is_too_large(lexeme.text):
             raise lexeme.error("the number does not fit 64 bits")
+
+
+def _is_too_large(digits: str) -> bool:
+    # Python refuses to convert thousands of digits.
+    significant = digits.lstrip("0")
+    return len(significant) > len(str(_LARGEST_INT)) or int(significant or "0") > _LARGEST_INT
 
 
 def blank_unreadable(source: str, signs: Container[str]) -> tuple[str, frozenset[int]]:
@@ -294,7 +300,7 @@ class VoxLexer(Lexer):
                 raise lexeme.error(
                     advice(source, lexeme.start) or f"there is no {lexeme.group} `{text}`"
                 )
-            if token.type == "INT" and int(text) > _LARGEST_INT:
+            if token.type == "INT" and _is_too_large(text):
                 raise lexeme.error("the number does not fit 64 bits")
             context.take(token)
             if len(context.brackets) - 1 > MAX_NESTING:

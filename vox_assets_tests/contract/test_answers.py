@@ -107,3 +107,10 @@ def test_the_mode_applies_to_every_answer_of_a_dialogue_and_to_no_question() -> 
 )
 def test_out_of_mode_detects_prose_and_fences(text: str, mode: str, outside: bool) -> None:
     assert out_of_mode(text, mode) is outside
+
+
+def test_a_long_line_of_prose_is_read_in_linear_time() -> None:
+    # A pattern with two ways to match the words would take minutes here.
+    line = "The answer" + " is a word" * 10_000
+    assert not out_of_mode(line, "code_only")
+    assert out_of_mode(f"{line}.", "code_only")

@@ -108,6 +108,7 @@ def test_a_diagnostic_is_formatted_as_one_line(expected: tuple[str, ...], text: 
         ("let x = loaves.map(a -> a)", "write `x => ..`"),
         ('box(a=1) { "b" }', "only view tags"),
         ("let x = 9999999999999999999", "64 bits"),
+        (f"let x = {'9' * 5_000}", "64 bits"),
         ("let x = \u00e9", "not part of Vox"),
         ("let x = \x00", "U+0000"),
     ],
