@@ -144,10 +144,12 @@ def render_adapter(
     facts: Mapping[str, Any],
     curve: Sequence[Mapping[str, Any]],
     evaluation: Mapping[str, Any],
+    exam: Sequence[Section] = (),
 ) -> str:
     """Render the report of an adapter as HTML.
 
-    `curve` has the progress lines of its training, `evaluation` the result of `Evaluation.to_json`.
+    `curve` has the progress lines of its training, `evaluation` the result of `Evaluation.to_json`,
+    and `exam` the sections about the exam.
     """
     verdicts = [
         (
@@ -170,6 +172,7 @@ def render_adapter(
             "Shares with Wilson intervals.",
             table=_table(ANSWER_HEADER, answer_lines(evaluation)),
         ),
+        *exam,
     ]
     return _page(title, facts, sections)
 

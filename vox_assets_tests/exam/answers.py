@@ -32,6 +32,7 @@ def answers(
                 "level": 1,
                 "arm": arm,
                 "sample": sample,
+                "reached": applied[count - 1] if count else "",
                 **{rung: place < count for place, rung in enumerate(applied)},
                 "passed": count == len(applied),
                 **columns,
