@@ -94,10 +94,13 @@ def _tags(settings: Settings, job_name: str) -> dict[str, str]:
     """Return the run tags by which the sensors and the schedule recognise a build."""
     commit = commits(settings.source_roots)
     if job_name != "rebuild":
-        return {history.COMMIT_TAG: commit or NO_COMMIT}
+        return {
+            history.COMMIT_TAG: commit or NO_COMMIT,
+            history.PROFILE_TAG: settings.profile.name,
+        }
     digests = {name: item.digest for name, item in fingerprint.sources(settings).items()}
     digests["program"] = program()
-    return history.build_tags(history.EVERYTHING, digests, commit)
+    return history.build_tags(history.EVERYTHING, digests, commit, settings.profile.name)
 
 
 def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:

@@ -19,6 +19,8 @@ BUILD_TAG = "vox/build"
 EVERYTHING = "everything"
 #: Run tag with the commit of the sources.
 COMMIT_TAG = "vox/commit"
+#: Run tag with the name of the profile.
+PROFILE_TAG = "vox/profile"
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -45,15 +47,24 @@ _MAX_ATTEMPTS_READ = 100
 
 
 def digest_tag(source: str) -> str:
-    """Return the name of the run tag with the digest of `source` that a run builds."""
-    return f"vox/{source}"
+    """Return the name of the run tag with the digest of `source` that a run builds.
+
+    The UI does not show tags with this prefix: nobody filters by a digest.
+    """
+    return f".dagster/vox_{source}"
 
 
-def build_tags(covers: str, digests: Mapping[str, str], commit: str | None) -> dict[str, str]:
-    """Return the tags of a run that builds everything that depends on the sources in `digests`."""
+def build_tags(
+    covers: str, digests: Mapping[str, str], commit: str | None, profile: str
+) -> dict[str, str]:
+    """Return the tags of a run that builds everything that depends on the sources in `digests`.
+
+    `profile` is the name of the profile.
+    """
     return {
         BUILD_TAG: covers,
         COMMIT_TAG: commit or NO_COMMIT,
+        PROFILE_TAG: profile,
         # Retry all steps: another build may have replaced tables in the meantime.
         "dagster/retry_strategy": "ALL_STEPS",
         **{digest_tag(source): digest for source, digest in digests.items()},

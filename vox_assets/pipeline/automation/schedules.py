@@ -45,7 +45,9 @@ def nightly_schedule(timezone: str) -> dg.ScheduleDefinition:
         if unchanged is not None:
             return unchanged
         commit = commits(settings.source_roots)
-        return dg.RunRequest(tags=history.build_tags(history.EVERYTHING, digests, commit))
+        return dg.RunRequest(
+            tags=history.build_tags(history.EVERYTHING, digests, commit, settings.profile.name)
+        )
 
     return nightly
 

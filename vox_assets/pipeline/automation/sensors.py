@@ -71,7 +71,9 @@ def source_sensor(source: str) -> dg.SensorDefinition:
             if source in REBUILD_OF and digests[source] != watch.reported:
                 events = [_observation(source, fingerprints[source], commit)]
                 watch.reported = digests[source]
-            request, reason = _build(context.instance, source, digests, commit)
+            request, reason = _build(
+                context.instance, source, digests, commit, settings.profile.name
+            )
             requests = [request] if request else []
         return dg.SensorResult(
             run_requests=requests,
@@ -84,7 +86,11 @@ def source_sensor(source: str) -> dg.SensorDefinition:
 
 
 def _build(
-    instance: dg.DagsterInstance, source: str, digests: dict[str, str], commit: str | None
+    instance: dg.DagsterInstance,
+    source: str,
+    digests: dict[str, str],
+    commit: str | None,
+    profile: str,
 ) -> tuple[dg.RunRequest | None, str]:
     """Return the run that `source` needs, or None and the reason why it needs none."""
     changed = [
@@ -113,6 +119,7 @@ def _build(
                 source if only_one else history.EVERYTHING,
                 changed_digests if only_one else {**digests, "program": program()},
                 commit,
+                profile,
             ),
         ),
         "",

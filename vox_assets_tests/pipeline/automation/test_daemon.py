@@ -26,6 +26,7 @@ from dagster._core.scheduler.instigation import InstigatorState, TickData, TickS
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate.audit import ledger_balances
+from vox_assets.pipeline.automation import history
 from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.automation.sensors import DATA_VERSION_TAG
 from vox_assets.store.lake import Lake
@@ -265,7 +266,9 @@ def check_build_of_an_added_function(deployment: Deployment) -> None:
     latest = deployment.instance.get_latest_materialization_event(dg.AssetKey("crates"))
     assert latest is not None
     assert latest.asset_materialization is not None
-    assert (latest.asset_materialization.tags or {})[DATA_VERSION_TAG] == run.tags["vox/crates"]
+    assert (latest.asset_materialization.tags or {})[DATA_VERSION_TAG] == run.tags[
+        history.digest_tag("crates")
+    ]
 
 
 def check_alerts_of_a_broken_policy_and_its_fix(deployment: Deployment) -> None:

@@ -24,7 +24,11 @@ def run(instance: dg.DagsterInstance, *assets: str, by_hand: bool = False) -> st
 
         return table
 
-    tags = {} if by_hand else history.build_tags(history.EVERYTHING, {"crates": "c0ffee"}, None)
+    tags = (
+        {}
+        if by_hand
+        else history.build_tags(history.EVERYTHING, {"crates": "c0ffee"}, None, "sample")
+    )
     return dg.materialize([asset(name) for name in assets], instance=instance, tags=tags).run_id
 
 
@@ -71,7 +75,7 @@ def test_a_run_that_a_person_launched_is_kept(instance: dg.DagsterInstance) -> N
 
 
 def test_a_running_build_is_not_deleted(instance: dg.DagsterInstance) -> None:
-    tags = history.build_tags(history.EVERYTHING, {}, None)
+    tags = history.build_tags(history.EVERYTHING, {}, None, "sample")
     instance.add_run(
         dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED, tags=tags)
     )

@@ -116,6 +116,22 @@ def test_a_new_deployment_builds_everything_once(deployment: Deployment) -> None
     }
 
 
+def test_the_ui_shows_three_tags_of_a_build_and_no_digest(deployment: Deployment) -> None:
+    [request] = deployment.tick_twice()
+    hidden_or_of_dagster = (".dagster/", "dagster/")
+    shown = {
+        name: value
+        for name, value in request.tags.items()
+        if not name.startswith(hidden_or_of_dagster)
+    }
+    assert shown == {
+        "vox/build": "everything",
+        "vox/commit": "not in git",
+        "vox/profile": "sample",
+    }
+    assert len(request.tags) > len(shown) + len(WATCHED)
+
+
 def test_a_checkout_in_progress_starts_nothing(deployment: Deployment, tree: Path) -> None:
     deployment.build()
     for step in range(3):
