@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PORT ?= 3000
 PYTHON_FOLDERS := vox_assets vox_assets_tests benchmarks
 
 export VOX_DATA_DIR ?= $(CURDIR)/data
@@ -19,7 +20,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 help:
 	@echo "make demo      set up, build everything on the bundled workspace, show a summary"
-	@echo "make dev       open the Dagster UI on http://127.0.0.1:3000"
+	@echo "make dev       start the Dagster UI on http://127.0.0.1:3000 and the daemon; PORT=3001 for another port"
 	@echo "make corpus    build the corpus of VOX_SOURCE_DIR; stops before training"
 	@echo "make build     build everything for VOX_SOURCE_DIR"
 	@echo "make test      set up and run the tests; make test-slow runs the slower tests"
@@ -50,8 +51,10 @@ build: $(READY)
 corpus: $(READY)
 	$(BIN)/vox-assets build corpus
 
-dev: instance
-	$(BIN)/dg dev --host 127.0.0.1 --port 3000
+# The links in alerts lead to this server, unless VOX_UI_URL names a proxy.
+dev: export VOX_UI_URL ?= http://127.0.0.1:$(PORT)
+dev: $(READY)
+	@$(BIN)/python -m vox_assets.pipeline.automation.serve --port $(PORT)
 
 test: $(READY)
 	$(BIN)/pytest -m "not slow"

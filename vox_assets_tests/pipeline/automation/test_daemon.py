@@ -65,8 +65,8 @@ class Deployment:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start daemon, web server and code server, in one process group with their runs."""
-        command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", "127.0.0.1"]
+        """Start daemon, web server and code servers, in one process group with their runs."""
+        command = [sys.executable, "-m", "vox_assets.pipeline.automation.serve"]
         with self.log.open("a") as output:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port)],
