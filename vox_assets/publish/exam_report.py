@@ -27,7 +27,7 @@ def exam_sections(
     `exam` has the figures of an evaluation, `tasks` and `answers` are the tables of the exam, and
     `history` has `digest`, `share`, `low`, `high` of the adapters, the oldest first.
     """
-    names: dict[str, str] = dict(NAMES)
+    names = {str(arm): name for arm, name in NAMES.items()}
     shares = pl.DataFrame(exam["shares"])
     constructs = pl.DataFrame(exam["constructs"]).filter(arm="adapter")
     verdict = exam["verdict"]
