@@ -21,7 +21,7 @@ MANIFEST_SCHEMA = "vox-assets/adapter/2"
 #: Columns of the row list: enough to recompute the digest and to find each row in its source.
 ROW_COLUMNS = (
     *("pair_id", "split", "weight", "lane", "origin", "tokens"),
-    *("source_path", "source_commit"),
+    *("source_path", "source_symbol", "source_commit"),
 )
 
 
