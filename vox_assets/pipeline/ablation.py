@@ -11,12 +11,12 @@ from vox_assets.contract.rows import SOURCE_TABLES
 from vox_assets.pipeline.adapter import GPU_POOL, launch
 from vox_assets.pipeline.corpus import mix_policy, refuse_mixed_builds
 from vox_assets.pipeline.metadata import OWNERS, picture, table
+from vox_assets.pipeline.reports import origin, publish
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
 from vox_assets.publish.figures import forest
 from vox_assets.publish.pages import render_ablation
 from vox_assets.settings import Settings
-from vox_assets.store.files import write_text
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter.manifest import read_manifest
 from vox_assets.training.evaluation import arms as arms_of
@@ -102,13 +102,13 @@ def ablation_asset(profile: Profile) -> dg.AssetsDefinition:
         lines = arms_of.table_lines(results)
         plot = forest([(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results])
         path = settings.reports_dir / "ablation.html"
-        write_text(path, render_ablation(f"{policy.name} ablation", results, lines))
+        page = render_ablation(f"{policy.name} ablation", origin(context, settings), results, lines)
         return dg.MaterializeResult(
             metadata={
                 "arm": arm.why,
                 "arms": table(pl.DataFrame(lines, schema=arms_of.TABLE_HEADER, orient="row")),
                 "ratios": picture(plot),
-                "report": dg.MetadataValue.path(str(path)),
+                **publish(context, settings, path, page),
             }
         )
 

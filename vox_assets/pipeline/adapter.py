@@ -2,27 +2,30 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 from dagster._core.errors import DagsterPipesExecutionError
+from dagster._core.storage.tags import PRIORITY_TAG
 from pydantic import Field
 
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.contract.verdict import Verdict
-from vox_assets.extract import commits
+from vox_assets.extract import NO_COMMIT, commits
 from vox_assets.pipeline.check_result import report
 from vox_assets.pipeline.corpus import mix_policy, refuse_mixed_builds
 from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
+from vox_assets.pipeline.reports import origin, publish
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
 from vox_assets.publish.figures import loss_curve
 from vox_assets.publish.pages import render_adapter
 from vox_assets.settings import Settings
-from vox_assets.store.files import atomic_file, write_text
+from vox_assets.store.files import atomic_file
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter.evaluation_table import (
     ANSWER_HEADER,
@@ -204,6 +207,8 @@ def _gpu_count() -> int:
     owners=OWNERS,
     code_version="1",
     pool=GPU_POOL,
+    # After the checks of the adapter, whose results its report shows.
+    op_tags={PRIORITY_TAG: "-1"},
 )
 def adapter_eval(
     context: dg.AssetExecutionContext,
@@ -246,19 +251,25 @@ def adapter_eval(
     context.log.info(decision.reason)
     held_out, figures = evaluation.held_out, evaluation.to_json()
     promoted = current(settings.adapters_dir)
+    source = origin(
+        context,
+        settings,
+        [spec.key for check in (adapter_loads, provenance) for spec in check.check_specs],
+        _other_build(directory, commits(settings.source_roots), lake),
+    )
+    facts = {
+        **source.facts,
+        "adapter": digest,
+        "promoted adapter": promoted["digest"] if promoted else "none yet",
+        "decision": decision.reason,
+    }
     page = render_adapter(
         f"{settings.profile.name} adapter {digest}",
-        {
-            "source commit": commits(settings.source_roots) or "not under git",
-            "adapter": digest,
-            "promoted adapter": promoted["digest"] if promoted else "none yet",
-            "decision": decision.reason,
-        },
+        replace(source, facts=facts),
         read_curve(directory),
         figures,
     )
-    report_path = settings.reports_dir / "adapter.html"
-    write_text(report_path, page)
+    report_links = publish(context, settings, settings.reports_dir / "adapter.html", page)
     return dg.MaterializeResult(
         value=evaluation.row_table(),
         metadata={
@@ -281,9 +292,30 @@ def adapter_eval(
                 pl.DataFrame(answer_lines(figures), schema=ANSWER_HEADER, orient="row")
             ),
             "overfitting": str(evaluation.trend),
-            "report": dg.MetadataValue.path(str(report_path)),
+            **report_links,
         },
     )
+
+
+def _other_build(directory: Path, commit: str | None, lake: Lake) -> list[str]:
+    """Warn when the adapter was trained in another build than that of the tables and the sources.
+
+    `commit` is the commit of the sources now.
+    """
+    trained = read_manifest(directory)["provenance"]
+    lines = []
+    if trained["source_commit"] != commit:
+        before, now = trained["source_commit"] or NO_COMMIT, commit or NO_COMMIT
+        lines.append(
+            f"The adapter was trained on the sources at {before}, and they are now at {now}."
+        )
+    version, newest = trained["table_versions"]["training_mix"], lake.version("training_mix")
+    if version != newest:
+        lines.append(
+            f"The adapter was trained on version {version} of training_mix, and the newest is "
+            f"{newest}, with the same rows: corpus.html is of another build."
+        )
+    return lines
 
 
 @dg.asset_check(asset="qlora_adapter")

@@ -44,6 +44,7 @@ from vox_assets.pipeline.metadata import (
     corpus_metadata,
     drop_metadata,
     lineage,
+    pictures,
     table,
 )
 from vox_assets.pipeline.resources.model_set import Models
@@ -252,12 +253,7 @@ def scored_corpus(
             "separation": table(separated_by_kind.with_columns(cs.float().round(3))),
             "calibration": evaluator.calibration.version,
             "weights": table(_by_feature(weights)),
-            "evaluator_plot": dg.MetadataValue.md(
-                "\n\n".join(
-                    f"![{figure.caption}]({figure.source})"
-                    for figure in evaluator_figures(separated_by_kind, weights)
-                )
-            ),
+            "evaluator_plot": pictures(evaluator_figures(separated_by_kind, weights)),
             "base_model": models.base.fingerprint,
             **{
                 f"{name}/{figure}": value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -24,8 +23,6 @@ OWNERS = ["team:vox-maintainers"]
 FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=7, hours=12), fail_window=timedelta(days=8)
 )
-
-_PICTURE = re.compile(r'<img alt="([^"]*)" src="(data:image/[^"]+)"')
 
 
 def with_columns(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -86,7 +83,7 @@ def table(frame: pl.DataFrame) -> dg.MetadataValue:
 
 def picture(figure: Picture) -> dg.MetadataValue:
     """Convert a figure to Markdown, which the UI shows on the asset's page."""
-    return dg.MetadataValue.md(f"![{figure.caption}]({figure.source})")
+    return dg.MetadataValue.md(_captioned(figure))
 
 
 def lineage(
@@ -109,10 +106,13 @@ def lineage(
     return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
-def pictures(report: str) -> dg.MetadataValue:
-    """Convert the plots of an HTML report to Markdown, so that the UI shows the same plots."""
-    images = _PICTURE.findall(report)
-    return dg.MetadataValue.md("\n\n".join(f"![{label}]({data})" for label, data in images))
+def pictures(figures: Sequence[Picture]) -> dg.MetadataValue:
+    """Convert figures to Markdown, each below its caption, which the UI shows in one window."""
+    return dg.MetadataValue.md("\n\n".join(map(_captioned, figures)))
+
+
+def _captioned(figure: Picture) -> str:
+    return f"**{figure.caption}**\n\n![{figure.caption}]({figure.source})"
 
 
 def _cell(value: object) -> str | int | float | bool | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 import polars as pl
+from dagster._core.storage.tags import PRIORITY_TAG
 
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES, SOURCE_TABLES
@@ -16,16 +17,19 @@ from vox_assets.curate.audit import (
 from vox_assets.curate.ledger import build_ledger, fates_by_repository, funnel
 from vox_assets.extract import commits
 from vox_assets.pipeline.check_result import report
+from vox_assets.pipeline.corpus import CHECKS as CORPUS_CHECKS
 from vox_assets.pipeline.corpus import refuse_mixed_builds
 from vox_assets.pipeline.metadata import OWNERS, lineage, pictures, table
+from vox_assets.pipeline.reports import origin, publish
 from vox_assets.pipeline.resources.model_set import Models
+from vox_assets.pipeline.sources import CHECKS as SOURCE_CHECKS
 from vox_assets.publish.corpus_report import corpus_report
 from vox_assets.publish.export import export
 from vox_assets.publish.trainers import TrainingChoice
 from vox_assets.settings import Settings
-from vox_assets.store.files import write_text
-from vox_assets.store.lake import Lake
+from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.training.plan.ranks import choose_rank, response_tokens
+from vox_assets.training.plan.spec import rows_digest
 
 GROUP = "records"
 
@@ -80,6 +84,8 @@ def row_ledger(
     kinds={"huggingface", "json"},
     owners=OWNERS,
     code_version="2",
+    # Last in a run: the report shows the results of the checks, and the adapter of the build.
+    op_tags={PRIORITY_TAG: "-2"},
 )
 def corpus_card(
     context: dg.AssetExecutionContext,
@@ -118,9 +124,14 @@ def corpus_card(
         choice=TrainingChoice(models.base.name, profile.mix.context, rank),
         source_commit=commits(settings.source_roots),
     )
-    report = corpus_report(
+    checks = [
+        spec.key
+        for definition in (*SOURCE_CHECKS, *CORPUS_CHECKS, *CHECKS)
+        for spec in definition.check_specs
+    ]
+    page = corpus_report(
         profile,
-        commits(settings.source_roots),
+        origin(context, settings, checks, _adapter_of_another_mix(lake, training_mix)),
         sources,
         # The report shows no embeddings, and takes its few sample texts from the mix.
         scored_corpus.drop("embedding", "prompt", "response").collect(),
@@ -129,18 +140,32 @@ def corpus_card(
         lake.read_account("scored_corpus", "mutants"),
     )
     path = settings.reports_dir / "corpus.html"
-    write_text(path, report)
+    report_links = publish(context, settings, path, page)
     context.log.info(f"exports in {settings.exports_dir}, report at {path}")
     steps = funnel(row_ledger)
     return dg.MaterializeResult(
         value=steps,
         metadata={
             "funnel": table(steps),
-            "plots": pictures(report),
-            "report": dg.MetadataValue.path(str(path)),
+            "plots": pictures(page.figures),
+            **report_links,
             "exports": dg.MetadataValue.path(str(settings.exports_dir)),
         },
     )
+
+
+def _adapter_of_another_mix(lake: Lake, mix: pl.DataFrame) -> list[str]:
+    """Warn when the adapter in the lake was trained on other rows than this mix."""
+    try:
+        adapter = lake.read("qlora_adapter").row(0, named=True)
+    except TableMissingError:
+        return []
+    if adapter["rows_digest"] == rows_digest(mix):
+        return []
+    return [
+        f"The adapter {adapter['digest']} and its report adapter.html are of another build: it was "
+        "trained on other rows than this mix. The job retrain trains an adapter on this mix."
+    ]
 
 
 def _sources(*tables: pl.LazyFrame) -> dict[str, pl.DataFrame]:

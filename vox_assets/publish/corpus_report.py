@@ -1,4 +1,4 @@
-"""Renders the corpus report of a build from its tables and account tables."""
+"""Composes the corpus report of a build from its tables and account tables."""
 
 from __future__ import annotations
 
@@ -10,29 +10,26 @@ from vox_assets.curate.ledger import fates_by_repository, funnel, reasons
 from vox_assets.curate.scoring import Calibration
 from vox_assets.curate.separation import separation_report
 from vox_assets.profiles import Profile
-from vox_assets.publish.pages import render_report
+from vox_assets.publish.pages import Origin, Page, render_report
 
 
 def corpus_report(
     profile: Profile,
-    commit: str | None,
+    origin: Origin,
     sources: Mapping[str, pl.DataFrame],
     scored: pl.DataFrame,
     mix: pl.DataFrame,
     ledger: pl.DataFrame,
     separation: pl.DataFrame,
-) -> str:
-    """Render the corpus report as HTML.
+) -> Page:
+    """Compose the corpus report.
 
     `sources` has `pair_id` and `source_path` of each source table by name. `separation` is the
     account table of scored mutants. `scored` needs neither texts nor embeddings.
     """
     return render_report(
         title=f"{profile.name} corpus",
-        facts={
-            "source commit": commit or "not under git",
-            "profile": f"{profile.name} ({profile.digest})",
-        },
+        origin=origin,
         funnel=funnel(ledger),
         reasons=reasons(ledger),
         repositories=(
@@ -40,6 +37,7 @@ def corpus_report(
         ),
         scored=scored,
         mix_rows=mix,
+        threshold=profile.scoring.threshold,
         kinds=separation_report(separation),
         weights={name: form.weight for name, form in Calibration.load().forms.items()},
         separation=separation,

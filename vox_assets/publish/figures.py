@@ -80,10 +80,13 @@ def evaluator_figures(
     return [auc, encode(figure, "Weights of the features in the score")]
 
 
-def histogram(caption: str, rows: pl.DataFrame, column: str) -> Figure:
-    """Draw the distribution of a column."""
+def histogram(caption: str, rows: pl.DataFrame, column: str, mark: float | None = None) -> Figure:
+    """Draw the distribution of a column, with a line at `mark`."""
     figure, axes = canvas(height=2.6)
     axes.hist(rows[column].drop_nulls().to_numpy(), bins=40, color=INK)
+    if mark is not None:
+        axes.axvline(mark, color=_SECOND, linestyle="--", label=f"threshold {mark:g}")
+        axes.legend(frameon=False)
     axes.set_xlabel(column)
     axes.set_ylabel("rows")
     return encode(figure, caption)

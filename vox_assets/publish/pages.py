@@ -5,14 +5,15 @@ This module contains presentation only; the values are computed elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import polars.selectors as cs
 
+from vox_assets.contract.interval import Interval
 from vox_assets.curate.audit import survival
 from vox_assets.publish.figures import (
     Figure,
@@ -33,6 +34,8 @@ from vox_assets.training.evaluation.arms import TABLE_HEADER as ABLATION_HEADER
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
+#: A cell that starts with a number: counts, shares, values with their intervals.
+_NUMBER = re.compile(r"[-+]?\d[\d,.]*%?(?: \[.*\])?")
 
 #: Rows shown of each lane, from the best to the worst kept row at even distances.
 SAMPLES_PER_LANE = 4
@@ -40,11 +43,67 @@ SAMPLES_PER_LANE = 4
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `numbers` are the indices of right-aligned columns."""
+    """A table of a report: counts, figures, and texts that may be formatted already."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
-    numbers: frozenset[int] = frozenset()
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """Return the formatted cells."""
+        return [[_cell(value) for value in row] for row in self.rows]
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Return the indices of the columns that contain only numbers; they align right."""
+        return frozenset(
+            index
+            for index in range(len(self.header))
+            if self.rows and all(_NUMBER.fullmatch(row[index]) for row in self.cells)
+        )
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """The last result of a check, and where it is from: this build, or an earlier one."""
+
+    check: str
+    #: passed, failed, warns, undecided, or "not evaluated".
+    outcome: str
+    summary: str
+    build: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a report is about: date, build, commit and profile; checks; and reasons for caution."""
+
+    facts: Mapping[str, str]
+    checks: Sequence[CheckLine] = ()
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report: its title, its origin and its sections."""
+
+    title: str
+    origin: Origin
+    sections: Sequence[Section]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Return the plots of all sections in order."""
+        return [figure for section in self.sections for figure in section.figures]
+
+    def html(self) -> str:
+        """Render the page as HTML that needs no network and runs no script."""
+        import jinja2
+
+        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+        sections = [*_checked(self.origin.checks), *self.sections]
+        return template.render(title=self.title, origin=self.origin, sections=sections)
 
 
 @dataclass(frozen=True)
@@ -60,21 +119,23 @@ class Section:
 
 def render_report(
     title: str,
-    facts: Mapping[str, Any],
+    origin: Origin,
     funnel: pl.DataFrame,
     reasons: pl.DataFrame,
     scored: pl.DataFrame,
     mix_rows: pl.DataFrame,
+    threshold: float,
     kinds: pl.DataFrame | None = None,
     weights: Mapping[str, Mapping[str, float]] | None = None,
     separation: pl.DataFrame | None = None,
     repositories: pl.DataFrame | None = None,
-) -> str:
-    """Render the report of a corpus as HTML.
+) -> Page:
+    """Compose the report of a corpus.
 
     `funnel` has `step`, `source_asset`, `rows` in order from the sources to the mix. `reasons` has
-    `stage`, `reason`, `rows`. `kinds` summarises the evaluator by language and kind of damage
-    (`separation_report`), and `separation` has the score of every real row and damaged row.
+    `stage`, `reason`, `rows`. Rows with a score below `threshold` are dropped. `kinds` summarises
+    the evaluator by language and kind of damage (`separation_report`), and `separation` has the
+    score of every real row and damaged row.
     `weights` are the evaluator's weights by language and feature. `repositories` has
     `repository`, `fate`, `rows` if the profile names repositories. All text is
     escaped, because rows contain arbitrary source code.
@@ -89,7 +150,7 @@ def render_report(
         Section(
             "Why rows were dropped",
             "`vox-assets explain PAIR_ID` explains what happened to a row.",
-            table=_table(reasons.columns, list(reasons.iter_rows())),
+            table=Table(reasons.columns, list(reasons.iter_rows())),
         ),
         Section(
             "Lanes",
@@ -107,17 +168,23 @@ def render_report(
         ),
         Section(
             "Scores",
-            "Rows below the threshold and the rows with the highest perplexity are dropped.",
+            f"Rows below {threshold:g} and the rows with the highest perplexity are dropped.",
             table=_survival(scored),
-            figures=[histogram("Score of each deduplicated row", scored, "score")],
+            figures=[
+                histogram(
+                    f"Score of each deduplicated row; the line is the threshold, {threshold:g}",
+                    scored,
+                    "score",
+                    mark=threshold,
+                )
+            ],
         ),
         Section("The mix", table=_count(mix_rows, "split", "language", "task_family")),
     ]
     if repositories is not None:
-        listed = _table(repositories.columns, list(repositories.iter_rows()))
+        listed = Table(repositories.columns, list(repositories.iter_rows()))
         sections.insert(1, Section("Fates of the rows of each repository", table=listed))
     if kinds is not None and not kinds.is_empty() and weights:
-        rounded = kinds.with_columns(cs.float().round(3))
         sections.append(
             Section(
                 "Evaluators",
@@ -125,7 +192,7 @@ def render_report(
                 "score separates them from all real rows of the language (0.5 is chance); "
                 "rejected: the share of them that is dropped; both with 95 % intervals. The "
                 "second plot shows the weights of the score.",
-                table=_table(rounded.columns, list(rounded.iter_rows())),
+                table=_separation(kinds),
                 figures=[
                     *evaluator_figures(kinds, weights),
                     *([] if separation is None else [roc_curves(separation)]),
@@ -136,17 +203,17 @@ def render_report(
         Section(f"Rows of {lane}", samples=_samples(kept, lane))
         for lane in sorted(kept["lane"].unique().to_list())
     ]
-    return _page(title, facts, sections)
+    return Page(title, origin, sections)
 
 
 def render_adapter(
     title: str,
-    facts: Mapping[str, Any],
+    origin: Origin,
     curve: Sequence[Mapping[str, Any]],
     evaluation: Mapping[str, Any],
     exam: Sequence[Section] = (),
-) -> str:
-    """Render the report of an adapter as HTML.
+) -> Page:
+    """Compose the report of an adapter.
 
     `curve` has the progress lines of its training, `evaluation` the result of `Evaluation.to_json`,
     and `exam` the sections about the exam.
@@ -154,33 +221,40 @@ def render_adapter(
     verdicts = [
         (
             verdict["name"],
-            "yes" if verdict["passed"] else "undecided" if verdict["undecided"] else "no",
+            "passed" if verdict["passed"] else "undecided" if verdict["undecided"] else "failed",
             verdict["reason"],
         )
         for verdict in evaluation["verdicts"]
     ]
     sections = [
         Section("Training", figures=[loss_curve(curve, "svg")]),
-        Section("Evaluation", table=_table(["verdict", "passed", "reason"], verdicts)),
+        Section(
+            "Verdicts",
+            "An adapter is promoted only when every verdict passes. The profile sets the limits.",
+            table=Table(["verdict", "outcome", "reason"], verdicts),
+        ),
         Section(
             "Loss on held-out and other rows",
             "Nats per answer token, weighted by tokens. Intervals are over sources.",
-            table=_table(LOSS_HEADER, loss_lines(evaluation)),
+            table=Table(LOSS_HEADER, loss_lines(evaluation)),
         ),
         Section(
             "Answers to held-out prompts",
             "Shares with Wilson intervals.",
-            table=_table(ANSWER_HEADER, answer_lines(evaluation)),
+            table=Table(ANSWER_HEADER, answer_lines(evaluation)),
         ),
         *exam,
     ]
-    return _page(title, facts, sections)
+    return Page(title, origin, sections)
 
 
 def render_ablation(
-    title: str, results: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[str]]
-) -> str:
-    """Render the report of an ablation as HTML, from the results and table lines of `arms`."""
+    title: str,
+    origin: Origin,
+    results: Sequence[Mapping[str, Any]],
+    lines: Sequence[Sequence[str]],
+) -> Page:
+    """Compose the report of an ablation, from the results and table lines of `arms`."""
     ratios = [(item["arm"], item["evaluation"]["held_out"]["ratio"]) for item in results]
     reasons = [(item["arm"], item["why"]) for item in results]
     sections = [
@@ -189,40 +263,64 @@ def render_ablation(
             "All arms are trained with the same number of tokens and the same seed, and are "
             "evaluated on the same held-out rows. Intervals are paired and over "
             "sources.",
-            table=_table(ABLATION_HEADER, lines),
+            table=Table(ABLATION_HEADER, lines),
             figures=[forest(ratios, "svg")],
         ),
-        Section("Meaning of each arm", table=_table(["arm", "meaning"], reasons)),
+        Section("Meaning of each arm", table=Table(["arm", "meaning"], reasons)),
     ]
-    return _page(title, {"held-out rows": results[0]["evaluation"]["held_out"]["rows"]}, sections)
+    held_out = f"{results[0]['evaluation']['held_out']['rows']:,}"
+    return Page(title, replace(origin, facts={**origin.facts, "held-out rows": held_out}), sections)
 
 
-def _page(title: str, facts: Mapping[str, Any], sections: Sequence[Section]) -> str:
-    import jinja2
+def _checked(checks: Sequence[CheckLine]) -> list[Section]:
+    if not checks:
+        return []
+    worst_first = sorted(checks, key=lambda line: (line.outcome == "passed", line.check))
+    lines = [(line.check, line.outcome, line.summary, line.build) for line in worst_first]
+    passed = sum(line.outcome == "passed" for line in checks)
+    return [
+        Section(
+            "Checks",
+            f"{passed} of {len(checks)} passed. The README explains what a failure means.",
+            table=Table(["check", "outcome", "result", "build"], lines),
+        )
+    ]
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=title, facts=list(facts.items()), sections=sections)
 
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    numbers = frozenset(
-        index
-        for index in range(len(header))
-        if rows and all(isinstance(row[index], int | float) for row in rows)
-    )
-    return Table(header, rows, numbers)
+def _cell(value: Any) -> str:
+    """Format counts with separators and figures with three decimals, as every report does."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: ""}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _pivot(funnel: pl.DataFrame) -> Table:
     wide = funnel.pivot("source_asset", index="step", values="rows").fill_null(0)
     wide = wide.with_columns(pl.sum_horizontal(pl.exclude("step")).alias("all"))
-    return _table(wide.columns, list(wide.iter_rows()))
+    return Table(wide.columns, list(wide.iter_rows()))
 
 
 def _survival(scored: pl.DataFrame) -> Table:
-    groups = survival(scored)
-    return _table(groups.columns, list(groups.iter_rows()))
+    lines = [
+        (by, group, rows, kept, f"{share:.1%}", f"{score:.2f}")
+        for by, group, rows, kept, share, score in survival(scored).iter_rows()
+    ]
+    return Table(["by", "group", "rows", "kept", "share kept", "median score"], lines)
+
+
+def _separation(kinds: pl.DataFrame) -> Table:
+    lines = [
+        (
+            *(line["language"], line["kind"], line["planted"], line["real"]),
+            str(Interval(line["auc"], line["auc_low"], line["auc_high"])),
+            f"{line['rejected']:.0%} [{line['rejected_low']:.0%}, {line['rejected_high']:.0%}]",
+        )
+        for line in kinds.iter_rows(named=True)
+    ]
+    header = ["language", "damage", "damaged rows", "real rows", "AUC [95 %]", "rejected [95 %]"]
+    return Table(header, lines)
 
 
 def _counts(rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
@@ -231,7 +329,7 @@ def _counts(rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
 
 def _count(rows: pl.DataFrame, *columns: str) -> Table:
     counts = _counts(rows, *columns)
-    return _table(counts.columns, list(counts.iter_rows()))
+    return Table(counts.columns, list(counts.iter_rows()))
 
 
 def _samples(kept: pl.DataFrame, lane: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
@@ -225,7 +226,7 @@ def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     metadata = events["qlora_adapter"]
     digest = metadata["digest"].value
     assert metadata["name"].value == "sample-vox-codegen"
-    assert metadata["loss_curve"].value.startswith("![")  # type: ignore[union-attr]
+    assert "![" in str(metadata["loss_curve"].value)
     assert "base64," in str(metadata["loss_curve"].value)
     assert metadata["tokens_per_second"].value > 0  # type: ignore[operator]
     log = [
@@ -239,6 +240,15 @@ def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     assert "no_forgetting" in {name.partition(":")[2] for name in passed}
     report = (settings.reports_dir / "adapter.html").read_text()
     assert digest in report and "Answers to held-out prompts" in report
+    assert "qlora_adapter:adapter_loads" in report and "not evaluated" not in report
+    assert "of another build" not in report
+    # A browser opens what the link of the UI names: the web server serves the output of a run.
+    link = events["adapter_eval"]["report"].value
+    assert link == f"{settings.ui_url}/logs/{result.run_id}/reports/adapter/html"
+    logs = instance.compute_log_manager
+    assert isinstance(logs, LocalComputeLogManager)
+    key = (result.run_id, "reports", "adapter")
+    assert Path(logs.get_captured_local_path(key, "html")).read_text() == report
 
     monkeypatch.setenv("VOX_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("VOX_PROFILE", str(settings.data_dir / "few.yaml"))

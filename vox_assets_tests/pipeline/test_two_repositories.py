@@ -15,6 +15,7 @@ from vox_assets.curate.ledger import build_ledger, fates_by_repository
 from vox_assets.curate.separation import SEPARATION_SCHEMA
 from vox_assets.pipeline.corpus import copied_between_repositories
 from vox_assets.publish.corpus_report import corpus_report
+from vox_assets.publish.pages import Origin
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
 from vox_assets_tests.pipeline.conftest import build, settings_for, verdicts, write_profile
@@ -98,12 +99,12 @@ def test_ledger_report_and_split_use_the_repositories(
     assert set(fates["repository"]) >= {"main", "other"}
     page = corpus_report(
         settings.profile,
-        None,
+        Origin({}),
         sources,
         scored,
         lake.read("training_mix"),
         ledger,
         mutants,
-    )
+    ).html()
     assert "Fates of the rows of each repository" in page
     assert "<td>other</td>" in page

@@ -6,7 +6,7 @@ import polars as pl
 
 from vox_assets.profiles import load
 from vox_assets.publish.exam_report import exam_sections, shown_answers
-from vox_assets.publish.pages import render_adapter
+from vox_assets.publish.pages import Origin, render_adapter
 from vox_assets.training.evaluation.verdicts import with_exam
 from vox_assets_tests.exam.answers import answers
 from vox_assets_tests.small_corpus import evaluated
@@ -24,7 +24,7 @@ HISTORY = pl.DataFrame(
 def test_the_report_has_the_ladder_the_plots_and_answers_with_their_verdicts() -> None:
     evaluation = with_exam(evaluated(0.7, 0.8), ANSWERS, load("sample").exam).to_json()
     sections = exam_sections(evaluation["exam"], TASKS, ANSWERS, HISTORY)
-    page = render_adapter("Adapter a1", {"adapter": "a1"}, [], evaluation, sections)
+    page = render_adapter("Adapter a1", Origin({"adapter": "a1"}), [], evaluation, sections).html()
     assert "base with help [95 %]" in page and "4 of 8 [22%, 78%]" in page
     assert page.count("data:image/svg+xml") >= 4
     assert page.count(" in Vox.</pre>") == 5
