@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vox_assets.synthesize.vox.inputs import Inputs, combinations
 from vox_assets.synthesize.vox.lexicon import Domain
 from vox_assets.synthesize.vox.live_tasks.task import (
     MAX_SHOWN_CHARS,
@@ -43,16 +44,6 @@ _LABEL = re.compile(r"@test\(\"([^\"]+)\"\)")
 
 
 _PARAMETER = re.compile(r"(\w+): ([\w\[\], ]+?)(?: = [^,]+)?(?:, (?=\w+:)|$)")
-
-
-_NUMBER = re.compile(r"(?<![\w.\"])\d+(?![\w.])")
-
-
-_COMPARED = re.compile(r'(?:is|isnt|==|!=) ("[^"{}\n]*")|("[^"{}\n]*") =>')
-
-
-#: Names of people and things, for code that compares with no text.
-_ORDINARY_TEXTS = ('"north"', '"Ada"')
 
 
 def existing_tests(live: Live, domains: Sequence[Domain], rng: random.Random) -> Iterator[Task]:
@@ -106,17 +97,13 @@ def _assertions(item: Declaration, live: Live, program: Program) -> dict[str, st
     if signature is None or not signature["params"]:
         return {}
     kinds = [kind for _, kind in _PARAMETER.findall(signature["params"])]
-    choices = [_inputs(kind, live.around(item), live) for kind in kinds]
+    inputs = Inputs(live.source, live.around(item))
+    choices = [inputs.of(kind) for kind in kinds]
     if not all(choices):
         return {}
     claims: dict[str, str] = {}
     outcomes = set()
-    for lap in range(max(map(len, choices))):
-        # Uneven strides, so that two parameters of one type are not always equal.
-        arguments = [
-            values[(lap + lap // len(values) + index) % len(values)]
-            for index, values in enumerate(choices)
-        ]
+    for arguments in combinations(choices, max(map(len, choices))):
         call = f"{item.name}({', '.join(arguments)})"
         try:
             claim = _claim(call, program.value(call))
@@ -126,39 +113,6 @@ def _assertions(item: Declaration, live: Live, program: Program) -> dict[str, st
             claims[call] = claim
             outcomes.add(claim.replace(call, ""))
     return claims if len(outcomes) > 1 else {}
-
-
-def _inputs(kind: str, code: str, live: Live) -> list[str]:
-    """List Vox values of a type, first those that the code compares; empty for unknown types."""
-    match kind:
-        case "int":
-            known = sorted({int(number) for number in _NUMBER.findall(code)})
-            near = [number + step for number in known for step in (0, 1)]
-            return [str(number) for number in dict.fromkeys([*near, 0, 4, 9])]
-        case "str":
-            compared = [first or second for first, second in _COMPARED.findall(code)]
-            return list(dict.fromkeys([*compared, *_ORDINARY_TEXTS]))
-        case "bool":
-            return ["true", "false"]
-        case "list[int]" | "List[int]":
-            return ["[3, 1, 2]", "[]"]
-        case "list[str]" | "List[str]":
-            return ['["north", "south"]', "[]"]
-    declared = next(
-        (item for item in live.declared if (item.kind, item.name) == ("adt", kind)), None
-    )
-    return _variants(declared.text) if declared else []
-
-
-def _variants(declaration: str) -> list[str]:
-    """List a value for each variant whose payload is texts and numbers."""
-    values = []
-    for name, declared in re.findall(r"\| (\w+)(?:\(([^()]*)\))?", declaration):
-        kinds = [part.partition(":")[2].strip() for part in declared.split(",") if part]
-        if all(kind in ("int", "str") for kind in kinds):
-            payload = ", ".join("4" if kind == "int" else '"north"' for kind in kinds)
-            values.append(f"{name}({payload})" if payload else name)
-    return values
 
 
 def _claim(call: str, value: Any) -> str | None:

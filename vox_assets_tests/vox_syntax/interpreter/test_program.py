@@ -11,7 +11,13 @@ import pytest
 from vox_assets.synthesize.vox import dialogues, lexicon, templates
 from vox_assets.synthesize.vox.templates import Variant as Template
 from vox_assets.vox_syntax import declarations
-from vox_assets.vox_syntax.interpreter import FailedError, Program, UnknownError, Variant
+from vox_assets.vox_syntax.interpreter import (
+    FailedError,
+    Program,
+    Run,
+    UnknownError,
+    Variant,
+)
 
 DOMAINS = lexicon.load()
 
@@ -91,6 +97,28 @@ fn doubled(text: str) to str {
     }
 }
 
+fn shadowed(n: int) to str {
+    let kept = n
+    if n > 0 {
+        let kept = n + 1
+        return "{n} {kept}"
+    }
+    return str(kept)
+}
+
+fn changed(values: list[int]) to list[int] {
+    let mut copy = values
+    copy[0] = 7
+    return copy
+}
+
+fn captured() to int {
+    let mut total = 0
+    let add = fn(n: int) { total = total + n }
+    add(2)
+    return total
+}
+
 fn spin() to int {
     let mut n = 0
     loop {
@@ -134,7 +162,15 @@ def program() -> Program:
         ("9223372036854775806 + 1", 2**63 - 1),
         ("-9223372036854775807 - 1", -(2**63)),
         ('"harbour".slice(0, 7)', "harbour"),
+        ('"harbour".slice(4, 99)', "our"),
         ("summed(31)", 496),
+        ("shadowed(1)", "1 2"),
+        ("changed([1, 2, 3])", [7, 2, 3]),
+        ("{ a: 1, b: 2 } is { b: 2, a: 1 }", True),
+        ("float(3) / 2.0", 1.5),
+        ("[Some(1)].contains(Some(1))", True),
+        ("Some(4).unwrap()", 4),
+        ('"a-b".replace("-", "")', "ab"),
     ],
 )
 def test_an_expression_has_its_value(program: Program, expression: str, value: Any) -> None:
@@ -170,10 +206,20 @@ def test_an_expression_has_its_value(program: Program, expression: str, value: A
         "12345678901234567890.1dec * 12345678901234567890.1dec",
         "str(1000.0dec / 0.1dec)",
         '"abc".slice(-2, 3)',
-        '"abc".slice(1, 9)',
+        '"a-b-c".replace("-", "")',
+        "None.unwrap()",
+        "Nothing",
+        "Closed(1)",
+        "described(4)",
+        "both(1, 2, 3)",
+        "both(1, c=2)",
+        "counted(4)",
+        "captured()",
+        "one.field",
+        "1.0 / 0.0",
         "range(0, 100000000000)",
         'doubled("ab")',
-        "summed(32)",
+        "summed(64)",
         "summed(-1)",
         '"a" / "b"',
         "stored()",
@@ -196,6 +242,103 @@ def test_a_false_assertion_fails_with_its_source() -> None:
     program = Program("@test\nfn t() to Unit {\n    assert(1 is 1)\n    assert(1 is 2)\n}")
     with pytest.raises(FailedError, match="1 is 2"):
         program.call("t")
+
+
+def test_a_name_of_an_inner_block_leaves_the_outer_one_as_it_is() -> None:
+    program = Program(
+        "fn f(n: int) to int {\n    let a = 1\n    if n > 0 {\n        let a = 2\n    }\n"
+        "    return a\n}"
+    )
+    assert program.value("f(1)") == 1
+
+
+def test_steps_see_the_state_that_earlier_steps_left_and_what_they_printed() -> None:
+    run = Run(
+        Program(
+            'fn greet(name: str) to Unit {\n    print("hi " + name)\n'
+            '    std.fs.write("a.txt", name)\n}\n\n'
+            'fn stored() to Result[str] {\n    return std.fs.read("a.txt")\n}\n\n'
+            "let most: int = 12"
+        )
+    )
+    assert run.step("most") == "12"
+    assert run.step('greet("Ada")') == 'print hi Ada\nwrite "a.txt" "Ada"\nUnit'
+    assert run.step("stored()") == 'Ok("Ada")'
+
+
+@pytest.mark.parametrize(
+    ("expression", "written"),
+    [
+        ('{ b: [1, -2], a: "x\\"y" }', '{ a: "x\\"y", b: [1, -2] }'),
+        ("(true, Some(0.50dec))", "(true, Some(0.5dec))"),
+        ("0.00dec - 0.00dec", "0dec"),
+        ("100.00dec", "100dec"),
+        ("[]", "[]"),
+        ("{}", "{}"),
+        ("2.5", "2.5"),
+    ],
+)
+def test_a_value_has_one_text(program: Program, expression: str, written: str) -> None:
+    assert Run(program).step(expression) == written
+
+
+def test_a_function_has_no_text(program: Program) -> None:
+    with pytest.raises(UnknownError):
+        Run(program).step("fn(n) n")
+
+
+CONTRACT = """\
+@require(used >= 0)
+@ensure(result <= stock)
+fn left(stock: int, used: int) to int {
+    return stock - used * 2 + used
+}
+"""
+
+
+def test_a_broken_contract_has_no_certain_outcome() -> None:
+    program = Program(CONTRACT)
+    assert program.value("left(5, 2)") == 3
+    with pytest.raises(UnknownError, match="contract"):
+        program.value("left(5, 0 - 1)")
+
+
+MACHINE = """\
+state_machine Loan {
+    state Wished
+    state Lent(borrower: str, days: int)
+    terminal state Lost(reason: str)
+
+    on Lend(borrower) from Wished -> Lent(borrower, 14)
+    on Lose(reason) from any -> Lost(reason)
+}
+
+actor Desk {
+    on due(days: int) to int {
+        return 14 - days
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome"),
+    [
+        ('Loan.Lend(Wished, "Ada")', 'Lent("Ada", 14)'),
+        ('Loan.Lend(Lent("Ada", 2), "Bo")', 'Lent("Ada", 2)'),
+        ('Loan.Lose(Lent("Ada", 2), "rain")', 'Lost("rain")'),
+        ('Loan.Lose(Lost("rain"), "fire")', 'Lost("rain")'),
+        ("Desk.due(3)", "11"),
+    ],
+)
+def test_events_and_handlers_are_called_on_their_machine_and_actor(step: str, outcome: str) -> None:
+    assert Run(Program(MACHINE)).step(step) == outcome
+
+
+@pytest.mark.parametrize("step", ["Loan.Lend(Wished)", "Loan.Melt(Wished)", "Desk.close()"])
+def test_an_event_that_the_machine_does_not_have_is_refused(step: str) -> None:
+    with pytest.raises(UnknownError):
+        Run(Program(MACHINE)).step(step)
 
 
 def _run_tests(source: str) -> list[str]:
