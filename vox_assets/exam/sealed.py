@@ -7,14 +7,19 @@ from collections.abc import Sequence
 import polars as pl
 
 from vox_assets.contract.verdict import Verdict
-from vox_assets.exam.task import Task
-from vox_assets.mix.leakage import RENAMED, leaks
+from vox_assets.exam.task import Kind, Task
+from vox_assets.mix.leakage import RENAMED, Leak, leaks
 from vox_assets.mix.schema import TRAIN
 from vox_assets.profiles import Dedup
 
-#: The answer of a familiar task has the shape of trained answers by design; only its names and
-#: values are new.
-_SHAPE_IS_TRAINED = frozenset({"familiar"})
+
+def reveals(leak: Leak, kind: Kind) -> bool:
+    """Decide whether what a training row has of a task of this kind reveals it.
+
+    The answer of a familiar task has the shape of trained answers by design; only its names and
+    values are new.
+    """
+    return kind != "familiar" or not leak.reason.endswith(RENAMED)
 
 
 def sealed(tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup) -> list[str]:
@@ -43,12 +48,11 @@ def sealed(tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup) -> list[str]
                 "response_mode": pl.String(),
             },
         )
-        for leak in leaks(held_out, train.select("pair_id", "messages"), dedup):
-            kind = by_id[leak.held_out].kind
-            if not (leak.reason.endswith(RENAMED) and kind in _SHAPE_IS_TRAINED):
-                faults.append(
-                    f"{leak.held_out}: {part}: {leak.reason} ({leak.similarity:.2f}): {leak.train}"
-                )
+        faults += [
+            f"{leak.held_out}: {part}: {leak.reason} ({leak.similarity:.2f}): {leak.train}"
+            for leak in leaks(held_out, train.select("pair_id", "messages"), dedup)
+            if reveals(leak, by_id[leak.held_out].kind)
+        ]
     return sorted(faults)
 
 

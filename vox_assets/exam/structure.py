@@ -127,7 +127,8 @@ def _facts(node: _Node, source: str, run: Collection[str]) -> Iterator[str]:
             yield f"{label}: {text}"
     write = _FACTS.get(kind)
     for fact in write(modified(node), source) if write else ():
-        yield f"{label}: {fact}"
+        if name not in run or kind not in _VIEWS or not fact.startswith(_SHOWN):
+            yield f"{label}: {fact}"
     for handler in _trees(node, "handler") if kind == "actor" else ():
         own = f"{name}.{plain_name(handler.children[0])}"
         yield from _function(
@@ -166,6 +167,9 @@ def _function(label: str, node: _Node, source: str, kind: str, decided: str) -> 
             yield f"{label}: {_options(words(_text(child, source)))}"
 
 
+_VIEWS = frozenset({"component", "fragment"})
+#: Starts of the facts that say what a component shows, and after which clicks.
+_SHOWN = ("view: ", "shows ", "state ", "derived ", "effect", "on mount: ")
 _DECORATORS = frozenset(
     "decorator effect_decorator cors rate_limit webhook hole ai prompt search subagent".split()
 )

@@ -62,7 +62,7 @@ class Task:
     #: The template file or the source file.
     source_path: str
     declarations: tuple[Declared, ...] = ()
-    #: What the program's structure has to hold where nothing can run, as `structure` writes it.
+    #: What the program's structure has to hold where calls do not decide, as `structure` writes it.
     facts: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
 

@@ -115,10 +115,10 @@ def vox_dialogues(
     seed = profile.synthesis.seed
     pairs: list[Pair] = []
     drops: list[Drop] = []
-    for script, domain in _laps(scripts, domains, seed):
+    for script, domain in laps(scripts, domains, seed):
         if len(pairs) >= amount:
             break
-        rng = random.Random(f"{seed}:{script.construct}:{script.name}:{domain.name}")
+        rng = own_choices(script, domain, seed)
         talk = render(script, domain, rng)
         reason = _refusal(talk, pool, check_vox)
         questions = None if reason else _worded(talk, pool, rng)
@@ -130,9 +130,15 @@ def vox_dialogues(
     return pairs, drops
 
 
-def _laps(
+def own_choices(script: Variant, domain: Domain, seed: int) -> random.Random:
+    """Return the random choices of a script in a domain."""
+    return random.Random(f"{seed}:{script.construct}:{script.name}:{domain.name}")
+
+
+def laps(
     scripts: Sequence[Variant], domains: Sequence[Domain], seed: int
 ) -> Iterator[tuple[Variant, Domain]]:
+    """Yield every script in every domain; every script once before any is repeated."""
     rng = random.Random(f"{seed}:dialogues")
     routes = [rng.sample(domains, k=len(domains)) for _ in scripts]
     for lap in range(len(domains)):
