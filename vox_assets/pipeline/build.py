@@ -10,10 +10,12 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.contract.rows import CORPUS_TABLES
-from vox_assets.extract import NO_COMMIT, commits
-from vox_assets.pipeline.automation import fingerprint, history
+from vox_assets.extract import NO_COMMIT, SourceError, commits
+from vox_assets.pipeline.automation import fingerprint, history, source_versions
 from vox_assets.pipeline.automation.instance import prepare_home
+from vox_assets.pipeline.automation.terminal_run import is_cancelled, run_job
 from vox_assets.pipeline.resources.build_lock import LOCK
+from vox_assets.profiles import ProfileError
 from vox_assets.settings import Settings, load_settings
 from vox_assets.store.files import is_held
 from vox_assets.store.lake import Lake, TableMissingError
@@ -21,12 +23,15 @@ from vox_assets.store.program import program
 
 #: Runs that `vox-assets status` lists: a day of builds.
 SHOWN_BUILDS = 5
+#: Exit code of a build that a person ended, as of every other command.
+CANCELLED = 130
 
 
 def build(job_name: str) -> int:
     """Run a job of the code location in this process, on the instance of `Settings.dagster_home`.
 
-    Returns 0 when the run succeeded and 1 otherwise, so a failed blocking check returns 1.
+    Returns 0 when the run succeeded, CANCELLED when a person ended it, and 1 otherwise, so a failed
+    blocking check returns 1.
     """
     settings = load_settings()
     tags = _tags(settings, job_name)
@@ -35,10 +40,11 @@ def build(job_name: str) -> int:
     job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
     with dg.DagsterInstance.from_config(str(home)) as instance:
         free_abandoned_slots(instance, settings)
-        result = dg.execute_job(
+        report_sources(instance, settings)
+        result = run_job(
             job,
-            instance=instance,
-            tags=tags,
+            instance,
+            tags,
             # Dagster logs every event at debug level; info has one line per stage.
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
@@ -49,7 +55,22 @@ def build(job_name: str) -> int:
             kind, message = history.root_cause(event)
             # Print the class name only when the error has no message.
             print(f"FAILED {event.step_key}: {message or kind or 'no message'}", file=sys.stderr)
+        if is_cancelled(instance, result.run_id):
+            print("CANCELLED: the sensors build this content again only after a change of it")
+            return CANCELLED
     return 0 if result.success else 1
+
+
+def report_sources(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Report the versions of the sources that a build is about to read."""
+    try:
+        fingerprints = fingerprint.sources(settings)
+    except (SourceError, ProfileError):
+        # The run fails with this error, which names the fault.
+        return
+    commit = commits(settings.source_roots)
+    for event in source_versions.new_versions(instance, fingerprints, commit):
+        instance.report_runless_asset_event(event)
 
 
 def last_builds(home: Path) -> list[dict[str, Any]]:

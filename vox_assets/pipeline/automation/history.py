@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from vox_assets.extract import NO_COMMIT
 
 #: Run tag that marks a build. Its value is the name of the source that it covers, or EVERYTHING.
 BUILD_TAG = "vox/build"
 EVERYTHING = "everything"
+#: The source assets. A build covers what depends on one of them, or everything.
+SOURCES = ("crates", "docs")
 #: Run tag with the commit of the sources.
 COMMIT_TAG = "vox/commit"
 #: Run tag with the name of the profile.
@@ -81,6 +84,23 @@ def last_build(instance: dg.DagsterInstance, source: str) -> dg.RunRecord | None
     return next(iter(instance.get_run_records(covering, limit=1)), None)
 
 
+def last_build_failed(instance: dg.DagsterInstance) -> bool:
+    """Test whether the newest build that ended has failed, and Dagster does not retry it.
+
+    A cancelled build does not count.
+    """
+    ended = dg.RunsFilter(
+        tags={BUILD_TAG: [EVERYTHING, *SOURCES]},
+        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+    )
+    newest = next(iter(instance.get_runs(ended, limit=1)), None)
+    return (
+        newest is not None
+        and newest.status == dg.DagsterRunStatus.FAILURE
+        and newest.tags.get(WILL_RETRY_TAG) != "true"
+    )
+
+
 def is_built(instance: dg.DagsterInstance, source: str, digest: str) -> bool:
     """Test whether the newest build of `source` succeeded and was started for `digest`."""
     last = last_build(instance, source)
@@ -95,9 +115,7 @@ def being_built(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
     for run in instance.get_runs(unfinished):
         if BUILD_TAG in run.tags:
             return run
-    to_retry = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.FAILURE], tags={"dagster/will_retry": "true"}
-    )
+    to_retry = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
     for record in instance.get_run_records(to_retry, limit=1):
         run, ended = record.dagster_run, record.end_time or 0.0
         in_time = time.time() - ended < RETRY_GRACE_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from vox_assets.pipeline.adapter import adapter_eval, qlora_adapter
+from vox_assets.pipeline.automation.history import SOURCES
 from vox_assets.pipeline.records import corpus_card, row_ledger
 
 #: Only the job `ablate` trains the arms, one run per arm; no rebuild includes them.
@@ -43,7 +44,7 @@ REBUILD_OF = {
         selection=dg.AssetSelection.assets(source).downstream(include_self=False) - _ABLATION,
         description=f"Builds everything that depends on `{source}`, with the blocking checks.",
     )
-    for source in ("crates", "docs")
+    for source in SOURCES
 }
 
 ablate = dg.define_asset_job(

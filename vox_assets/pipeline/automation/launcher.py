@@ -7,6 +7,7 @@ import time
 import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
+from vox_assets.pipeline.automation.terminal_run import TERMINAL_TAG
 from vox_assets.pipeline.resources.build_lock import LOCK
 from vox_assets.settings import load_settings
 from vox_assets.store.files import is_held
@@ -29,6 +30,14 @@ class ProcessRunLauncher(dg.DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def terminate(self, run_id: str) -> bool:
+        """Terminate a run. A run of a command watches its own status and ends its process."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or TERMINAL_TAG not in run.tags:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        self._instance.report_run_canceling(run)
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:

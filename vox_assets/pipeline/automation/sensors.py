@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import BaseModel
 
-from vox_assets.extract import NO_COMMIT, SourceError, commits
+from vox_assets.extract import SourceError, commits
 from vox_assets.pipeline.automation import fingerprint, history
 from vox_assets.pipeline.automation.jobs import REBUILD_OF, rebuild
+from vox_assets.pipeline.automation.source_versions import new_versions
 from vox_assets.profiles import ProfileError
 from vox_assets.settings import Settings
 from vox_assets.store.program import program
@@ -22,18 +23,15 @@ from vox_assets.store.program import program
 SECONDS_BETWEEN_TICKS = 30
 # A second attempt helps against temporary faults; a third would only repeat a permanent fault.
 ATTEMPTS = 2
-#: The tag from which Dagster reads the data version of an external asset.
-DATA_VERSION_TAG = "dagster/data_version"
 
 
 class Watch(BaseModel):
-    """A sensor's cursor: the digests of the last tick, and the data version last reported.
+    """A sensor's cursor: the digests of the last tick.
 
     The cursor does not record what was built; `history` reads that from the runs.
     """
 
     seen: dict[str, str] = {}
-    reported: str = ""
 
 
 def source_sensor(source: str) -> dg.SensorDefinition:
@@ -61,16 +59,14 @@ def source_sensor(source: str) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=str(error))
         digests = {name: item.digest for name, item in fingerprints.items()}
         commit = commits(settings.source_roots)
-        events = []
+        events: list[dg.AssetMaterialization] = []
         requests = []
         if digests != watch.seen:
             # A checkout in progress changes from tick to tick.
             watch.seen = digests
             reason = "waiting until two ticks see the same content"
         else:
-            if source in REBUILD_OF and digests[source] != watch.reported:
-                events = [_observation(source, fingerprints[source], commit)]
-                watch.reported = digests[source]
+            events = new_versions(context.instance, {source: fingerprints[source]}, commit)
             request, reason = _build(
                 context.instance, source, digests, commit, settings.profile.name
             )
@@ -109,7 +105,7 @@ def _build(
     attempts = history.attempts(instance, changed_digests)
     give_up_reason = _give_up_reason(instance, source, attempts)
     if give_up_reason is not None:
-        return None, f"{give_up_reason}: fix {' or '.join(changed)}, or launch {job.name}"
+        return None, f"{give_up_reason}: change {' or '.join(changed)}, or launch {job.name}"
     return (
         dg.RunRequest(
             # Dagster launches a run key only once, so each attempt has its own.
@@ -134,22 +130,16 @@ def _give_up_reason(
     if not attempts or last is None or last.dagster_run.run_id != attempts[0].run_id:
         # Other content was built since, so earlier failures of this content no longer count.
         return None
-    blocking_checks = history.blocked_by(instance, attempts[0])
+    newest = attempts[0]
+    if newest.status == dg.DagsterRunStatus.CANCELED:
+        # A person decided against this build. The nightly schedule is the next to start one.
+        return f"run {newest.run_id[:8]} was cancelled"
+    blocking_checks = history.blocked_by(instance, newest)
     if blocking_checks:
         return f"blocked by {', '.join(blocking_checks)}"
-    failed = all(run.status != dg.DagsterRunStatus.SUCCESS for run in attempts[:ATTEMPTS])
-    return f"failed {ATTEMPTS} times" if failed and len(attempts) >= ATTEMPTS else None
-
-
-def _observation(
-    source: str, current: fingerprint.Fingerprint, commit: str | None
-) -> dg.AssetMaterialization:
-    """Create the event that reports the data version of an external asset."""
-    return dg.AssetMaterialization(
-        asset_key=source,
-        metadata={"files": current.files, "commit": commit or NO_COMMIT},
-        tags={DATA_VERSION_TAG: current.digest},
-    )
+    finished = [run for run in attempts if run.status != dg.DagsterRunStatus.CANCELED][:ATTEMPTS]
+    failed = all(run.status != dg.DagsterRunStatus.SUCCESS for run in finished)
+    return f"failed {ATTEMPTS} times" if failed and len(finished) == ATTEMPTS else None
 
 
 SENSORS = [source_sensor(source) for source in fingerprint.WATCHED]

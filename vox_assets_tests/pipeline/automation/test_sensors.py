@@ -14,10 +14,12 @@ from vox_assets import profiles
 from vox_assets.pipeline.automation import history
 from vox_assets.pipeline.automation.fingerprint import WATCHED
 from vox_assets.pipeline.automation.schedules import REBUILD_ANYWAY_AFTER_DAYS, nightly_schedule
-from vox_assets.pipeline.automation.sensors import ATTEMPTS, DATA_VERSION_TAG, source_sensor
+from vox_assets.pipeline.automation.sensors import ATTEMPTS, source_sensor
+from vox_assets.pipeline.automation.source_versions import DATA_VERSION_TAG
 from vox_assets.settings import Settings, load_settings
 
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+CANCELED = dg.DagsterRunStatus.CANCELED
 
 
 class Deployment:
@@ -242,6 +244,39 @@ def test_a_run_that_a_blocking_check_ended_is_not_retried(
     assert len(deployment.tick_twice()) == 1
 
 
+def test_a_build_that_a_person_cancelled_starts_again_only_after_a_change(
+    deployment: Deployment, tree: Path
+) -> None:
+    deployment.build()
+    edit(tree, "docs/src/index.md", "# Other\n")
+    [request] = deployment.tick_twice()
+    deployment.launch(request, CANCELED)
+    for _ in range(3):
+        assert deployment.tick() == []
+    assert "run run-1 was cancelled" in deployment.reasons["docs"]
+    edit(tree, "docs/src/index.md", "# Third\n")
+    assert [request.job_name for request in deployment.tick_twice()] == ["rebuild_after_docs"]
+
+
+def test_a_cancelled_build_does_not_count_as_a_failure(deployment: Deployment, tree: Path) -> None:
+    deployment.build()
+    edit(tree, "docs/src/index.md", "# Other\n")
+    [request] = deployment.tick_twice()
+    deployment.launch(request, CANCELED)
+    # A person launches the build after all, and it fails once.
+    deployment.launch(dg.RunRequest(job_name=request.job_name, tags=request.tags), FAILURE)
+    [retry] = deployment.tick()
+    deployment.launch(retry, FAILURE)
+    assert deployment.tick() == []
+    assert f"failed {ATTEMPTS} times" in deployment.reasons["docs"]
+
+
+def test_the_nightly_run_builds_what_a_person_cancelled(deployment: Deployment) -> None:
+    [request] = deployment.tick_twice()
+    deployment.launch(request, CANCELED)
+    assert isinstance(deployment.nightly_tick(), dg.RunRequest)
+
+
 def test_a_fixed_source_is_built_after_failures(deployment: Deployment, tree: Path) -> None:
     deployment.tick()
     for _ in range(ATTEMPTS):
@@ -284,6 +319,16 @@ def test_each_version_of_a_source_asset_is_reported_once_with_files_and_commit(
     assert [event.asset_key.to_user_string() for event in deployment.events[2:]] == ["crates"]
     versions = {event.tags[DATA_VERSION_TAG] for event in deployment.events}
     assert len(versions) == 3
+
+
+def test_a_version_that_is_already_known_is_not_reported_again(deployment: Deployment) -> None:
+    deployment.build()
+    deployment.tick()
+    # A sensor whose cursor is new, as after a change of the code location's name.
+    deployment.cursors.clear()
+    deployment.tick()
+    deployment.tick()
+    assert len(deployment.events) == 2
 
 
 def test_all_sensors_together_read_each_file_once(deployment: Deployment, tree: Path) -> None:
