@@ -46,6 +46,7 @@ VARIABLES = (
     "VOX_LLM_MODEL",
     "VOX_LLM_API_KEY",
     "VOX_ALERT_URLS",
+    "VOX_HEARTBEAT_URL",
     "VOX_UI_URL",
     "VOX_TIMEZONE",
     "RAY_ADDRESS",
@@ -94,6 +95,8 @@ class Settings:
     #: The language model that writes and judges rows; None where no endpoint is configured.
     language_model: RemoteModel | None = None
     alert_urls: tuple[str, ...] = ()
+    #: URL that every tick and every build pings; None where no receiver is configured.
+    heartbeat_url: str | None = None
     ui_url: str = "http://127.0.0.1:3000"
     timezone: str = "UTC"
     #: Address of the Ray cluster that runs heavy steps; None to run them on this machine.
@@ -195,6 +198,7 @@ def load_settings(
             values["VOX_LLM_BASE_URL"], values["VOX_LLM_MODEL"], values["VOX_LLM_API_KEY"]
         ),
         alert_urls=_alert_urls(values["VOX_ALERT_URLS"]),
+        heartbeat_url=_heartbeat_url(values["VOX_HEARTBEAT_URL"]),
         ui_url=_ui_url(values["VOX_UI_URL"]),
         timezone=_timezone(values["VOX_TIMEZONE"]),
         ray_address=_ray_address(values["RAY_ADDRESS"]),
@@ -226,6 +230,8 @@ def in_effect(
         "VOX_LLM_MODEL": remote.name if remote else None,
         "VOX_LLM_API_KEY": "(secret)" if remote and remote.api_key else None,
         "VOX_ALERT_URLS": channels,
+        # The URL of a receiver is its key.
+        "VOX_HEARTBEAT_URL": "(secret)" if settings.heartbeat_url else None,
         "VOX_UI_URL": settings.ui_url,
         "VOX_TIMEZONE": settings.timezone,
         "RAY_ADDRESS": settings.ray_address,
@@ -396,15 +402,33 @@ def alert_service(url: str) -> apprise.NotifyBase | None:
     return apprise.Apprise.instantiate(url)
 
 
-def _ui_url(value: str | None) -> str:
-    if value is None:
-        return Settings.ui_url
+def _is_plain_url(value: str) -> bool:
+    """Test for an http or https URL with a host, and without a user or white space."""
     try:
         parts = urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid or "@" in parts.netloc or any(character.isspace() for character in value):
+        return False
+    return valid and "@" not in parts.netloc and not any(map(str.isspace, value))
+
+
+def _heartbeat_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value) if _is_plain_url(value) else None
+    # The URL is a key, so the message does not repeat it.
+    if parts is None or parts.query or parts.fragment or not value.isascii():
+        raise SettingsError(
+            "VOX_HEARTBEAT_URL: not an http or https URL, or one with a user, a query or a "
+            "fragment: expected the ping URL of a check such as https://hc.example/ping/UUID"
+        )
+    return value.rstrip("/")
+
+
+def _ui_url(value: str | None) -> str:
+    if value is None:
+        return Settings.ui_url
+    if not _is_plain_url(value):
         raise SettingsError(
             "VOX_UI_URL: not an http or https URL: expected the address of the UI such as "
             "http://127.0.0.1:3000"

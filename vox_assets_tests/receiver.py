@@ -1,4 +1,4 @@
-"""Runs a real HTTP receiver for alerts on loopback."""
+"""Runs a real HTTP receiver for alerts and heartbeats on loopback."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+#: The path of a check of Healthchecks.
+PING_PATH = "/ping/0b1f9d0e-0000-4000-8000-000000000000"
+
 
 @dataclass
 class Receiver:
-    """The messages received, and whether the receiver accepts the next message."""
+    """The messages and pings received, and whether the receiver accepts the next one."""
 
     port: int
     mails: list[dict] = field(default_factory=list)
+    #: Path and query of each ping, relative to `heartbeat_url`.
+    pings: list[str] = field(default_factory=list)
     alive: bool = True
 
     @property
     def url(self) -> str:
         """Return the Apprise URL of the receiver."""
         return f"json://127.0.0.1:{self.port}/alerts"
+
+    @property
+    def heartbeat_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{PING_PATH}"
 
     def bodies(self) -> str:
         return "\n".join(f"{mail['title']}\n{mail['message']}" for mail in self.mails)
@@ -36,6 +45,12 @@ def receiving() -> Iterator[Receiver]:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             if receiver.alive:
                 receiver.mails.append(json.loads(content))
+            self.send_response(200 if receiver.alive else 503)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            if receiver.alive and self.path.startswith(PING_PATH):
+                receiver.pings.append(self.path.removeprefix(PING_PATH))
             self.send_response(200 if receiver.alive else 503)
             self.end_headers()
 

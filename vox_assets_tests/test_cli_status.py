@@ -77,6 +77,7 @@ def test_the_status_shows_no_secret(
         "VOX_LLM_MODEL": "some/model",
         "VOX_LLM_API_KEY": "hunter2",
         "VOX_ALERT_URLS": "json://hunter2@host.example/hunter2",
+        "VOX_HEARTBEAT_URL": "https://hc.example/ping/hunter2",
         "VOX_LAKE_URL": "s3://hunter2@bucket/lake",
         "DAGSTER_POSTGRES_URL": "postgresql://me:hunter2@host/db",
     }.items():

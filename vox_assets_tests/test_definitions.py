@@ -184,6 +184,7 @@ def test_every_sensor_and_the_schedule_run_by_default(defs: dg.Definitions) -> N
         "docs_changed",
         "profile_changed",
         "alert_channel_1",
+        "heartbeat",
         "old_builds",
     }
     assert {sensor.default_status.value for sensor in sensors.values()} == {"RUNNING"}

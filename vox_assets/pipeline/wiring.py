@@ -21,7 +21,14 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         records,
         sources,
     )
-    from vox_assets.pipeline.automation import alerts, jobs, retention, schedules, sensors
+    from vox_assets.pipeline.automation import (
+        alerts,
+        heartbeat,
+        jobs,
+        retention,
+        schedules,
+        sensors,
+    )
     from vox_assets.pipeline.metadata import with_columns
     from vox_assets.pipeline.resources.described import resource_definitions
     from vox_assets.settings import load_settings
@@ -53,9 +60,13 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         sensors=[
             *sensors.SENSORS,
             *alerts.alert_sensors(settings.alert_urls),
+            heartbeat.heartbeat,
             retention.old_builds,
         ],
-        resources={**resource_definitions(settings), **overrides},
+        resources={
+            **resource_definitions(settings, heartbeat.pings_of(settings)),
+            **overrides,
+        },
         # One process per run, so that models are loaded once. Training, which may run out of
         # memory, has its own process.
         executor=dg.in_process_executor,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import dagster as dg
 
@@ -14,8 +15,13 @@ from vox_assets.store.lake import without_keys
 LOCK = "build.lock"
 
 
-def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
+def lake_io_manager(
+    settings: Settings,
+    around_run: Callable[[dg.InitResourceContext], AbstractContextManager[None]],
+) -> dg.IOManagerDefinition:
     """Create the IO manager of the lake, which holds the build lock until the run ends.
+
+    `around_run` is entered when the run has the lock and left when the run has ended.
 
     Two builds must not mix their tables, so a second run waits, however it was launched. The
     system releases the lock when the process ends, so a killed run leaves no lock. The IO
@@ -36,7 +42,7 @@ def lake_io_manager(settings: Settings) -> dg.IOManagerDefinition:
 
         refuse_other_values(context, shown)
         log = context.log.info if context.log is not None else None
-        with exclusive(settings.data_dir / LOCK, log):
+        with exclusive(settings.data_dir / LOCK, log), around_run(context):
             yield LakeIOManager(Lake(settings.lake_uri))
 
     return tables

@@ -7,6 +7,9 @@ settings that it was made of. A run that replaces one of them fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import dagster as dg
 
 from vox_assets.compute.models import MINILM_NAME, SMOLLM2_NAME
@@ -22,8 +25,14 @@ from vox_assets.store.lake import Lake, without_keys
 _NONE = "not configured"
 
 
-def resource_definitions(settings: Settings) -> dict[str, dg.ResourceDefinition]:
-    """Create the resources by name. No key, token or password is shown."""
+def resource_definitions(
+    settings: Settings,
+    around_run: Callable[[dg.InitResourceContext], AbstractContextManager[None]],
+) -> dict[str, dg.ResourceDefinition]:
+    """Create the resources by name. No key, token or password is shown.
+
+    `around_run` surrounds the time in which a run has the build lock.
+    """
     in_use = in_effect(settings)
     remote = settings.language_model
     channels = len(settings.alert_urls)
@@ -67,7 +76,7 @@ def resource_definitions(settings: Settings) -> dict[str, dg.ResourceDefinition]
             "Sends alerts through Apprise. The URLs may hold tokens and are not shown.",
             {"channels": str(channels), "links": settings.ui_url},
         ),
-        "io_manager": lake_io_manager(settings),
+        "io_manager": lake_io_manager(settings, around_run),
         "pipes": described(
             dg.PipesSubprocessClient(),
             "Starts the training program in a process of its own and receives its reports.",

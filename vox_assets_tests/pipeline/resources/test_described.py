@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import dagster as dg
 import pytest
 from dagster._config.pythonic_config.resource import get_resource_type_name
@@ -35,13 +37,13 @@ def shown(definition: dg.ResourceDefinition) -> str:
 def test_every_resource_of_the_code_location_is_described(settings: Settings) -> None:
     defs = build_defs(resource_overrides={"settings": settings})
     resources = defs.resolve_all_job_defs()[0].resource_defs
-    for name in resource_definitions(settings):
+    for name in resource_definitions(settings, lambda _: nullcontext()):
         assert resources[name].description, name
         assert "lambda" not in get_resource_type_name(resources[name]), name
 
 
 def test_a_resource_shows_what_it_was_made_of(settings: Settings) -> None:
-    resources = resource_definitions(settings)
+    resources = resource_definitions(settings, lambda _: nullcontext())
     assert get_resource_type_name(resources["settings"]) == "vox_assets.settings.Settings"
     assert "writer at http://127.0.0.1:9/v1" in shown(resources["models"])
     assert "SmolLM2-135M-Instruct (packaged)" in shown(resources["models"])
@@ -50,7 +52,7 @@ def test_a_resource_shows_what_it_was_made_of(settings: Settings) -> None:
 
 
 def test_no_resource_shows_a_key_or_a_token(settings: Settings) -> None:
-    for name, definition in resource_definitions(settings).items():
+    for name, definition in resource_definitions(settings, lambda _: nullcontext()).items():
         assert SECRET not in shown(definition), name
 
 
@@ -61,7 +63,7 @@ def lake_root(settings: Settings, config: dict[str, object]) -> dg.ExecuteInProc
     def read(lake: dg.ResourceParam[Lake]) -> str:
         return lake.root
 
-    @dg.job(resource_defs={"lake": resource_definitions(settings)["lake"]})
+    @dg.job(resource_defs={"lake": resource_definitions(settings, lambda _: nullcontext())["lake"]})
     def reads() -> None:
         read()
 
