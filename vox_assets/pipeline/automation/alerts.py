@@ -6,31 +6,37 @@ that the channel accepts contains everything since.
 """
 
 import builtins
+import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
 from pydantic import BaseModel
 
+from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.curate.secrets import findings
-from vox_assets.extract import NO_COMMIT
-from vox_assets.pipeline.adapter import qlora_adapter
+from vox_assets.pipeline.adapter import adapter_eval, qlora_adapter
+from vox_assets.pipeline.automation.alert_text import (
+    FRESHNESS,
+    LATE,
+    Kind,
+    Message,
+    Problem,
+    Stopped,
+    shortened,
+)
 from vox_assets.pipeline.automation.history import COMMIT_TAG, late_runs, root_cause
 from vox_assets.pipeline.corpus import training_mix
-from vox_assets.pipeline.resources.notifier import Notifier, Tone
+from vox_assets.pipeline.resources.notifier import Notifier
 from vox_assets.pipeline.sources import raw_rust_fns
 from vox_assets.settings import Settings
 
 SECONDS_BETWEEN_TICKS = 30
-# A repeated failure is counted, and reported again once a day.
-REMIND_AFTER = timedelta(days=1)
-# Maximum number of lines in one message; the UI has the others.
-MAX_LINES = 20
-# Maximum length of a failure's detail.
-DETAIL_CHARACTERS = 200
+# A repeated failure is counted, and reported again by the next nightly run, whose time varies.
+REMIND_AFTER = timedelta(hours=20)
 # Enough to read the runs of a month without ticks within minutes.
 RUNS_PER_TICK = 50
 # Runs that end at the same moment may become visible out of order.
@@ -40,8 +46,11 @@ _READ_KEPT = 100
 #: Assets with a freshness policy.
 FRESH = (training_mix.key, qlora_adapter.key)
 
-#: Start of the subject of a run that takes longer than usual; the name of the job follows.
-_LATE = "late run of job "
+# The order in which a message lists assets that were not built; all others come later.
+_BUILD_ORDER = (
+    *CORPUS_TABLES,
+    *(key.to_user_string() for key in (qlora_adapter.key, adapter_eval.key)),
+)
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _EVENTS = {
@@ -49,6 +58,7 @@ _EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
 }
 #: Errors whose message may be sent: errors of the operating system name files and contain no rows.
@@ -61,8 +71,9 @@ _SYSTEM_ERRORS = frozenset(
 
 @dataclass(frozen=True)
 class Failure:
-    """The severity and the details of a failed check, step, job or freshness policy."""
+    """The kind, severity and details of a failed check, step, job, run or freshness policy."""
 
+    kind: Kind
     severity: str
     detail: str
     #: The run to link to, when the failure was not found by reading an ended run.
@@ -73,25 +84,15 @@ class Failure:
 class Outcome:
     """Outcome of one run: subjects that failed, subjects that passed, and the commit.
 
-    A subject is a check, a step, a job or a freshness policy, such as "step training_mix".
+    A subject is a check, a step, a job, a late run or a freshness policy, such as
+    "step training_mix".
     """
 
     failed: Mapping[str, Failure]
     passed: frozenset[str]
     commit: str
-
-
-class Problem(BaseModel):
-    """A failure that was reported to the channel and has not recovered."""
-
-    severity: str
-    detail: str
-    commit: str
-    run_id: str = ""
-    #: Number of runs in which the subject failed.
-    times: int = 1
-    #: Time of the last report to the channel.
-    told_at: float
+    #: The run, when it ended before it built all of its assets.
+    stopped: Stopped | None = None
 
 
 class ChannelState(BaseModel):
@@ -103,62 +104,6 @@ class ChannelState(BaseModel):
     read: list[str] = []
     #: Open problems by subject.
     open: dict[str, Problem] = {}
-
-
-@dataclass
-class Message:
-    """The message of one tick: new failures, repeated failures and recoveries."""
-
-    new: list[tuple[str, Problem]] = field(default_factory=list)
-    repeated: list[tuple[str, Problem]] = field(default_factory=list)
-    recovered: list[tuple[str, Problem]] = field(default_factory=list)
-
-    @property
-    def tone(self) -> Tone:
-        severities = {problem.severity for _, problem in [*self.new, *self.repeated]}
-        if "ERROR" in severities:
-            return "failure"
-        return "warning" if severities else "success"
-
-    def title(self) -> str:
-        counts = {
-            "failed": len(self.new),
-            "still failing": len(self.repeated),
-            "recovered": len(self.recovered),
-        }
-        summary = ", ".join(f"{count} {label}" for label, count in counts.items() if count)
-        return f"vox-assets: {summary}"
-
-    def body(self, ui_url: str) -> str:
-        lines = [
-            f"{p.severity} {subject}: {p.detail}; {_since(p)}{_link(p, ui_url)}"
-            for subject, p in self.new
-        ]
-        lines += [
-            f"STILL {p.severity} {subject}, failed {p.times} times: "
-            f"{p.detail}; {_since(p)}{_link(p, ui_url)}"
-            for subject, p in self.repeated
-        ]
-        lines += [
-            f"RECOVERED {subject}; failures {_since(p)}: {p.times}{_link(p, ui_url)}"
-            for subject, p in self.recovered
-        ]
-        if len(lines) > MAX_LINES:
-            lines = [*lines[:MAX_LINES], f"and {len(lines) - MAX_LINES} more: {ui_url}/runs"]
-        return "\n".join(lines)
-
-    def __bool__(self) -> bool:
-        return bool(self.new or self.repeated or self.recovered)
-
-
-def _since(problem: Problem) -> str:
-    if problem.commit == NO_COMMIT:
-        return "in a tree that is not in git"
-    return f"since commit {problem.commit}"
-
-
-def _link(problem: Problem, ui_url: str) -> str:
-    return f"; {ui_url}/runs/{problem.run_id}" if problem.run_id else f"; {ui_url}/assets"
 
 
 def run_outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
@@ -182,21 +127,52 @@ def run_outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
             if evaluation.passed:
                 passed.add(subject)
             else:
-                failed[subject] = Failure(evaluation.severity.value, _check_summary(evaluation))
+                severity = evaluation.severity.value
+                kind: Kind = "failed" if severity == "ERROR" else "warned"
+                failed[subject] = Failure(kind, severity, _check_summary(evaluation))
     for event in events:
         step = event.step_key or ""
         subject = checks.get(step, f"step {step}")
         if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step not in checks:
             passed.add(subject)
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE and subject not in failed:
-            prefix = "crashed before it returned a result: " if step in checks else ""
-            failed[subject] = Failure("ERROR", prefix + _error_message(event))
+            crashed = step in checks
+            prefix = "no result: " if crashed else ""
+            kind = "crashed" if crashed else "failed"
+            failed[subject] = Failure(kind, "ERROR", prefix + _error_message(event))
     job = f"job {run.job_name}"
     if run.status == dg.DagsterRunStatus.SUCCESS:
         passed.add(job)
     elif not failed:
-        failed[job] = Failure("ERROR", "failed outside of all steps")
-    return Outcome(failed, frozenset(passed - set(failed)), _commit(instance, run, events))
+        detail = "ended outside of all steps, as a run does whose process is killed"
+        failed[job] = Failure("crashed", "ERROR", detail)
+    return Outcome(
+        failed,
+        frozenset(passed - set(failed)),
+        _commit(instance, run, events),
+        _stopped(run, events),
+    )
+
+
+def _stopped(run: dg.DagsterRun, events: list[dg.DagsterEvent]) -> Stopped | None:
+    """Return the assets that a failed run has not built; None when it has built all."""
+    if run.status == dg.DagsterRunStatus.SUCCESS:
+        return None
+    planned, built = (
+        {
+            event.asset_key.to_user_string()
+            for event in events
+            if event.event_type == kind and event.asset_key is not None
+        }
+        for kind in (
+            dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+            dg.DagsterEventType.ASSET_MATERIALIZATION,
+        )
+    )
+    last = len(_BUILD_ORDER)
+    order = {name: position for position, name in enumerate(_BUILD_ORDER)}
+    unbuilt = sorted(planned - built, key=lambda name: (order.get(name, last), name))
+    return Stopped(run.run_id, run.job_name, tuple(unbuilt)) if unbuilt else None
 
 
 def _step_key(key: dg.AssetCheckKey) -> str:
@@ -217,13 +193,13 @@ def _error_message(event: dg.DagsterEvent) -> str:
     ours = kind.startswith(("vox_assets.", "dagster."))
     if (ours or kind in _SYSTEM_ERRORS) and message:
         return _redact(message)
-    return f"{kind.rpartition('.')[2][:DETAIL_CHARACTERS]}; the run's page has the message"
+    return f"{kind.rpartition('.')[2]}; the run's page has the message"
 
 
 def _redact(text: str) -> str:
     """Shorten a text for a message; replace it entirely when it contains a secret."""
     kinds = findings(text)
-    return f"withheld because it contains {', '.join(kinds)}" if kinds else text[:DETAIL_CHARACTERS]
+    return f"withheld because it contains {', '.join(kinds)}" if kinds else shortened(text)
 
 
 def _commit(instance: dg.DagsterInstance, run: dg.DagsterRun, events: list[dg.DagsterEvent]) -> str:
@@ -252,31 +228,33 @@ def apply_outcome(
     state: ChannelState, message: Message, run_id: str, outcome: Outcome, now: float
 ) -> None:
     """Update the open problems with an outcome, and add what is new to the message."""
-    for subject in outcome.passed & set(state.open):
+    for subject in sorted(outcome.passed & set(state.open)):
         recovered = state.open.pop(subject)
-        message.new = [item for item in message.new if item[0] != subject]
-        message.repeated = [item for item in message.repeated if item[0] != subject]
-        message.recovered.append((subject, recovered.model_copy(update={"run_id": run_id})))
+        message.forget(subject)
+        ended_in = {"run_id": run_id or recovered.run_id}
+        message.recovered.append((subject, recovered.model_copy(update=ended_in)))
     for subject, failure in outcome.failed.items():
         problem = state.open.get(subject)
         if problem is None or (problem.severity == "WARN" and failure.severity == "ERROR"):
             problem = Problem(
                 severity=failure.severity,
+                kind=failure.kind,
                 detail=failure.detail,
                 commit=outcome.commit,
                 run_id=run_id or failure.run_id,
                 told_at=now,
             )
             state.open[subject] = problem
-            message.new.append((subject, problem))
+            message.add(message.new, subject, problem, outcome.stopped)
             continue
         if run_id:
             problem.times += 1
         problem.severity, problem.detail = failure.severity, failure.detail
+        problem.kind = failure.kind
         problem.run_id = run_id or failure.run_id
         if now - problem.told_at >= REMIND_AFTER.total_seconds():
             problem.told_at = now
-            message.repeated.append((subject, problem))
+            message.add(message.repeated, subject, problem, outcome.stopped)
 
 
 def freshness_outcome(instance: dg.DagsterInstance) -> Outcome:
@@ -284,10 +262,10 @@ def freshness_outcome(instance: dg.DagsterInstance) -> Outcome:
     failed = {}
     passed = set()
     for key, record in instance.get_freshness_state_records(FRESH).items():
-        subject = f"freshness {key.to_user_string()}"
+        subject = f"{FRESHNESS}{key.to_user_string()}"
         if record.freshness_state in (FreshnessState.FAIL, FreshnessState.WARN):
             severity = "ERROR" if record.freshness_state == FreshnessState.FAIL else "WARN"
-            failed[subject] = Failure(severity, _age(instance, key))
+            failed[subject] = Failure("overdue", severity, _age(instance, key))
         elif record.freshness_state == FreshnessState.PASS:
             passed.add(subject)
     return Outcome(failed, frozenset(passed), _commit_of_tables(instance))
@@ -302,29 +280,32 @@ def late_outcome(instance: dg.DagsterInstance, open_subjects: Iterable[str], now
     failed = {}
     for item in reversed(late):
         run = item.run
+        waits = run.status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+        since = "has not started after" if waits else "has not ended after"
         earlier = (
             "no earlier run of the job succeeded"
             if item.usual is None
             else f"earlier runs ended within {_minutes(item.usual)}"
         )
-        detail = f"is {run.status.value} for {_minutes(item.age)}; {earlier}"
-        failed[f"{_LATE}{run.job_name}"] = Failure("WARN", detail, run.run_id)
-    ended = {subject for subject in open_subjects if subject.startswith(_LATE)} - set(failed)
+        detail = f"{since} {_minutes(item.age)}; {earlier}"
+        failed[f"{LATE}job {run.job_name}"] = Failure("hung", "WARN", detail, run.run_id)
+    ended = {subject for subject in open_subjects if subject.startswith(LATE)} - set(failed)
     commit = late[0].run.tags.get(COMMIT_TAG, "unknown") if late else "unknown"
     return Outcome(failed, frozenset(ended), commit)
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:,.0f} minutes"
+    minutes = round(seconds / 60)
+    return f"{minutes:,} minute{'s' * (minutes != 1)}" if minutes else "less than a minute"
 
 
 def _age(instance: dg.DagsterInstance, key: dg.AssetKey) -> str:
     latest = instance.get_latest_materialization_event(key)
     if latest is None:
-        return "overdue: never built"
+        return "never built"
     days = (time.time() - latest.timestamp) / timedelta(days=1).total_seconds()
     built = datetime.fromtimestamp(latest.timestamp, UTC).date().isoformat()
-    return f"overdue: built {days:.1f} days ago, on {built}"
+    return f"built {days:.1f} days ago, on {built}"
 
 
 def alert_sensors(urls: tuple[str, ...]) -> list[dg.SensorDefinition]:
@@ -365,10 +346,11 @@ def alert_sensor(channel: int) -> dg.SensorDefinition:
         apply_outcome(state, message, "", freshness_outcome(context.instance), now)
         late = late_outcome(context.instance, state.open, now)
         apply_outcome(state, message, "", late, now)
+        title = message.title(socket.gethostname(), settings.profile.name)
         if message:
-            notifier.send(channel, message.title(), message.body(settings.ui_url), message.tone)
+            notifier.send(channel, title, message.body(settings.ui_url), message.tone)
         return dg.SensorResult(
-            skip_reason=f"sent: {message.title()}" if message else "nothing to report",
+            skip_reason=f"sent: {title}" if message else "nothing to report",
             cursor=state.model_dump_json(),
         )
 

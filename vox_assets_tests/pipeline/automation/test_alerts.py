@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +29,7 @@ from vox_assets_tests.receiver import Receiver, receiving
 #: Behaviour of the asset and its checks in a run: which raise, fail or warn.
 Behaviour = dict[str, object]
 ROW = "fn transfer(from: Account) { secret_sauce() }"
+PLACE = f"vox-assets, host {socket.gethostname()}, profile sample"
 TOKEN = "sk-" + "a1B2" * 5 + "T3BlbkFJ" + "c3D4" * 5
 
 
@@ -82,8 +85,12 @@ class Deployment:
                 raise ZeroDivisionError(ROW)
             return dg.AssetCheckResult(passed=True)
 
+        @dg.asset(deps=[training_mix])
+        def adapter() -> None:
+            """Is built only from a mix that passes its blocking check."""
+
         defs = dg.Definitions(
-            assets=[training_mix],
+            assets=[training_mix, adapter],
             asset_checks=[lane_policy, human_share, no_secrets],
             jobs=[dg.define_asset_job("rebuild")],
             executor=dg.in_process_executor,
@@ -117,12 +124,14 @@ def test_a_failed_check_is_reported_with_its_figures_commit_and_run(
     run = deployment.run({"faults": 3})
     deployment.tick()
     [alert] = receiver.mails
-    assert alert["title"] == "vox-assets: 1 failed"
+    assert alert["title"] == f"adapter not built: 1 failed ({PLACE}, build {run.run_id[:8]})"
     assert alert["type"] == "failure"
-    assert alert["message"] == (
-        "ERROR check training_mix:lane_policy: 3 rows outside the lane policy in 9; "
-        f"since commit c0ffee1; http://ui.example/runs/{run.run_id}"
-    )
+    link = f"http://ui.example/runs/{run.run_id}"
+    assert alert["message"].splitlines() == [
+        f"NOT BUILT adapter: build {run.run_id[:8]} of job rebuild ended before; {link}",
+        "FAILED check training_mix:lane_policy: 3 rows outside the lane policy in 9; "
+        f"since commit c0ffee1; {link}",
+    ]
 
 
 def test_a_successful_run_sends_no_message(deployment: Deployment, receiver: Receiver) -> None:
@@ -137,8 +146,12 @@ def test_a_warning_and_a_crashed_check_are_reported_as_such(
     deployment.run({"warns": True, "crashes": True})
     deployment.tick()
     [alert] = receiver.mails
-    assert "WARN check training_mix:human_share: 12% of the rows are human-written" in str(alert)
-    assert "ERROR check training_mix:no_secrets: crashed before it returned a result" in str(alert)
+    assert alert["title"].startswith("1 crashed, 1 warning (vox-assets, ")
+    assert [line.partition(";")[0] for line in alert["message"].splitlines()] == [
+        "CRASHED check training_mix:no_secrets: no result: ZeroDivisionError",
+        "WARNING check training_mix:human_share: 12% of the rows are human-written (at least 15% "
+        "wanted)",
+    ]
     assert alert["type"] == "failure"
 
 
@@ -148,8 +161,9 @@ def test_a_check_that_did_not_run_is_not_reported_as_crashed(
     deployment.run({"asset": SourceError("/srv/vox/crates: no such folder")})
     deployment.tick()
     [alert] = receiver.mails
-    assert alert["title"] == "vox-assets: 1 failed"
-    assert "ERROR step training_mix: /srv/vox/crates: no such folder" in alert["message"]
+    assert alert["title"].startswith("training_mix and 1 more not built: 1 failed (vox-assets, ")
+    assert alert["message"].startswith("NOT BUILT training_mix, adapter: build ")
+    assert "FAILED step training_mix: /srv/vox/crates: no such folder" in alert["message"]
 
 
 def test_a_message_contains_no_row_and_no_secret(
@@ -190,8 +204,9 @@ def test_a_recovery_is_reported_once_with_the_number_of_failures(
     deployment.tick()
     assert len(receiver.mails) == 2
     assert receiver.mails[1]["type"] == "success"
+    assert receiver.mails[1]["title"].startswith("1 recovered (vox-assets, ")
     assert receiver.mails[1]["message"] == (
-        "RECOVERED check training_mix:lane_policy; failures since commit bad: 2; "
+        "RECOVERED check training_mix:lane_policy passes again after 2 failures since commit bad; "
         f"http://ui.example/runs/{fixed.run_id}"
     )
 
@@ -206,10 +221,8 @@ def test_a_repeated_failure_is_counted_and_reported_again_after_a_day(
     age_last_report(deployment)
     deployment.run({"faults": 5})
     deployment.tick()
-    assert receiver.mails[1]["title"] == "vox-assets: 1 still failing"
-    assert "STILL ERROR check training_mix:lane_policy, failed 4 times: 5 rows" in str(
-        receiver.mails[1]
-    )
+    assert receiver.mails[1]["title"].startswith("adapter not built: 1 not recovered (")
+    assert "STILL FAILED check training_mix:lane_policy, 4 times: 5 rows" in str(receiver.mails[1])
 
 
 def test_a_warning_that_becomes_an_error_is_reported(
@@ -222,7 +235,8 @@ def test_a_warning_that_becomes_an_error_is_reported(
     assert state.open["check training_mix:human_share"].severity == "WARN"
     deployment.run({"warns": True, "faults": 1})
     deployment.tick()
-    assert [alert["title"] for alert in receiver.mails] == ["vox-assets: 1 failed"] * 2
+    warning, failure = (alert["title"].partition(" (")[0] for alert in receiver.mails)
+    assert (warning, failure) == ("1 warning", "adapter not built: 1 failed")
 
 
 def test_a_run_that_will_be_retried_is_not_reported(
@@ -252,7 +266,7 @@ def test_a_channel_that_is_down_fails_its_tick_and_later_receives_everything(
     receiver.alive = True
     deployment.tick()
     [alert] = receiver.mails
-    assert alert["title"] == "vox-assets: 2 failed"
+    assert alert["title"].startswith("adapter not built: 1 failed, 1 warning (")
     assert deployment.tick() == "nothing to report"
 
 
@@ -272,8 +286,12 @@ def test_an_overdue_asset_and_its_recovery_are_reported(
         )
         deployment.tick()
     first, second = receiver.mails
-    assert "ERROR freshness training_mix: overdue: built 0.0 days ago" in first["message"]
-    assert "RECOVERED freshness training_mix" in second["message"]
+    assert first["title"] == f"1 overdue ({PLACE})"
+    assert first["message"].startswith("OVERDUE training_mix: built 0.0 days ago, on ")
+    assert first["message"].endswith("; http://ui.example/assets/training_mix")
+    assert second["message"] == (
+        "RECOVERED training_mix: it was built; http://ui.example/assets/training_mix"
+    )
 
 
 def test_a_run_that_waits_longer_than_usual_and_its_end_are_reported(
@@ -296,12 +314,54 @@ def test_a_run_that_waits_longer_than_usual_and_its_end_are_reported(
     [alert] = receiver.mails
     assert alert["type"] == "warning"
     assert alert["message"] == (
-        "WARN late run of job rebuild: is NOT_STARTED for 31 minutes; earlier runs ended within "
-        f"0 minutes; since commit c0ffee1; http://ui.example/runs/{waiting.run_id}"
+        "HUNG job rebuild: has not started after 31 minutes; earlier runs ended within less than "
+        f"a minute; since commit c0ffee1; http://ui.example/runs/{waiting.run_id}"
     )
     deployment.instance.report_run_canceled(waiting)
     deployment.tick()
-    assert "RECOVERED late run of job rebuild" in receiver.mails[1]["message"]
+    assert receiver.mails[1]["message"] == (
+        "RECOVERED job rebuild: the run that took longer than usual has ended; "
+        f"http://ui.example/runs/{waiting.run_id}"
+    )
+
+
+def test_a_run_whose_process_dies_has_crashed(deployment: Deployment, receiver: Receiver) -> None:
+    tags = {COMMIT_TAG: "c0ffee1", "dagster/max_retries": "0"}
+    run = deployment.instance.add_run(
+        dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    )
+    deployment.instance.report_run_failed(run, "the process of the run has ended")
+    deployment.tick()
+    [alert] = receiver.mails
+    assert alert["title"] == f"1 crashed ({PLACE}, build {run.run_id[:8]})"
+    assert alert["message"] == (
+        "CRASHED job rebuild: ended outside of all steps, as a run does whose process is killed; "
+        f"since commit c0ffee1; http://ui.example/runs/{run.run_id}"
+    )
+
+
+def test_a_failure_that_recovers_between_two_ticks_stops_nothing(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    deployment.run({"faults": 3})
+    deployment.run({})
+    deployment.tick()
+    [alert] = receiver.mails
+    assert alert["title"].startswith("1 recovered (")
+    assert "NOT BUILT" not in alert["message"]
+
+
+def test_a_state_that_an_older_version_stored_is_read(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    problem = {"severity": "ERROR", "detail": "3 rows", "commit": "bad", "told_at": time.time()}
+    state = {"until": time.time(), "open": {"check training_mix:lane_policy": problem}}
+    deployment.cursor = json.dumps(state)
+    deployment.run({})
+    deployment.tick()
+    assert "RECOVERED check training_mix:lane_policy passes again after 1 failure since" in (
+        receiver.bodies()
+    )
 
 
 def test_a_run_is_late_by_the_time_of_earlier_runs_of_its_job(deployment: Deployment) -> None:

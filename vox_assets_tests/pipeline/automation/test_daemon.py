@@ -28,7 +28,7 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.curate.audit import ledger_balances
 from vox_assets.pipeline.automation import history
 from vox_assets.pipeline.automation.instance import configuration
-from vox_assets.pipeline.automation.sensors import DATA_VERSION_TAG
+from vox_assets.pipeline.automation.source_versions import DATA_VERSION_TAG
 from vox_assets.store.lake import Lake
 from vox_assets_tests.pipeline.conftest import QUICK, write_profile
 from vox_assets_tests.postgres import free_port, postgres
@@ -291,9 +291,9 @@ def check_alerts_of_a_broken_policy_and_its_fix(deployment: Deployment) -> None:
     recovered = f"RECOVERED {LANE_POLICY}"
     deployment.wait("the recovery", lambda: recovered in receiver.bodies())
     lines = [line for line in receiver.bodies().splitlines() if LANE_POLICY in line]
-    assert [line.split()[0] for line in lines] == ["ERROR", "RECOVERED"]
+    assert [line.split()[0] for line in lines] == ["FAILED", "RECOVERED"]
     assert f"/runs/{failed.run_id}" in lines[0]
-    assert "failures in a tree that is not in git: 1" in lines[1]
+    assert "passes again after 1 failure in a tree that is not in git" in lines[1]
     assert len(deployment.runs()) == 5
 
 
@@ -319,11 +319,11 @@ def test_a_deployment_without_sources_reports_all_failures_and_purges_old_ticks(
         check = {"assetKey": {"path": ["deduped_corpus"]}, "name": "no_residual_duplicates"}
         deployment.launch("__ASSET_JOB", assetSelection=[], assetCheckSelection=[check])
         expected = {
-            "ERROR freshness training_mix: overdue: built 9.0 days ago",
-            f"ERROR step raw_rust_fns: {deployment.tree}/crates: no such folder",
-            f"ERROR step doc_qa_pairs: {deployment.tree}/docs/src: no such folder",
-            "ERROR check deduped_corpus:no_residual_duplicates: crashed before it returned a "
-            "result: deduped_corpus is not built yet",
+            "OVERDUE training_mix: built 9.0 days ago",
+            f"FAILED step raw_rust_fns: {deployment.tree}/crates: no such folder",
+            f"FAILED step doc_qa_pairs: {deployment.tree}/docs/src: no such folder",
+            "CRASHED check deduped_corpus:no_residual_duplicates: no result: "
+            "deduped_corpus is not built yet",
         }
         deployment.wait("all alerts", lambda: all(line in working.bodies() for line in expected))
         assert {run.status for run in deployment.runs()} == {FAILURE}
@@ -338,7 +338,8 @@ def test_a_deployment_without_sources_reports_all_failures_and_purges_old_ticks(
         broken.alive = True
         deployment.wait("an alert on the repaired channel", lambda: broken.mails)
         [alert] = broken.mails
-        assert alert["title"] == f"vox-assets: {len(expected)} failed"
+        assert alert["title"].startswith("raw_rust_fns and ")
+        assert " not built: 1 crashed, 2 failed, 1 overdue (vox-assets, " in alert["title"]
         assert all(line in alert["message"] for line in expected)
 
         # Skipped ticks are kept for two days.
