@@ -102,11 +102,12 @@ def _end_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Signal | None:
         for error in errors
     )
     current = instance.get_run_by_id(run.run_id)
-    if interrupted or current is None or current.status in _CANCELLED:
+    plan_id = run.execution_plan_snapshot_id
+    if interrupted or plan_id is None or current is None or current.status in _CANCELLED:
         return None
     if errors:
         return "fail"
-    plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+    plan = instance.get_execution_plan_snapshot(plan_id)
     return "success" if len(events) == len(plan.step_keys_to_execute) else None
 
 
