@@ -1,4 +1,4 @@
-"""Draws the tasks of the exam: from templates, and from held-out documentation and programs.
+"""Draws the tasks of templates.
 
 The templates, the lexicon, the seed and the interpreter decide the tasks of templates; no source
 tree takes part, so that the adapters of two builds sit the same exam.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 from lark import Token
@@ -45,7 +46,7 @@ _CLICKS = 4
 #: Steps of a wrong program, which may not end: far more than references take.
 _MUTANT_STEPS = 6_000
 #: Rows in the tables before a call: their number, and the number of the first.
-_STORED = ((0, 0), (4, 0), (6, 6), (1, 2))
+_STORED = ((0, 0), (4, 0), (6, 6), (1, 2), (2, 3))
 
 
 def outcomes(source: str, steps: Iterable[str], max_steps: int = MAX_STEPS) -> tuple[str, ...]:
@@ -101,8 +102,7 @@ def hidden_calls(source: str, seed: int) -> tuple[Call, ...]:
     Every outcome is known. The outcomes of a function that takes values differ between its calls,
     and every call tells the program from a mutant or a constant. Raises VoxSyntaxError.
     """
-    tried = [item for item in _candidates(source, seed) if all(map(is_known, item.outcomes))]
-    tried = list({item.steps: item for item in tried}.values())
+    tried = _known(source, seed)
     told: dict[str, set[tuple[str, ...]]] = {}
     for item in tried:
         told.setdefault(item.subject, set()).add(item.told)
@@ -115,6 +115,26 @@ def hidden_calls(source: str, seed: int) -> tuple[Call, ...]:
     }
     tried = [item for item in tried if item.subject not in constant]
     return tuple(Call(item.steps, item.outcomes) for item in _chosen(source, tried))
+
+
+def examples(source: str, seed: int, calls: Iterable[Call], amount: int) -> tuple[Call, ...]:
+    """Draw calls that are not among the given ones, the first of each function and outcome."""
+    hidden = {call.steps for call in calls}
+    shown: dict[tuple[str, tuple[str, ...]], Call] = {}
+    for item in _known(source, seed):
+        if item.steps not in hidden and not item.is_test:
+            shown.setdefault((item.subject, item.told), Call(item.steps, item.outcomes))
+    subjects = list(dict.fromkeys(subject for subject, _ in shown))
+    turns = [[call for (name, _), call in shown.items() if name == own] for own in subjects]
+    rows = zip_longest(*turns)
+    return tuple(call for row in rows for call in row if call is not None)[:amount]
+
+
+def _known(source: str, seed: int) -> list[_Tried]:
+    """List the candidates whose every outcome is known, each once."""
+    found = _candidates(source, seed)
+    known = (item for item in found if all(map(is_known, item.outcomes)))
+    return list({item.steps: item for item in known}.values())
 
 
 def decided(source: str, calls: Iterable[Call]) -> frozenset[str]:

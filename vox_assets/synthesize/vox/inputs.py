@@ -92,13 +92,14 @@ class Inputs:
         inner = self._of(generic[2], depth)
         if not inner:
             return []
+        rest = inner[1 : MAX_VALUES // 2]
         match generic[1]:
             case "list" | "List":
                 return _lists(inner)
             case "Option":
-                return [*(f"Some({value})" for value in inner[: MAX_VALUES // 2]), "None"]
+                return [f"Some({inner[0]})", "None", *(f"Some({value})" for value in rest)]
             case "Result":
-                return [*(f"Ok({value})" for value in inner[: MAX_VALUES // 2]), 'Error("no")']
+                return [f"Ok({inner[0]})", 'Error("no")', *(f"Ok({value})" for value in rest)]
         return []
 
     @cached_property

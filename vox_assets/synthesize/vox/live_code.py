@@ -44,13 +44,13 @@ def programs(doc_rows: pl.DataFrame, read_source: Reader, profile: Profile) -> I
     vox = doc_rows.filter((pl.col("language") == "vox") & (pl.col("response_mode") == "code_only"))
     shown_by: dict[str, list[Mapping[str, Any]]] = {}
     for row in vox.iter_rows(named=True):
-        whole = [_live(text) for text in _included(row, read_source, profile)]
-        for source in whole if whole and None not in whole else [_live(row["response"])]:
+        whole = [live_program(text) for text in _included(row, read_source, profile)]
+        for source in whole if whole and None not in whole else [live_program(row["response"])]:
             if source:
                 shown_by.setdefault(source, []).append(row)
     for source, rows in shown_by.items():
         parents = tuple(row["pair_id"] for row in rows)
-        yield Live(rows[0], parents, source, tuple(declarations(source)))
+        yield Live.of(rows[0], parents, source)
 
 
 def _included(row: Mapping[str, Any], read_source: Reader, profile: Profile) -> list[str]:
@@ -74,7 +74,7 @@ def _included(row: Mapping[str, Any], read_source: Reader, profile: Profile) -> 
     return included
 
 
-def _live(text: str) -> str | None:
+def live_program(text: str) -> str | None:
     """Return the program without comments, or None when it does not parse or declares nothing."""
     source = tidy(_COMMENT.sub("", text))
     try:

@@ -30,6 +30,7 @@ from vox_assets.vox_syntax.interpreter.values import (
     Variant,
     compute,
     condition,
+    has_type,
     joined,
     negated,
     written,
@@ -170,7 +171,9 @@ class Run:
         return value
 
     def apply(self, node: Node, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        """Run a function or handler with its arguments."""
+        """Run a function or handler with its arguments; an open hole has no outcome."""
+        if any(data_of(part) == "hole" for part in node.children):
+            raise UnknownError("a hole")
         scope = Scope()
         self.enter()
         self.bind_parameters(node, positional, named, scope)
@@ -185,7 +188,11 @@ class Run:
             after.names["result"] = value
             self._hold(ends, after)
         self.leave()
-        return value if node.meta.has_result else None
+        if node.meta.result in ("", "Unit"):
+            return None
+        if not has_type(value, node.meta.result):
+            raise UnknownError(f"a result that is no {node.meta.result}")
+        return value
 
     def _hold(self, contracts: Sequence[Node], scope: Scope) -> None:
         """Check contracts: what happens when one is broken depends on how a program is built."""

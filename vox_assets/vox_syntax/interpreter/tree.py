@@ -57,7 +57,7 @@ def _parsed(source: str) -> Tree[Token]:
             case "contract":
                 meta.after = source.startswith("@ensure", meta.start_pos)
             case "function" | "handler":
-                meta.has_result = _has_result(node, source)
+                meta.result = _type_text(node, source)
             case "machine_state":
                 meta.terminal = source.startswith("terminal", meta.start_pos)
             case "lifecycle":
@@ -95,12 +95,6 @@ def _start(node: Any) -> int:
 
 def _end(node: Any) -> int:
     return int(node.meta.end_pos if isinstance(node, Tree) else node.end_pos)
-
-
-def _has_result(node: Node, source: str) -> bool:
-    """Check whether a function names a result other than Unit."""
-    named = [item for item in node.children if data_of(item).endswith("_type")]
-    return bool(named) and source[_start(named[-1]) : _end(named[-1])] != "Unit"
 
 
 def read_module(source: str) -> Module:

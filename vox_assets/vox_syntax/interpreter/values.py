@@ -180,6 +180,26 @@ def _refuse_rounding(symbol: str, left: int, right: int) -> None:
         raise UnknownError("a division that back ends may round differently")
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "str": (str, Worded),
+    "bool": (bool,),
+    "dec": (Decimal,),
+    "float": (float,),
+    "list": (list,),
+    "List": (list,),
+}
+_CASES = {"Option": ("Some", "None"), "Result": ("Ok", "Error")}
+
+
+def has_type(value: Any, name: str) -> bool:
+    """Check whether a value may have a type; only the outer part of the type is compared."""
+    outer = name.partition("[")[0].strip()
+    if outer in _CASES:
+        return isinstance(value, Variant) and value.name in _CASES[outer]
+    return outer not in _TYPES or type(value) in _TYPES[outer]
+
+
 def condition(value: Any) -> bool:
     if not isinstance(value, bool):
         raise UnknownError(f"a condition of type {_kind(value)}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from vox_assets.synthesize.vox.lexicon import RESERVED
 from vox_assets.synthesize.vox.templates import tidy
-from vox_assets.vox_syntax import Declaration
+from vox_assets.vox_syntax import Declaration, declarations
 
 #: About 600 tokens: a longer program leaves no room for the answer in a 1,024-token context.
 MAX_SHOWN_CHARS = 2_200
@@ -63,6 +63,11 @@ class Live:
     parents: tuple[str, ...]
     source: str
     declared: tuple[Declaration, ...]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], parents: tuple[str, ...], source: str) -> Live:
+        """Read what a program declares; raises VoxSyntaxError when it does not parse."""
+        return cls(row, parents, source, tuple(declarations(source)))
 
     def around(self, item: Declaration) -> str:
         """Return the declaration and all that it refers to, also indirectly, in source order."""
