@@ -172,3 +172,81 @@ def tokenizer_of(name: str) -> Any:
     pin_date(tokenizer)
     tokenizer.pad_token_id = stop_tokens(tokenizer)[-1]
     return tokenizer
+
+
+def tiny_model(architecture: str, **changes: Any) -> Any:
+    """Build a random model of two layers with the configuration of an architecture."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes: dict[str, Any] = {
+        "vocab_size": 96,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    transforms: dict[str, dict[str, Any]] = {
+        "gemma2": {"final_logit_softcapping": 5.0},
+        "granite": {"logits_scaling": 8.0},
+        "cohere": {"logit_scale": 0.0625},
+        "opt": {"word_embed_proj_dim": 16, "ffn_dim": 64},
+        "recurrent_gemma": {
+            "logits_soft_cap": 5.0,
+            "num_hidden_layers": 3,
+            "lru_width": 32,
+            "attention_window_size": 16,
+        },
+        "modernbert-decoder": {"decoder_bias": False, "cls_token_id": 1, "sep_token_id": 2},
+        "inkling_text": {"unpadded_vocab_size": 80, "logits_mup_width_multiplier": 8.0},
+        "hyperclovax": {"logits_scaling": 0.2},
+        "mamba": {"state_size": 4},
+        "deepseek_v2": {
+            "q_lora_rank": 16,
+            "kv_lora_rank": 16,
+            "qk_nope_head_dim": 16,
+            "qk_rope_head_dim": 16,
+            "v_head_dim": 16,
+            "n_routed_experts": 4,
+            "n_shared_experts": 1,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 32,
+            "first_k_dense_replace": 1,
+            "n_group": 1,
+            "topk_group": 1,
+        },
+        "lfm2": {"layer_types": ["conv", "full_attention"]},
+        "falcon_h1": {
+            "mamba_d_ssm": 64,
+            "mamba_n_heads": 4,
+            "mamba_d_head": 16,
+            "mamba_d_state": 8,
+        },
+        "qwen3_next": {
+            "layer_types": ["linear_attention", "full_attention"],
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 2,
+            "linear_key_head_dim": 16,
+            "linear_value_head_dim": 16,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 32,
+        },
+    }
+    if architecture == "gpt2":
+        sizes = {k: sizes[k] for k in ("vocab_size", "bos_token_id", "eos_token_id")}
+        sizes |= {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
+    if architecture == "falcon":
+        del sizes["head_dim"]
+    torch.manual_seed(7)
+    config = AutoConfig.for_model(
+        architecture, **sizes | transforms.get(architecture, {}) | changes
+    )
+    return AutoModelForCausalLM.from_config(config).float().eval()

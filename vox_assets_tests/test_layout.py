@@ -21,6 +21,9 @@ HEAVY_LIBRARIES = frozenset(
 #: functions.
 HEAVY_MODULES = {
     "compute/nll.py": "a PyTorch kernel, loaded together with a model",
+    "training/program/blocks.py": "loaded by the training process alone",
+    "training/program/model.py": "loaded by the training process alone",
+    "training/program/ranks.py": "loaded by the training process alone",
     "training/program/run.py": "the program of the training process",
     "training/program/stream.py": "loaded by the training process alone",
     "training/program/trainer.py": "loaded by the training process alone",

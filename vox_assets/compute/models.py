@@ -113,7 +113,9 @@ def preferred_dtype() -> str:
     import torch
 
     if torch.cuda.is_available():
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        # Cards before Ampere only emulate it.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if native else "float32"
     capable = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return "bfloat16" if capable is not None and capable() else "float32"
 

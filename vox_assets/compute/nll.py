@@ -16,13 +16,15 @@ from typing import Any
 
 import torch
 
+from vox_assets.compute.memory import batch_tokens
 from vox_assets.compute.tokens import MASKED, TokenRow
 
-#: Positions projected at once: 128 x 49k float32 logits are 25 MB, about a last-level cache.
+#: Positions projected at once on a CPU: 128 x 49k float32 logits are 25 MB, about a last-level
+#: cache.
 CHUNK_POSITIONS = 128
-#: Tokens of one scoring batch, padding included. Rows are sorted by length, and larger batches are
-#: no faster on a CPU.
-BATCH_TOKENS = 2048
+#: Bytes of the float32 logits that are projected at once on a GPU, where larger products are
+#: faster.
+CHUNK_BYTES = 2**28
 
 #: Token ids of the text on which `has_plain_head` compares logits.
 _PROBE_IDS = range(1, 9)
@@ -38,17 +40,21 @@ class AnswerNll(torch.autograd.Function):
         nll = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         learning = ctx.needs_input_grad[0]
         gradient = torch.empty_like(hidden) if learning else None
-        for start in range(0, len(targets), CHUNK_POSITIONS):
-            part = slice(start, start + CHUNK_POSITIONS)
+        size = CHUNK_POSITIONS
+        if hidden.is_cuda:
+            size = max(size, CHUNK_BYTES // (4 * len(weight)))
+        for start in range(0, len(targets), size):
+            part = slice(start, start + size)
             target = targets[part, None]
             logits = hidden[part] @ weight.T
             log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
             nll[part] = -log_probs.gather(1, target).squeeze(1)
             if gradient is not None:
-                # d NLL / d logits = softmax - one_hot(target)
-                slope = log_probs.exp_().to(hidden.dtype)
-                slope.scatter_add_(1, target, -torch.ones_like(target, dtype=slope.dtype))
-                gradient[part] = slope @ weight
+                # d NLL / d logits = softmax - one_hot(target), in float32: bfloat16 has no value
+                # between .998 and 1, so a target of that probability would have no gradient.
+                slope = log_probs.exp_()
+                slope.scatter_add_(1, target, slope.new_full(target.shape, -1.0))
+                gradient[part] = slope.to(hidden.dtype) @ weight
         if gradient is not None:
             ctx.save_for_backward(gradient)
         return nll
@@ -85,8 +91,9 @@ def add_answer_nll(model: Any) -> None:
     """Let `model(..., labels=..., answer_nll=True)` return the NLL of every labelled position.
 
     `model` is the causal language model inside the PEFT and DDP wrappers, so that both wrap the
-    call. The NLL is a flat tensor, ordered by row and then by position. Without the flag, the
-    model's original forward runs.
+    call. The NLL is a flat tensor, ordered by row and then by position. Labels on the CPU spare a
+    wait for the device, because their positions are found before. Without the flag, the model's
+    original forward runs.
     """
     original: Callable[..., Any] = model.forward
     plain = has_plain_head(model)
@@ -96,15 +103,16 @@ def add_answer_nll(model: Any) -> None:
     ) -> Any:
         if not answer_nll:
             return original(*args, **kwargs | ({} if labels is None else {"labels": labels}))
-        learned = labels[:, 1:] != MASKED
-        targets = labels[:, 1:][learned]
+        rows, columns = (labels[:, 1:] != MASKED).nonzero(as_tuple=True)
+        targets = labels[rows, columns + 1].to(self.device, non_blocking=True)
+        positions = (rows * labels.shape[1] + columns).to(self.device, non_blocking=True)
         kwargs["use_cache"] = False
         if plain:
-            hidden = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][learned]
+            hidden = self.base_model(*args, **kwargs).last_hidden_state
             return AnswerNll.apply(  # type: ignore[no-untyped-call]
-                hidden, self.get_output_embeddings().weight, targets
+                hidden.flatten(0, 1)[positions], self.get_output_embeddings().weight, targets
             )
-        logits = original(*args, **kwargs).logits[:, :-1][learned]
+        logits = original(*args, **kwargs).logits.flatten(0, 1)[positions]
         return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
     # `generate` and PEFT read the signature of the model's own forward.
@@ -125,20 +133,20 @@ def score_rows(model: Any, rows: Sequence[TokenRow]) -> list[RowNll]:
     """Score every row's answers under `model`, in the order of `rows`, without a gradient.
 
     Needs a model prepared by `add_answer_nll`, and switches it to evaluation mode meanwhile.
-    Batches hold rows of similar length, at most BATCH_TOKENS; rows are padded on the right, where
-    causal attention does not read the padding.
+    Batches hold rows of similar length, as many as the device has memory for; rows are padded on
+    the right, where causal attention does not read the padding.
     """
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].input_ids))
     scores: dict[int, RowNll] = {}
     with evaluating(model), torch.no_grad():
-        for batch in _batches([len(rows[index].input_ids) for index in order]):
+        most = batch_tokens(model.config, model.device)
+        for batch in _batches([len(rows[index].input_ids) for index in order], most):
             members = [order[position] for position in batch]
             ids, labels, mask = pad([rows[index] for index in members], model.device)
             nll = model(input_ids=ids, attention_mask=mask, labels=labels, answer_nll=True)
             sizes = (labels[:, 1:] != MASKED).sum(1).tolist()
-            for index, part in zip(members, nll.split(sizes), strict=True):
-                total = float(part.double().sum())
-                scores[index] = RowNll(rows[index].pair_id, total, len(part))
+            for index, part in zip(members, nll.cpu().double().split(sizes), strict=True):
+                scores[index] = RowNll(rows[index].pair_id, float(part.sum()), len(part))
     return [scores[index] for index in range(len(rows))]
 
 
@@ -168,7 +176,10 @@ def token_weighted(scores: Sequence[RowNll]) -> float:
 
 
 def pad(rows: Sequence[TokenRow], device: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pad rows on the right to ids, labels and attention mask, each [rows, longest]."""
+    """Pad rows on the right to ids, labels and attention mask, each [rows, longest].
+
+    The labels stay on the CPU: `add_answer_nll` says why.
+    """
     longest = max(len(row.input_ids) for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     labels = torch.full((len(rows), longest), MASKED)
@@ -178,14 +189,14 @@ def pad(rows: Sequence[TokenRow], device: Any) -> tuple[torch.Tensor, torch.Tens
         ids[index, :size] = torch.tensor(row.input_ids)
         labels[index, :size] = torch.tensor(row.labels)
         mask[index, :size] = 1
-    return ids.to(device), labels.to(device), mask.to(device)
+    return ids.to(device), labels, mask.to(device)
 
 
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Group the indices of ascending `lengths` into runs of at most BATCH_TOKENS padded tokens."""
+def _batches(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Group the indices of ascending `lengths` into runs of at most `most` padded tokens."""
     batches: list[list[int]] = []
     for position, length in enumerate(lengths):
-        if batches and (len(batches[-1]) + 1) * length <= BATCH_TOKENS:
+        if batches and (len(batches[-1]) + 1) * length <= most:
             batches[-1].append(position)
         else:
             batches.append([position])

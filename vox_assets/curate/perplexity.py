@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from vox_assets.compute.batches import HERE, Engine
+from vox_assets.compute.memory import batch_tokens
 from vox_assets.compute.models import LocalModel, at_hand, fastest_device, preferred_dtype
 from vox_assets.compute.tokens import MASKED, load_tokenizer, split_answer
 from vox_assets.contract.rows import Message
@@ -22,8 +23,6 @@ from vox_assets.store.progress import Log, progress, quiet_libraries, silent
 
 # Part of every cache key: change it when the same tokens give another value.
 LAYOUT = "answer-nll"
-# Padded tokens in one forward pass; the logits of a vocabulary of 49k make larger ones slower.
-BATCH_TOKENS = 2048
 # Dialogues per call of the tokenizer.
 TOKENISED_AT_ONCE = 1024
 # Share of the tokens that is reserved for the end of the prompt, which conditions the answer most.
@@ -66,7 +65,7 @@ def answer_nll(
 
     with progress(label, len(keys), "rows", log) as done:
         costs = [len(ids) for ids, _ in sequences]
-        result = store.compute(keys, costs, BATCH_TOKENS, read, done)
+        result = store.compute(keys, costs, _batch_tokens(model), read, done)
     sums, counts = result[:, 0].astype(np.float64), result[:, 1].astype(np.float64)
     return sums / np.maximum(counts, 1.0), counts
 
@@ -92,6 +91,13 @@ def _sequences(
             yield before + after, len(before)
 
 
+def _batch_tokens(model: LocalModel) -> int:
+    """Return the padded tokens of one forward pass, by the device of this process."""
+    from transformers import AutoConfig
+
+    return batch_tokens(AutoConfig.from_pretrained(model.path), fastest_device())
+
+
 def _batch_nll(
     sequences: list[tuple[np.ndarray, int]], model: LocalModel, dtype: str
 ) -> np.ndarray:
@@ -108,7 +114,7 @@ def _batch_nll(
         answer = slice(max(start, 1), len(tokens))
         labels[row, answer] = ids[row, answer]
     counts = (labels != MASKED).sum(1)
-    ids, labels = ids.to(network.device), labels.to(network.device)
+    ids = ids.to(network.device)
     with torch.inference_mode():
         nll = network(input_ids=ids, labels=labels, answer_nll=True)
     sums = torch.stack([part.sum() for part in nll.cpu().split(counts.tolist())])

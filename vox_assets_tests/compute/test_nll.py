@@ -9,6 +9,7 @@ import pytest
 from vox_assets.compute.models import LocalModel
 from vox_assets.compute.tokens import MASKED, TokenRow, load_tokenizer, tokenise
 from vox_assets.contract.rows import turns
+from vox_assets_tests.families import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +68,9 @@ def test_packed_blocks_have_the_loss_of_the_separate_rows(
 ) -> None:
     import torch
 
-    from vox_assets.training.program.trainer import collate_blocks
+    from vox_assets.training.program.blocks import as_block, packed_batch
 
-    def block(rows: list[TokenRow]) -> dict[str, list[int]]:
-        return {
-            "input_ids": [token for row in rows for token in row.input_ids],
-            "labels": [label for row in rows for label in row.labels],
-            "seq_lengths": [len(row.input_ids) for row in rows],
-        }
-
-    batch = collate_blocks(0)([block(token_rows[:4]), block(token_rows[4:])])
-    assert batch.pop("block_tokens").sum() == sum(len(row.input_ids) for row in token_rows)
+    batch = packed_batch([as_block(token_rows[:4]), as_block(token_rows[4:])], 0)
     with torch.no_grad():
         packed = float(model(**batch, answer_nll=True).sum())
     assert packed == pytest.approx(sum(reference_loss(model, row) for row in token_rows), rel=1e-4)
@@ -119,48 +112,11 @@ def test_four_bit_layers_stay_in_training_mode(tiny_base: LocalModel) -> None:
     assert quantised.training and layer.training
 
 
-def _tiny(family: str) -> Any:
-    """Build a random model of two layers; large head weights expose a missing logit transform."""
+def headed(architecture: str) -> Any:
+    """Build a random model whose large head weights expose a missing logit transform."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
-    sizes: dict[str, Any] = {
-        "vocab_size": 96,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
-    transforms: dict[str, dict[str, Any]] = {
-        "gemma2": {"final_logit_softcapping": 5.0},
-        "granite": {"logits_scaling": 8.0},
-        "cohere": {"logit_scale": 0.0625},
-        "opt": {"word_embed_proj_dim": 16, "ffn_dim": 64},
-        "recurrent_gemma": {
-            "logits_soft_cap": 5.0,
-            "num_hidden_layers": 3,
-            "lru_width": 32,
-            "attention_window_size": 16,
-        },
-        "modernbert-decoder": {"decoder_bias": False, "cls_token_id": 1, "sep_token_id": 2},
-        "inkling_text": {"unpadded_vocab_size": 80, "logits_mup_width_multiplier": 8.0},
-        "hyperclovax": {"logits_scaling": 0.2},
-        "mamba": {"state_size": 4},
-    }
-    if family == "gpt2":
-        sizes = {k: sizes[k] for k in ("vocab_size", "bos_token_id", "eos_token_id")}
-        sizes |= {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
-    if family == "falcon":
-        del sizes["head_dim"]
-    torch.manual_seed(7)
-    config = AutoConfig.for_model(family, **sizes | transforms.get(family, {}))
-    model = AutoModelForCausalLM.from_config(config).float().eval()
+    model = tiny_model(architecture)
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(40.0)
     return model
@@ -200,7 +156,7 @@ FAMILIES = PLAIN_HEADS + OTHER_HEADS
 def test_exactly_the_plain_heads_are_recognised(family: str) -> None:
     from vox_assets.compute.nll import has_plain_head
 
-    model = _tiny(family)
+    model = headed(family)
     assert has_plain_head(model) == (family in PLAIN_HEADS)
     # The comparison does not change the mode of any module.
     model.train()
@@ -213,7 +169,7 @@ def test_a_bfloat16_head_on_float32_states_uses_the_logits_of_the_model() -> Non
 
     from vox_assets.compute.nll import add_answer_nll
 
-    model = _tiny("mamba").bfloat16()
+    model = headed("mamba").bfloat16()
     ids = torch.arange(3, 15)[None]
     with torch.no_grad():
         expected = float(model(input_ids=ids, labels=ids).loss)
@@ -228,7 +184,7 @@ def test_the_kernel_computes_the_loss_of_the_model(family: str) -> None:
 
     from vox_assets.compute.nll import add_answer_nll
 
-    model = _tiny(family)
+    model = headed(family)
     ids = torch.randint(3, 80, (2, 12), generator=torch.Generator().manual_seed(3))
     labels = ids.clone()
     labels[:, :5] = MASKED
@@ -251,7 +207,7 @@ def test_the_perplexity_of_an_answer_follows_from_the_loss_of_the_model(
     from vox_assets.compute.nll import add_answer_nll
     from vox_assets.curate import perplexity
 
-    model = _tiny(family)
+    model = headed(family)
     ids = [5, 9, 33, 71, 8, 40, 12]
     labels = torch.tensor([[MASKED] * 3 + ids[3:]])
     with torch.no_grad():
@@ -262,3 +218,18 @@ def test_the_perplexity_of_an_answer_follows_from_the_loss_of_the_model(
     result = perplexity._batch_nll([(np.array(ids, np.int32), 3), short], None, "float32")  # type: ignore[arg-type]
     assert result[0, 0] / result[0, 1] == pytest.approx(expected, rel=1e-4)
     assert result[:, 1].tolist() == [4.0, 2.0]
+
+
+def test_a_confident_target_in_bfloat16_keeps_its_gradient() -> None:
+    import torch
+
+    from vox_assets.compute.nll import AnswerNll
+
+    # Two tokens with the logits 7 and 0: the first has probability .99909, which bfloat16 rounds
+    # to 1.
+    hidden = torch.ones(1, 1, dtype=torch.bfloat16, requires_grad=True)
+    head = torch.tensor([[7.0], [0.0]], dtype=torch.bfloat16)
+    AnswerNll.apply(hidden, head, torch.tensor([0])).sum().backward()  # type: ignore[no-untyped-call]
+    probability = float(torch.sigmoid(torch.tensor(7.0)))
+    assert hidden.grad is not None
+    assert float(hidden.grad) == pytest.approx(7 * (probability - 1), rel=0.01)

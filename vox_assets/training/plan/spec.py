@@ -22,7 +22,7 @@ from vox_assets.store.files import write_text
 from vox_assets.training.plan.ranks import RankChoice
 
 #: Part of every digest. Raise it when the program trains another adapter from the same inputs.
-PROGRAM_VERSION = 2
+PROGRAM_VERSION = 3
 
 #: sysexits EX_TEMPFAIL: the run was interrupted and left a checkpoint; a rerun resumes from it.
 EXIT_INTERRUPTED = 75

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import resource
 import shutil
 import sys
@@ -35,18 +34,20 @@ from vox_assets.training.plan.spec import (
     TrainingSpec,
     rows_digest,
 )
+from vox_assets.training.program.model import make_model, plan_layout
+from vox_assets.training.program.ranks import Ranks
 from vox_assets.training.program.reports import Log, Reports, quiet_trainer
 from vox_assets.training.program.run_state import (
     Interrupt,
     best_dir,
+    checkpoints,
     is_main,
-    last_whole_checkpoint,
     read_progress,
     sole_owner,
     step_of,
 )
 from vox_assets.training.program.stream import training_stream, watched_rows
-from vox_assets.training.program.trainer import AnswerTrainer, Budget, make_trainer
+from vox_assets.training.program.trainer import Trainer
 
 
 def run(spec: TrainingSpec, interrupt: Interrupt, log: Log) -> dict[str, Any]:
@@ -76,19 +77,27 @@ def run(spec: TrainingSpec, interrupt: Interrupt, log: Log) -> dict[str, Any]:
             f"but the spec was made for {spec.rows_digest}"
         )
     spec.work_dir.mkdir(parents=True, exist_ok=True)
-    with sole_owner(spec):
-        spec_path = spec.work_dir / "spec.json"
-        if spec_path.exists() and TrainingSpec.read(spec_path).digest != spec.digest:
-            raise TrainingRefusedError(
-                f"work folder {spec.work_dir} belongs to digest "
-                f"{TrainingSpec.read(spec_path).digest}, not to {spec.digest}: cannot resume it"
-            )
-        if is_main():
-            spec.write(spec_path)
-        return _run(spec, mix, interrupt, log)
+    ranks = Ranks()
+    try:
+        with sole_owner(spec, ranks):
+            spec_path = spec.work_dir / "spec.json"
+            if spec_path.exists() and TrainingSpec.read(spec_path).digest != spec.digest:
+                raise TrainingRefusedError(
+                    f"work folder {spec.work_dir} belongs to digest "
+                    f"{TrainingSpec.read(spec_path).digest}, not to {spec.digest}: cannot resume it"
+                )
+            # Every rank has read the old file before rank 0 replaces it.
+            ranks.total(0.0)
+            if ranks.main:
+                spec.write(spec_path)
+            return _run(spec, mix, ranks, interrupt, log)
+    finally:
+        ranks.close()
 
 
-def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, log: Log) -> dict[str, Any]:
+def _run(
+    spec: TrainingSpec, mix: pl.DataFrame, ranks: Ranks, interrupt: Interrupt, log: Log
+) -> dict[str, Any]:
     tokenizer = load_tokenizer(spec.base_path)
     # Sort, so that the result does not depend on the order in which the rows were stored.
     mix = mix.sort("pair_id")
@@ -105,35 +114,28 @@ def _run(spec: TrainingSpec, mix: pl.DataFrame, interrupt: Interrupt, log: Log) 
 
     weight_of = dict(mix.select("pair_id", "weight").iter_rows())
     weights = np.array([weight_of[row.pair_id] for row in train_rows])
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    # Blocks per rank and step: at least one, even if there are more ranks than blocks.
-    micro = max(1, spec.training.blocks_per_step // world)
-    blocks, block, steps = training_stream(train_rows, weights, spec, micro * world)
-    trainer = make_trainer(spec, tokenizer, blocks, block, micro)
-    trainer.args.max_steps = steps
+    blocks, block, steps = training_stream(train_rows, weights, spec)
+    model = make_model(spec, ranks)
+    layout = plan_layout(spec, model, train_rows, block, tokenizer.pad_token_id, ranks, log)
     log(
-        f"{steps} steps of {micro * world} packed blocks of {block} tokens, "
+        f"{steps} steps of {spec.training.blocks_per_step} blocks of {block} tokens in {layout}, "
         f"rank {spec.rank.rank}: {spec.rank.reason}"
     )
-    budget = Budget(spec, steps, watched, interrupt, log)
-    budget.trainer, trainer.budget = trainer, budget
-    trainer.add_callback(budget)
-
-    checkpoint = last_whole_checkpoint(spec)
-    if checkpoint is not None:
-        log(f"resuming from step {step_of(checkpoint)}")
-        budget.resume(checkpoint)
-    elif is_main():
-        budget.log_path.unlink(missing_ok=True)
-    if not interrupt.requested:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    facts = _facts(spec, budget, trainer)
-    if interrupt.requested:
-        log(f"interrupted ({interrupt.reason}) at step {trainer.state.global_step}")
+    trainer = Trainer(spec, model, layout, blocks, steps, watched, ranks, interrupt, log)
+    done = checkpoints(spec)
+    if done:
+        log(f"resuming from step {step_of(done[-1])}")
+        trainer.resume(done[-1])
+    elif ranks.main:
+        trainer.log_path.unlink(missing_ok=True)
+    trainer.train()
+    facts = _facts(spec, trainer)
+    if trainer.interrupted:
+        log(f"{trainer.stopped_by} at step {trainer.step}")
         return {"status": "interrupted", **facts}
-    if is_main():
+    if ranks.main:
         _finish(spec, mix, tokenizer, trainer, facts)
-    trainer.accelerator.wait_for_everyone()
+    ranks.total(0.0)
     return {"status": "complete", **facts}
 
 
@@ -141,7 +143,7 @@ def _finish(
     spec: TrainingSpec,
     mix: pl.DataFrame,
     tokenizer: Any,
-    trainer: AnswerTrainer,
+    trainer: Trainer,
     facts: dict[str, Any],
 ) -> None:
     """Assemble the adapter with the best weights, and rename it to its digest atomically."""
@@ -155,21 +157,21 @@ def _finish(
     shutil.rmtree(spec.work_dir, ignore_errors=True)
 
 
-def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[str, Any]:
-    progress = budget.progress
-    lines = read_progress(budget.log_path)
+def _facts(spec: TrainingSpec, trainer: Trainer) -> dict[str, Any]:
+    progress, layout = trainer.progress, trainer.layout
+    lines = read_progress(trainer.log_path)
     losses = [line["loss"] for line in lines if "loss" in line]
     tail = losses[-max(1, len(losses) // 5) :]
     return {
         "digest": spec.digest,
         "adapter": str(spec.adapter_dir),
-        "steps": trainer.state.global_step,
-        "planned_steps": budget.steps,
-        "stopped_by": budget.stopped_by,
+        "steps": trainer.step,
+        "planned_steps": trainer.steps,
+        "stopped_by": trainer.stopped_by,
         "resumed_from": progress.resumed_from,
         "tokens": progress.tokens,
-        "seconds": round(budget.elapsed(), 1),
-        "tokens_per_second": round(budget.speed(), 1),
+        "seconds": round(trainer.elapsed(), 1),
+        "tokens_per_second": round(trainer.speed(), 1),
         "peak_memory_bytes": peak_memory_bytes(),
         "first_loss": losses[0] if losses else None,
         "last_loss": sum(tail) / len(tail) if tail else None,
@@ -178,8 +180,10 @@ def _facts(spec: TrainingSpec, budget: Budget, trainer: AnswerTrainer) -> dict[s
         "best_step": progress.best_step,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "dtype": preferred_dtype(),
-        "processes": trainer.accelerator.num_processes,
-        "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
+        "processes": trainer.ranks.count,
+        "micro_blocks": layout.micro,
+        "packed": layout.packed,
+        "gradient_checkpointing": layout.checkpointing,
     }
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vox_assets.store.files import LockHeldError, exclusive
 from vox_assets.training.plan.spec import TrainingRefusedError, TrainingSpec
 
+if TYPE_CHECKING:
+    from vox_assets.training.program.ranks import Ranks
+
 #: Minimum interval between step lines in Dagster's log, which keeps every line of every run.
 SECONDS_BETWEEN_REPORTS = 10.0
 
-#: File that is written last into a checkpoint. A checkpoint without it is incomplete, because the
-#: process was killed while it wrote, and is not resumed.
+#: File with the progress; a checkpoint without it is incomplete and is not resumed.
 CHECKPOINT_WHOLE = "whole.json"
 
 
@@ -80,14 +81,15 @@ def read_progress(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def last_whole_checkpoint(spec: TrainingSpec) -> Path | None:
-    """Return the newest complete checkpoint, and delete the incomplete ones."""
+def checkpoint_dir(spec: TrainingSpec, step: int) -> Path:
+    """Return the folder of the checkpoint after `step`."""
+    return spec.work_dir / "checkpoints" / f"checkpoint-{step}"
+
+
+def checkpoints(spec: TrainingSpec) -> list[Path]:
+    """Return the complete checkpoints by step, the newest last."""
     folders = sorted((spec.work_dir / "checkpoints").glob("checkpoint-*"), key=step_of)
-    complete = [folder for folder in folders if (folder / CHECKPOINT_WHOLE).exists()]
-    for folder in folders:
-        if folder not in complete and is_main():
-            shutil.rmtree(folder)
-    return complete[-1] if complete else None
+    return [folder for folder in folders if (folder / CHECKPOINT_WHOLE).exists()]
 
 
 def step_of(checkpoint: Path) -> int:
@@ -101,13 +103,18 @@ def is_main() -> bool:
 
 
 @contextmanager
-def sole_owner(spec: TrainingSpec) -> Iterator[None]:
-    """Hold the lock of the digest on rank 0; the kernel releases it however this process ends."""
-    if not is_main():
+def sole_owner(spec: TrainingSpec, ranks: Ranks) -> Iterator[None]:
+    """Hold the lock of the digest on rank 0; the kernel releases it however this process ends.
+
+    Raises TrainingRefusedError on every rank if another process holds it.
+    """
+    with ExitStack() as held:
+        refused = False
+        if ranks.main:
+            try:
+                held.enter_context(exclusive(spec.work_dir / "lock", wait=False))
+            except LockHeldError:
+                refused = True
+        if ranks.any(refused):
+            raise TrainingRefusedError(f"digest {spec.digest} is being trained already")
         yield
-        return
-    try:
-        with exclusive(spec.work_dir / "lock", wait=False):
-            yield
-    except LockHeldError as error:
-        raise TrainingRefusedError(f"digest {spec.digest} is being trained already") from error

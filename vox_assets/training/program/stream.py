@@ -23,14 +23,15 @@ PACK_WINDOW = 256
 
 
 def training_stream(
-    rows: Sequence[TokenRow], weights: np.ndarray, spec: TrainingSpec, per_step: int
+    rows: Sequence[TokenRow], weights: np.ndarray, spec: TrainingSpec
 ) -> tuple[Dataset, int, int]:
     """Return all blocks of a run in training order, the block size in tokens, and the steps.
 
-    One optimiser step takes `per_step` blocks over all ranks. Every epoch is a weighted draw of all
-    rows without replacement, so no row repeats before every other row was drawn once. Rows are
-    packed in windows of PACK_WINDOW rows.
+    One optimiser step takes `blocks_per_step` blocks over all ranks. Every epoch is a weighted draw
+    of all rows without replacement, so no row repeats before every other row was drawn once. Rows
+    are packed in windows of PACK_WINDOW rows.
     """
+    per_step = spec.training.blocks_per_step
     # The longest row must fit into a block, because packing cuts longer rows.
     block = max(spec.training.block_tokens, max(len(row.input_ids) for row in rows))
     parts = _packed_epoch(rows, weights, spec.training.seed, 0, block)

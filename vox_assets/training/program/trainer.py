@@ -1,33 +1,40 @@
-"""Defines the trainer: loss on answers, learning-rate schedule, budget and early stopping."""
+"""Trains the adapter: loss on answers, learning-rate schedule, budget and early stopping.
+
+The loop is written here and not taken from a trainer class: the loss, the order of the rows, the
+schedule over a budget of steps and seconds, the answer to a full memory and the exact resume all
+differ from those of `transformers.Trainer`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
-from transformers import PrinterCallback, TrainerCallback
-from trl import SFTConfig, SFTTrainer
 
-from vox_assets.compute.models import preferred_dtype
-from vox_assets.compute.nll import add_answer_nll, score_rows, token_weighted
+from vox_assets.compute.nll import score_rows
 from vox_assets.compute.tokens import MASKED, TokenRow
+from vox_assets.store.files import atomic_directory
 from vox_assets.training.adapter import assemble
 from vox_assets.training.plan.spec import TrainingSpec, write_json
+from vox_assets.training.program.blocks import packed_batch, separate_batch
+from vox_assets.training.program.model import Layout
+from vox_assets.training.program.ranks import Ranks
 from vox_assets.training.program.reports import Log
 from vox_assets.training.program.run_state import (
     CHECKPOINT_WHOLE,
     Interrupt,
     Progress,
     best_dir,
-    is_main,
+    checkpoint_dir,
+    checkpoints,
     read_progress,
     step_of,
 )
@@ -42,100 +49,66 @@ MAX_GRADIENT_NORM = 1.0
 #: Minimum relative improvement of the watched loss for early stopping.
 MIN_IMPROVEMENT = 1e-3
 
-#: Share of the available memory that activations may take; above it, gradient checkpointing trades
-#: time for memory. Activations take about 2 * (12 * hidden + 6 * intermediate) bytes per token and
-#: layer in bfloat16 with LoRA on every linear layer (measured on SmolLM2-135M: 1.0 GB per 1,024
-#: tokens).
-ACTIVATION_SHARE = 0.5
-
 CHECKPOINTS_KEPT = 2
+#: File of a checkpoint with the weights of the adapter and the state of the optimiser.
+STATE = "state.pt"
 
 
-class AnswerTrainer(SFTTrainer):
-    """Extends TRL's trainer: answer-only loss, a schedule over the budget, and an exact resume."""
+class Trainer:
+    """Trains the adapter of `model` on packed blocks until the budget is spent.
 
-    #: The caller sets this before training.
-    budget: Budget
-    adapter_dtype: torch.dtype
-
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        self.budget.count_tokens(inputs.pop("block_tokens"))
-        nll = model(**inputs, answer_nll=True)
-        count = num_items_in_batch if num_items_in_batch is not None else max(1, len(nll))
-        # The count covers all ranks, but DDP averages the gradients over ranks.
-        return nll.sum() / count * self.accelerator.num_processes
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        # The blocks are already in the order of the draw, epoch after epoch.
-        return torch.utils.data.SequentialSampler(train_dataset or self.train_dataset)
-
-    def create_scheduler(
-        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
-    ) -> torch.optim.lr_scheduler.LRScheduler:
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer or self.optimizer, lambda step: rate_factor(self.budget.share_used(step))
-        )
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        metrics = self.budget.evaluate()
-        # Fire on_evaluate to clear the flag: otherwise evaluation repeats when the epoch ends.
-        self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_checkpoint(*args, **kwargs)
-        set_adapter_dtype(self.model, self.adapter_dtype)
-
-
-class Budget(TrainerCallback):
-    """Callback that limits steps and seconds, stops early, and writes checkpoints and progress."""
-
-    #: The caller sets this before training.
-    trainer: AnswerTrainer
+    Step n takes the n-th run of `blocks_per_step` blocks over all ranks. Each rank takes every
+    `ranks.count`-th of them, in micro-batches of as many blocks as its memory holds.
+    """
 
     def __init__(
         self,
         spec: TrainingSpec,
+        model: Any,
+        layout: Layout,
+        blocks: Dataset,
         steps: int,
         watched: Sequence[TokenRow],
+        ranks: Ranks,
         interrupt: Interrupt,
         log: Log,
     ) -> None:
-        self.spec = spec
+        self.model = model
+        self.layout = layout
         self.steps = steps
+        self.step = 0
         self.progress = Progress()
-        self.stopped_by = "all steps are done"
+        #: Why the training has ended; None while it goes on.
+        self.stopped_by: str | None = None
+        #: True if one of the ranks was interrupted.
+        self.interrupted = False
         self.log_path = spec.work_dir / "progress.jsonl"
+        self.ranks = ranks
+        self._spec = spec
+        self._blocks = blocks
         self._watched = watched
         self._interrupt = interrupt
         self._log = log
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.AdamW(
+            self._trained, lr=spec.rank.learning_rate, weight_decay=0.0
+        )
         self._started = time.monotonic()
         self._seconds_before = 0.0
         self._tokens_before = 0
         self._evaluation_seconds = 0.0
-        self._tokens_of_step = 0
 
-    # Counters
+    def train(self) -> None:
+        """Train from the current step until the budget is spent or a rank is interrupted."""
+        self._started = time.monotonic()
+        if self.ranks.any(self._interrupt.requested):
+            self._stop_interrupted()
+        elif self.step == 0:
+            self._evaluate()
+        while self.stopped_by is None:
+            self._take_step()
 
-    def resume(self, checkpoint: Path) -> None:
-        """Restore the progress of a checkpoint; delete the lines of later steps from the log."""
-        self.progress = Progress(**json.loads((checkpoint / CHECKPOINT_WHOLE).read_text()))
-        self._seconds_before = self.progress.seconds
-        self._tokens_before = self.progress.tokens
-        step = step_of(checkpoint)
-        self.progress.resumed_from.append(step)
-        if is_main():
-            lines = read_progress(self.log_path)
-            kept = [line for line in lines if line["step"] <= step]
-            self.log_path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    # Time and schedule
 
     def elapsed(self) -> float:
         """Return the seconds of training, including those before an interruption."""
@@ -147,86 +120,179 @@ class Budget(TrainerCallback):
         The seconds are the mean over all ranks after the last step. With a clock per rank the
         learning rates would differ, and so would the weights.
         """
-        return max(step / self.steps, self.progress.seconds / self.spec.training.max_seconds)
-
-    def count_tokens(self, tokens: torch.Tensor) -> None:
-        """Add the packed tokens of a batch to the count of the current step."""
-        self._tokens_of_step += int(tokens.sum())
+        return max(step / self.steps, self.progress.seconds / self._spec.training.max_seconds)
 
     def speed(self) -> float:
         """Return the packed tokens per second since this process started training."""
         seconds = max(self.elapsed() - self._seconds_before, 1e-9)
         return (self.progress.tokens - self._tokens_before) / seconds
 
-    # Evaluation for early stopping
+    # One step
 
-    def evaluate(self) -> dict[str, float]:
-        """Score the watched rows; save the adapter if it is the best so far."""
-        model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        start = time.monotonic()
-        nll = token_weighted(score_rows(model, self._watched))
-        self._evaluation_seconds = time.monotonic() - start
-        step, progress = self.trainer.state.global_step, self.progress
-        if math.isnan(progress.first_nll):
-            progress.first_nll = nll
-        self._write({"step": step, "watched_nll": nll, "seconds": round(self.elapsed(), 1)})
-        self._log(f"step {step}: held-out loss {nll:.4f} (untrained {progress.first_nll:.4f})")
-        if step == 0:
-            return {"eval_nll": nll}
-        if nll < progress.best_nll * (1 - MIN_IMPROVEMENT):
-            progress.best_nll, progress.best_step = nll, step
-            progress.looks_without_gain = 0
-            if is_main():
-                assemble.save_weights(model, best_dir(self.spec, step))
-        else:
-            progress.looks_without_gain += 1
-            if progress.looks_without_gain >= self.spec.training.patience:
-                count = progress.looks_without_gain
-                self._stop(f"held-out loss has not fallen for {count} evaluations")
-        return {"eval_nll": nll}
-
-    # Trainer events
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._started = time.monotonic()
-        if state.global_step == 0:
-            self.evaluate()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        ranks = self.trainer.accelerator.num_processes
-        interrupted, seconds, tokens, evaluation_seconds = self._sum_over_ranks(
-            float(self._interrupt.requested),
-            self.elapsed() / ranks,
-            float(self._tokens_of_step),
-            self._evaluation_seconds / ranks,
+    def _take_step(self) -> None:
+        """Train on the blocks of one step; then evaluate, save or stop as all ranks agree."""
+        per_step, training = self._spec.training.blocks_per_step, self._spec.training
+        first = self.step * per_step
+        numbers = range(first + self.ranks.rank, first + per_step, self.ranks.count)
+        share = [self._blocks[number] for number in numbers]
+        # Dropout of the base, if it has any, is the same after a resume.
+        torch.manual_seed(
+            training.seed * 1_000_003 + self.step * self.ranks.count + self.ranks.rank
         )
+        own_nll, own_answer_tokens = self._backward(share)
+        rate = self._spec.rank.learning_rate * rate_factor(self.share_used(self.step))
+        count = self.ranks.count
+        nll, answer_tokens, tokens, interrupted, seconds, evaluation_seconds = self.ranks.total(
+            own_nll,
+            own_answer_tokens,
+            sum(len(block["input_ids"]) for block in share),
+            float(self._interrupt.requested),
+            self.elapsed() / count,
+            self._evaluation_seconds / count,
+        )
+        self.ranks.add_gradients(self._trained)
+        self._update(answer_tokens, rate)
+        self.step += 1
         self.progress.seconds = seconds
         self.progress.tokens += round(tokens)
-        self._tokens_of_step = 0
-        # Leave time for the final evaluation, estimated by the duration of the last one.
-        out_of_time = seconds + evaluation_seconds >= self.spec.training.max_seconds
-        if interrupted:
-            self._stop(f"interrupted: {self._interrupt.reason or 'another rank'}")
-            control.should_save = True
-        elif out_of_time:
-            self._stop(f"the budget of {self.spec.training.max_seconds} s is spent")
-            control.should_evaluate = True
-        elif state.global_step % self.spec.training.eval_every_steps == 0:
-            control.should_evaluate = control.should_save = True
-        if state.global_step >= self.steps:
-            control.should_evaluate = True
+        self._write_step(nll / max(1.0, answer_tokens), rate)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if not logs or "loss" not in logs:
+        # Leave time for the final evaluation, estimated by the duration of the last one.
+        out_of_time = seconds + evaluation_seconds >= training.max_seconds
+        due = self.step % training.eval_every_steps == 0
+        if interrupted:
+            self._stop_interrupted()
+        elif out_of_time:
+            self.stopped_by = f"the budget of {training.max_seconds} s is spent"
+        elif self.step >= self.steps:
+            self.stopped_by = "all steps are done"
+        if not interrupted and (due or self.stopped_by is not None):
+            self._evaluate()
+        if interrupted or (due and not out_of_time):
+            self._save()
+
+    def _backward(self, blocks: Sequence[Any]) -> tuple[float, int]:
+        """Add the gradient of the summed NLL; return the sum and its number of tokens.
+
+        When the memory is full, the share is repeated in smaller micro-batches, which gives the
+        same gradient. Raises MemoryError if one block does not fit.
+        """
+        while True:
+            try:
+                return self._backward_by(self.layout.micro, blocks)
+            except torch.OutOfMemoryError as error:
+                detail = str(error).partition("\n")[0]
+            # Outside the handler, because the error keeps the activations alive.
+            self._optimiser.zero_grad()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            self.layout.shrink(self.model, detail)
+            self._log(f"memory is full: going on with {self.layout}")
+
+    def _backward_by(self, micro: int, blocks: Sequence[Any]) -> tuple[float, int]:
+        total = torch.zeros((), dtype=torch.float64, device=self.ranks.device)
+        tokens = 0
+        make = packed_batch if self.layout.packed else separate_batch
+        self.model.train()
+        for start in range(0, len(blocks), micro):
+            batch = make(blocks[start : start + micro], self.layout.pad_id)
+            # Labels stay on the CPU; their positions are found without a wait for the device.
+            labels = batch.pop("labels")
+            placed = {
+                name: values.to(self.ranks.device, non_blocking=True)
+                for name, values in batch.items()
+            }
+            nll = self.model(**placed, labels=labels, answer_nll=True)
+            nll.sum().backward()
+            total += nll.detach().sum()
+            tokens += int((labels[:, 1:] != MASKED).sum())
+        return float(total), tokens
+
+    def _update(self, answer_tokens: float, rate: float) -> None:
+        """Move the weights by the gradient per answer token of all ranks."""
+        for parameter in self._trained:
+            if parameter.grad is not None:
+                parameter.grad.div_(max(1.0, answer_tokens))
+        torch.nn.utils.clip_grad_norm_(self._trained, MAX_GRADIENT_NORM)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+
+    def _stop_interrupted(self) -> None:
+        self.interrupted = True
+        self.stopped_by = f"interrupted: {self._interrupt.reason or 'another rank'}"
+
+    # Evaluation for early stopping
+
+    def _evaluate(self) -> None:
+        """Score the watched rows, each on one rank; save the adapter if it is the best so far."""
+        start = time.monotonic()
+        scores = score_rows(self.model, self._watched[self.ranks.rank :: self.ranks.count])
+        total, tokens = self.ranks.total(
+            sum(score.nll for score in scores), sum(score.tokens for score in scores)
+        )
+        nll = total / tokens if tokens else math.nan
+        self._evaluation_seconds = time.monotonic() - start
+        progress = self.progress
+        if math.isnan(progress.first_nll):
+            progress.first_nll = nll
+        self._write({"step": self.step, "watched_nll": nll, "seconds": round(self.elapsed(), 1)})
+        self._log(f"step {self.step}: held-out loss {nll:.4f} (untrained {progress.first_nll:.4f})")
+        if self.step == 0:
             return
-        step, seconds = state.global_step, self.elapsed()
-        per_step = seconds / max(step, 1)
-        left = min((self.steps - step) * per_step, self.spec.training.max_seconds - seconds)
+        if nll < progress.best_nll * (1 - MIN_IMPROVEMENT):
+            progress.best_nll, progress.best_step = nll, self.step
+            progress.looks_without_gain = 0
+            if self.ranks.main:
+                assemble.save_weights(self.model, best_dir(self._spec, self.step))
+        else:
+            progress.looks_without_gain += 1
+            if progress.looks_without_gain >= self._spec.training.patience:
+                count = progress.looks_without_gain
+                self.stopped_by = f"held-out loss has not fallen for {count} evaluations"
+
+    # Checkpoints and progress
+
+    def _save(self) -> None:
+        """Write a checkpoint on rank 0; it appears complete or not at all."""
+        if not self.ranks.main:
+            return
+        with atomic_directory(checkpoint_dir(self._spec, self.step)) as folder:
+            weights = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
+            state = {"adapter": weights, "optimiser": self._optimiser.state_dict()}
+            torch.save(state, folder / STATE)
+            write_json(folder / CHECKPOINT_WHOLE, asdict(self.progress))
+        for folder in checkpoints(self._spec)[:-CHECKPOINTS_KEPT]:
+            shutil.rmtree(folder)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Continue after a checkpoint; delete the lines of later steps from the log."""
+        state = torch.load(checkpoint / STATE, map_location=self.ranks.device, weights_only=True)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(state["adapter"][name])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.progress = Progress(**json.loads((checkpoint / CHECKPOINT_WHOLE).read_text()))
+        self._seconds_before = self.progress.seconds
+        self._tokens_before = self.progress.tokens
+        self.step = step_of(checkpoint)
+        self.progress.resumed_from.append(self.step)
+        if self.ranks.main:
+            lines = read_progress(self.log_path)
+            kept = [line for line in lines if line["step"] <= self.step]
+            self.log_path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    def _write_step(self, loss: float, rate: float) -> None:
+        seconds = self.elapsed()
+        per_step = seconds / self.step
+        left = min((self.steps - self.step) * per_step, self._spec.training.max_seconds - seconds)
         line = {
-            "step": step,
+            "step": self.step,
             "steps": self.steps,
-            "loss": round(float(logs["loss"]), 5),
-            "learning_rate": float(logs.get("learning_rate", 0.0)),
+            "loss": round(loss, 5),
+            "learning_rate": rate,
             "tokens": self.progress.tokens,
             "tokens_per_second": round(self.speed(), 1),
             "seconds": round(seconds, 3),
@@ -234,29 +300,12 @@ class Budget(TrainerCallback):
         }
         self._write(line)
         self._log(
-            f"step {step}/{self.steps}  loss {line['loss']:.4f}  "
+            f"step {self.step}/{self.steps}  loss {line['loss']:.4f}  "
             f"{line['tokens_per_second']:.0f} tokens/s  {line['seconds_left']:.0f} s left"
         )
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if is_main():
-            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_json(checkpoint / CHECKPOINT_WHOLE, asdict(self.progress))
-
-    def _stop(self, reason: str) -> None:
-        self.stopped_by = reason
-        self.trainer.control.should_training_stop = True
-
-    def _sum_over_ranks(self, *values: float) -> list[float]:
-        """Sum each value over all ranks, so that all ranks make the same decision."""
-        accelerator = self.trainer.accelerator
-        if accelerator.num_processes == 1:
-            return list(values)
-        local = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
-        return accelerator.reduce(local, reduction="sum").tolist()
-
     def _write(self, line: dict[str, Any]) -> None:
-        if is_main():
+        if self.ranks.main:
             with self.log_path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
 
@@ -266,114 +315,3 @@ def rate_factor(share: float) -> float:
     if share < WARMUP_UNTIL:
         return max(share, 0.2 * WARMUP_UNTIL) / WARMUP_UNTIL
     return min(1.0, max(0.0, (1 - share) / (1 - DECAY_FROM)))
-
-
-def collate_blocks(pad_id: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
-    """Return a collator that stacks packed blocks, with positions that restart at every row.
-
-    TRL's padding-free collator concatenates all blocks, so that attention costs the square of the
-    total length. From two-dimensional positions, transformers builds the same block-diagonal mask.
-    """
-
-    def collate(blocks: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        longest = max(len(block["input_ids"]) for block in blocks)
-        shape = (len(blocks), longest)
-        ids = torch.full(shape, pad_id)
-        labels = torch.full(shape, MASKED)
-        positions = torch.zeros(shape, dtype=torch.long)
-        for index, block in enumerate(blocks):
-            size = len(block["input_ids"])
-            ids[index, :size] = torch.tensor(block["input_ids"])
-            labels[index, :size] = torch.tensor(block["labels"])
-            # Padding counts as another row, so no token attends to it.
-            lengths = [*block["seq_lengths"], longest - size]
-            positions[index] = torch.cat([torch.arange(length) for length in lengths])
-        # Mask the first token of a row: it would be predicted from the previous row.
-        labels[positions == 0] = MASKED
-        sizes = torch.tensor([len(block["input_ids"]) for block in blocks])
-        return {
-            "input_ids": ids,
-            "labels": labels,
-            "position_ids": positions,
-            "block_tokens": sizes,
-        }
-
-    return collate
-
-
-def set_adapter_dtype(model: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Convert every trained tensor to `dtype`, because a resumed adapter is loaded as float32."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(dtype)
-
-
-def needs_checkpointing(config: Any, micro_tokens: int) -> bool:
-    """True if activations of `micro_tokens` tokens exceed their share of the available memory."""
-    text = config.get_text_config()
-    intermediate = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
-    per_token = 2 * text.num_hidden_layers * (12 * text.hidden_size + 6 * intermediate)
-    if torch.cuda.is_available():
-        available = torch.cuda.mem_get_info()[0]
-    else:
-        import psutil
-
-        available = psutil.virtual_memory().available
-    return per_token * micro_tokens > ACTIVATION_SHARE * available
-
-
-def make_trainer(
-    spec: TrainingSpec, tokenizer: Any, blocks: Dataset, block: int, micro: int
-) -> AnswerTrainer:
-    """Build the trainer of a spec: the base in NF4, the LoRA configuration and the arguments.
-
-    `micro` is the number of blocks per device and step, `block` their size in tokens.
-    """
-    from transformers import AutoConfig
-
-    dtype = getattr(torch, preferred_dtype())
-    checkpointing = needs_checkpointing(AutoConfig.from_pretrained(spec.base_path), micro * block)
-    arguments = SFTConfig(
-        output_dir=str(spec.work_dir / "checkpoints"),
-        seed=spec.training.seed,
-        learning_rate=spec.rank.learning_rate,
-        max_grad_norm=MAX_GRADIENT_NORM,
-        per_device_train_batch_size=micro,
-        max_steps=spec.training.max_steps,
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        gradient_checkpointing=checkpointing,
-        use_cpu=not torch.cuda.is_available(),
-        # The model already has the fast dtype; autocast would only add conversions.
-        bf16=False,
-        model_init_kwargs={"dtype": preferred_dtype(), "use_safetensors": True},
-        logging_steps=1,
-        save_strategy="no",
-        eval_strategy="no",
-        save_total_limit=CHECKPOINTS_KEPT,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
-    trainer = AnswerTrainer(
-        model=spec.base_path,
-        processing_class=tokenizer,
-        args=arguments,
-        train_dataset=blocks,
-        data_collator=collate_blocks(tokenizer.pad_token_id),
-        quantization_config=assemble.quantisation(dtype),
-        peft_config=LoraConfig(
-            r=spec.rank.rank,
-            lora_alpha=spec.rank.alpha,
-            target_modules="all-linear",
-            lora_dropout=0.0,
-            bias="none",
-            task_type="CAUSAL_LM",
-        ),
-    )
-    # Budget logs these lines; the default callback would repeat them as dictionaries.
-    trainer.remove_callback(PrinterCallback)
-    trainer.adapter_dtype = dtype
-    set_adapter_dtype(trainer.model, dtype)
-    add_answer_nll(trainer.model.get_base_model())
-    return trainer

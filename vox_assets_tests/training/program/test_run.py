@@ -195,7 +195,7 @@ def test_the_stream_contains_every_row_once_before_any_row_repeats(
     dialogues = train.select("pair_id", "messages").iter_rows()
     rows = preflight(dialogues, load_tokenizer(spec.base_path), spec.context)
     longer = replace(spec, training=spec.training.model_copy(update={"max_steps": 30}))
-    blocks, block, steps = training_stream(rows, train["weight"].to_numpy(), longer, 2)
+    blocks, block, steps = training_stream(rows, train["weight"].to_numpy(), longer)
     assert len(blocks) == steps * 2
     index_of = {tuple(row.input_ids): index for index, row in enumerate(rows)}
     stream: list[int] = []
