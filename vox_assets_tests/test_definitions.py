@@ -83,6 +83,7 @@ def test_the_columns_of_every_contract_table_are_described_before_a_build(
         columns = specs[name].metadata["dagster/column_schema"].columns
         assert [column.name for column in columns] == list(schema)
         assert all(column.description for column in columns), name
+        assert specs[name].metadata["dagster/uri"].endswith(f"/lake/{name}")
 
 
 def test_every_asset_with_code_refers_to_the_function_that_makes_it(

@@ -42,9 +42,11 @@ from vox_assets.pipeline.metadata import (
     FRESHNESS,
     OWNERS,
     corpus_metadata,
+    counted,
     drop_metadata,
     lineage,
     pictures,
+    summary,
     table,
 )
 from vox_assets.pipeline.resources.model_set import Models
@@ -185,6 +187,18 @@ def deduped_corpus(
     return dg.MaterializeResult(
         value=survivors,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=counted(
+                    {name: scan.select(pl.len()).collect().item() for name, scan in sources.items()}
+                ),
+                rows_out=survivors.height,
+                drops=result.drops,
+                how_good=f"{len(result.conflicts):,} pairs of survivors contradict each other",
+                next_step="scored_corpus scores each survivor. `vox-assets explain PAIR_ID` names "
+                "the row that a duplicate lost to.",
+            ),
             **corpus_metadata(survivors),
             **drop_metadata(result.drops),
             **lineage(
@@ -241,6 +255,19 @@ def scored_corpus(
     return dg.MaterializeResult(
         value=scored,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=f"{deduped_corpus.height:,} of deduped_corpus",
+                rows_out=scored.height,
+                drops=dropped,
+                how_good=f"{scored['kept'].sum():,} rows kept, median score "
+                f"{_median_score(scored)} of 10, threshold "
+                f"{settings.profile.scoring.threshold:g}; of the damaged rows "
+                f"{_rejected_share(separated)} are rejected",
+                next_step="training_mix takes the kept rows of the trained lanes. Dropped rows "
+                "stay in this table with the reason in drop_reason.",
+            ),
             **corpus_metadata(scored),
             **drop_metadata(dropped),
             **lineage(
@@ -262,6 +289,16 @@ def scored_corpus(
             },
         },
     )
+
+
+def _median_score(rows: pl.DataFrame) -> str:
+    return "unknown" if rows.is_empty() else f"{rows.select(pl.median('score')).item():.1f}"
+
+
+def _rejected_share(separated: pl.DataFrame) -> str:
+    """Format the share of the damaged rows that are dropped."""
+    damaged = separated.drop_nulls("mutant")
+    return "none" if damaged.is_empty() else f"{damaged['rejected'].sum() / damaged.height:.0%}"
 
 
 def _names(lake: Lake) -> frozenset[str] | None:
@@ -329,6 +366,19 @@ def training_mix(
     return dg.MaterializeResult(
         value=mix.rows,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=f"{scored_corpus['kept'].sum():,} kept rows of scored_corpus",
+                rows_out=mix.rows.height,
+                drops=drops,
+                how_good=f"{counts.get('train', 0):,} rows to train on "
+                f"({tokens.get('train', 0):,} tokens), {counts.get('eval', 0):,} held out of "
+                f"{mix.rows.filter(split='eval')['source_path'].n_unique():,} sources; median "
+                f"score {_median_score(mix.rows)} of 10",
+                next_step="When every gate passes, qlora_adapter trains on the rows of split "
+                "train, and row_ledger records the fate of every row.",
+            ),
             **corpus_metadata(mix.rows),
             **drop_metadata(drops),
             **lineage(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from vox_assets.curate.secrets import findings
+from vox_assets.extract import NO_COMMIT, commits
 from vox_assets.pipeline.resources.lake_io import ASSET_SCHEMAS, column_schema
 from vox_assets.publish.figures import Figure as Picture
+from vox_assets.settings import Settings
+from vox_assets.store.lake import Lake, without_keys
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 100
@@ -25,13 +28,16 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 )
 
 
-def with_columns(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """Add the columns of an asset's table to its definition: the UI shows them before a build."""
+def with_table(lake: Lake, spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Add the columns and the URI of an asset's table to its definition, for the UI."""
     name = spec.key.to_user_string()
     if name not in ASSET_SCHEMAS:
         return spec
     return spec.merge_attributes(
-        metadata={"dagster/column_schema": column_schema(name, ASSET_SCHEMAS[name])}
+        metadata={
+            "dagster/column_schema": column_schema(name, ASSET_SCHEMAS[name]),
+            "dagster/uri": without_keys(lake.uri(name)),
+        }
     )
 
 
@@ -47,6 +53,67 @@ def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:
         ),
         "preview": table(_preview(rows)),
     }
+
+
+def summary(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    *,
+    rows_in: str,
+    rows_out: int,
+    drops: pl.DataFrame | None,
+    how_good: str,
+    next_step: str,
+) -> dict[str, Any]:
+    """Return the first table of an asset's page: what came in and out, why, how good, since when.
+
+    `drops` has a line with `kind` for each dropped row, and is None for an asset that drops none.
+    """
+    answers = {
+        "rows in": rows_in,
+        "rows out": f"{rows_out:,}{_since_the_build_before(context, rows_out)}",
+        "why fewer": _why(drops),
+        "how good": how_good,
+        "built from": f"commit {commits(settings.source_roots) or NO_COMMIT}, profile "
+        f"{settings.profile.name}, run {context.run.run_id}",
+        "what next": next_step,
+    }
+    lines = [(question, answer) for question, answer in answers.items() if answer]
+    return {"summary": table(pl.DataFrame(lines, schema=["question", "answer"], orient="row"))}
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Format a total and its parts: `12: a 5, b 7`."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{sum(counts.values()):,}: {parts}"
+
+
+def _why(drops: pl.DataFrame | None) -> str:
+    if drops is None:
+        return ""
+    if drops.is_empty():
+        return "nothing was dropped"
+    return f"{drops.height:,} dropped: " + "; ".join(
+        f"{reason} {count:,}" for reason, count in drop_reasons(drops).head(REASONS_SHOWN).rows()
+    )
+
+
+def _since_the_build_before(context: dg.AssetExecutionContext, rows: int) -> str:
+    """Compare the number of rows with that of the materialisation before this one."""
+    before = context.instance.get_latest_materialization_event(context.asset_key)
+    if before is None or before.asset_materialization is None:
+        return "; this is the first build"
+    count = before.asset_materialization.metadata.get("dagster/row_count")
+    if count is None or not isinstance(count.value, int):
+        return ""
+    difference = rows - count.value
+    change = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than"
+    return f"; {change if difference else 'as many as'} in the build of {moment(before.timestamp)}"
+
+
+def moment(timestamp: float) -> str:
+    """Format a time for people, to the minute, in UTC."""
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def drop_metadata(drops: pl.DataFrame) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +11,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from vox_assets.extract import NO_COMMIT, commits
+from vox_assets.pipeline.metadata import moment
 from vox_assets.publish.pages import CheckLine, Origin, Page
 from vox_assets.settings import Settings
 from vox_assets.store.files import write_text
@@ -60,11 +60,6 @@ def publish(
         url = f"{settings.ui_url}/logs/{'/'.join(key)}/html"
         metadata = {"report": dg.MetadataValue.url(url), **metadata}
     return metadata
-
-
-def moment(timestamp: float) -> str:
-    """Format a time for people, to the minute, in UTC."""
-    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _last_result(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: str) -> CheckLine:

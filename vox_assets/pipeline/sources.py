@@ -28,9 +28,11 @@ from vox_assets.pipeline.check_result import report, warn
 from vox_assets.pipeline.metadata import (
     OWNERS,
     corpus_metadata,
+    counted,
     drop_metadata,
     drop_reasons,
     lineage,
+    summary,
     table,
 )
 from vox_assets.pipeline.resources.model_set import Models
@@ -40,6 +42,7 @@ from vox_assets.synthesize import audit as synthesis_audit
 from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
 from vox_assets.synthesize.model.uplift import Uplift, uplift
+from vox_assets.synthesize.vox.coverage import missing
 from vox_assets.vox_syntax import drift
 from vox_assets.vox_syntax.answers import drop_refused, faults_by_answer
 from vox_assets.vox_syntax.frontend import FrontEnd, one_by_one
@@ -49,6 +52,11 @@ GROUP = "sources"
 
 #: The account of the identifiers of the source tree.
 NAMES = "names"
+
+NEXT_STEP = (
+    "deduped_corpus removes duplicates. The account `drops` lists every dropped item with its "
+    "reason."
+)
 
 crates = dg.AssetSpec(
     "crates",
@@ -84,7 +92,7 @@ def raw_rust_fns(
     extraction = extract_rust_of(roots, settings.profile, context.log.info, engine)
     # Scoring reads them: an answer may call what the workspace names anywhere, also in its tests.
     lake.write_account("raw_rust_fns", NAMES, identifiers(roots))
-    return _source_result(context, lake, extraction, roots)
+    return _source_result(context, settings, lake, extraction)
 
 
 @dg.asset(
@@ -106,7 +114,7 @@ def doc_qa_pairs(
     extraction = extract_docs_of(
         roots, settings.profile, one_by_one(front_end), context.log.info, engine
     )
-    return _source_result(context, lake, extraction, roots, front_end=front_end.name)
+    return _source_result(context, settings, lake, extraction, front_end=front_end.name)
 
 
 @dg.asset(
@@ -162,6 +170,21 @@ def synthetic_pairs(
     return dg.MaterializeResult(
         value=rows,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=counted(
+                    {
+                        "raw_rust_fns": raw_rust_fns.height,
+                        "doc_qa_pairs": doc_qa_pairs.height,
+                    }
+                ),
+                rows_out=rows.height,
+                drops=drops,
+                how_good=f"{_covered(synthesis.coverage)} in the rows; {front_end.name} accepts "
+                "every answer",
+                next_step=NEXT_STEP,
+            ),
             **corpus_metadata(rows),
             **drop_metadata(drops),
             # Synthetic rows are made from the prompts and answers of live rows.
@@ -176,6 +199,18 @@ def synthetic_pairs(
             "instructions_alike_at_most": MAX_ALIKE,
         },
     )
+
+
+def _covered(coverage: pl.DataFrame) -> str:
+    """Count the constructs of the documentation that the rows show."""
+    live = coverage.filter(pl.col("live_count") > 0).height
+    return f"{live - len(missing(coverage)):,} of {live:,} constructs of the documentation occur"
+
+
+def _floor(settings: Settings, asset: str, rows: int) -> str:
+    floor = getattr(settings.profile.yields, asset)
+    relation = "at least" if rows >= floor else "fewer than"
+    return f"{relation} the {floor:,} rows that the profile expects"
 
 
 def _uplift_metadata(lifted: Uplift) -> dict[str, Any]:
@@ -200,9 +235,9 @@ def _rows_by_repository(rows: pl.DataFrame, roots: Sequence[SourceRoot]) -> dict
 
 def _source_result(
     context: dg.AssetExecutionContext,
+    settings: Settings,
     lake: Lake,
     extraction: Extraction,
-    roots: Sequence[SourceRoot],
     **labels: str,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Trim the rows, write the account tables and attach the metadata of a source asset."""
@@ -210,6 +245,7 @@ def _source_result(
     rows, drops, saved = trim_rows(extraction.rows, extraction.drops, asset)
     lake.write_account(asset, "files", extraction.files)
     lake.write_account(asset, "drops", drops)
+    roots = settings.source_roots
     file_count = extraction.files.height
     context.log.info(
         f"{rows.height:,} rows from {file_count:,} files, {drops.height:,} items dropped"
@@ -217,6 +253,15 @@ def _source_result(
     return dg.MaterializeResult(
         value=rows,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=f"{file_count:,} files",
+                rows_out=rows.height,
+                drops=drops,
+                how_good=f"{_floor(settings, asset, rows.height)}; scored_corpus scores the rows",
+                next_step=NEXT_STEP,
+            ),
             **corpus_metadata(rows),
             **drop_metadata(drops),
             "commit": commits(roots) or NO_COMMIT,

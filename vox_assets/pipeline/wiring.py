@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -29,9 +30,10 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         schedules,
         sensors,
     )
-    from vox_assets.pipeline.metadata import with_columns
+    from vox_assets.pipeline.metadata import with_table
     from vox_assets.pipeline.resources.described import resource_definitions
     from vox_assets.settings import load_settings
+    from vox_assets.store.lake import Lake
 
     overrides = dict(resource_overrides or {})
     settings = overrides.pop("settings", None) or load_settings()
@@ -49,7 +51,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         linked = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=dg.map_asset_specs(
-            with_columns,
+            partial(with_table, Lake(settings.lake_uri)),
             (item for item in linked if isinstance(item, dg.AssetsDefinition | dg.AssetSpec)),
         ),
         asset_checks=[

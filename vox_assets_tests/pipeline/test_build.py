@@ -150,7 +150,24 @@ def test_assets_show_counts_lanes_and_a_preview(built: Built) -> None:
         if name in SCHEMA_ASSETS:
             assert metadata["dagster/row_count"].value > 0
             assert "preview" in metadata
-            assert metadata["dagster/column_schema"].value.columns
+            assert next(iter(metadata)) == "summary"
+            answers = {
+                record.data["question"]: str(record.data["answer"])
+                for record in metadata["summary"].value.records
+            }
+            assert set(answers) == {
+                "rows in",
+                "rows out",
+                "why fewer",
+                "how good",
+                "built from",
+                "what next",
+            }
+            height = built.lake.read(name).height
+            assert answers["rows out"] == f"{height:,}; this is the first build"
+            assert built.result.run_id in answers["built from"]
+            columns = metadata["dagster/column_schema"].value.columns
+            assert columns and all(column.description for column in columns)
             assert any(key.startswith("rows/") for key in metadata)
         has_vox_answers = name in ("doc_qa_pairs", "synthetic_pairs")
         assert ("front_end" in metadata) is has_vox_answers
@@ -184,7 +201,22 @@ def test_the_card_shows_the_plots_of_the_report(built: Built) -> None:
         for event in built.result.get_asset_materialization_events()
         if event.asset_key == dg.AssetKey("corpus_card")
     ]
-    assert str(card["plots"].value).count("![") >= 3
+    plots = str(card["plots"].value)
+    # The UI shows no alternative texts, so every plot is below its caption.
+    assert plots.count("![") == plots.count("**") / 2 >= 3
+
+
+def test_the_report_has_the_result_of_every_check_of_this_build(built: Built) -> None:
+    report = (built.settings.reports_dir / "corpus.html").read_text(encoding="utf-8")
+    assert f"run {built.result.run_id} of job rebuild" in report
+    assert "not evaluated" not in report and "of another build" not in report
+    of_corpus = {
+        name
+        for name in verdicts(built.result)
+        if name.split(":")[0] not in ("qlora_adapter", "adapter_eval")
+    }
+    assert all(f"<td>{name}</td>" in report for name in of_corpus)
+    assert report.count("<td>this</td>") == len(of_corpus)
 
 
 SCHEMA_ASSETS = {

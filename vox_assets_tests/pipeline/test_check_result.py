@@ -9,7 +9,12 @@ from vox_assets.pipeline.check_result import report
 
 
 def test_figures_are_rounded_and_counts_and_words_are_not() -> None:
-    figures = {"ratio": 0.7186114572190675, "tokens": 1234567, "limit": 1.0, "tier": "micro"}
+    figures: dict[str, int | float | str] = {
+        "ratio": 0.7186114572190675,
+        "tokens": 1234567,
+        "limit": 1.0,
+        "tier": "micro",
+    }
     metadata = report(Verdict(True, "better", figures)).metadata
     assert {name: value.value for name, value in metadata.items()} == {
         "ratio": 0.7186,
