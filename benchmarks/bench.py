@@ -15,6 +15,7 @@ from pathlib import Path
 
 import dedup
 import extraction
+import generation
 import measuring
 import planted
 import polars as pl
@@ -74,6 +75,7 @@ def run(settings: Settings, scratch: Path) -> tuple[list[timing.Result], list[st
     add(*measuring.embedding(rows, models.embedder, scratch))
     add(*measuring.surprise(rows, meter, scratch))
     add(*measuring.rebuild(settings.profile, meter, scratch))
+    add(*generation.generation(rows, models.base, scratch))
     add(*train.against_trl(scratch))
     return results, notes, f"{source}: {rows.height:,} rows"
 

@@ -160,7 +160,7 @@ def ours(spec: TrainingSpec) -> dict[str, Any]:
     from vox_assets.compute.nll import score_rows, token_weighted
     from vox_assets.compute.tokens import load_tokenizer
     from vox_assets.training.adapter import manifest
-    from vox_assets.training.evaluation.run import load_model
+    from vox_assets.training.evaluation.load import load_model
     from vox_assets.training.plan.preflight import preflight
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt

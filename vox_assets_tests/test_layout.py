@@ -20,6 +20,8 @@ HEAVY_LIBRARIES = frozenset(
 #: Modules that may import them at the top, with the reason. Other modules import these inside
 #: functions.
 HEAVY_MODULES = {
+    "compute/generate.py": "generation, loaded together with a model",
+    "compute/kv_cache.py": "a PyTorch kernel, loaded together with a model",
     "compute/nll.py": "a PyTorch kernel, loaded together with a model",
     "training/program/blocks.py": "loaded by the training process alone",
     "training/program/model.py": "loaded by the training process alone",

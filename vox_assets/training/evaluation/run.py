@@ -17,15 +17,15 @@ from vox_assets.contract.rows import in_hash_order
 from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.mix.split import watch_ids
 from vox_assets.profiles import Evaluation as Policy
-from vox_assets.training.adapter import assemble, manifest, verify
-from vox_assets.training.evaluation.generate import Generation, generate
+from vox_assets.training.adapter import manifest, verify
+from vox_assets.training.evaluation.load import load_for_answers, load_model
 from vox_assets.training.evaluation.statistics import (
     Comparison,
     RowScore,
     compare_scores,
     overfit_trend,
 )
-from vox_assets.training.evaluation.verdicts import Evaluation, Written, verdicts
+from vox_assets.training.evaluation.verdicts import Evaluation, Generation, Written, verdicts
 from vox_assets.training.plan.spec import rows_digest
 from vox_assets.vox_syntax.parsers import parses
 
@@ -51,13 +51,14 @@ def evaluate_adapter(
 ) -> Evaluation:
     """Evaluate the adapter in `directory` against its base on the held-out rows of its own mix.
 
-    The base is loaded once, in NF4 as in training. `disable_adapter` gives the scores of the base,
-    so both score the same tokens in the same batches. Rows that early stopping reads are excluded.
-    The loss on `other_lanes` measures forgetting. Raises ValueError for a
-    damaged adapter and for a mix that it was not trained on.
+    Losses are measured in NF4 as in training. `disable_adapter` gives the scores of the base, so
+    both score the same tokens in the same batches. Answers come from merged weights. Rows that
+    early stopping reads are excluded. The loss on `other_lanes` measures forgetting. Raises
+    ValueError for a damaged adapter and for a mix that it was not trained on.
     """
     import torch
 
+    from vox_assets.compute.generate import generate
     from vox_assets.compute.models import preferred_dtype
     from vox_assets.compute.nll import score_rows
     from vox_assets.compute.tokens import load_tokenizer, tokenise
@@ -100,8 +101,9 @@ def evaluate_adapter(
         _one_line(text) for text in mix_rows.filter(pl.col("split") == TRAIN)["response"].to_list()
     }
 
-    def generations() -> list[Generation]:
-        texts = generate(model, tokenizer, prompts["messages"].to_list(), policy.generation_tokens)
+    def generations(answering: Any) -> list[Generation]:
+        dialogues = [messages[:-1] for messages in prompts["messages"].to_list()]
+        texts = generate(answering, tokenizer, dialogues, policy.generation_tokens)
         columns = prompts.select("pair_id", "language", "response_mode").iter_rows()
         return [
             Generation(
@@ -116,9 +118,8 @@ def evaluate_adapter(
             for (text, stopped), (pair_id, language, mode) in zip(texts, columns, strict=True)
         ]
 
-    adapted_texts = generations()
-    with model.disable_adapter():
-        base_texts = generations()
+    adapted_texts = generations(load_for_answers(base_path, directory))
+    base_texts = generations(load_for_answers(base_path))
     base_writes, adapter_writes = Written.of(base_texts), Written.of(adapted_texts)
     log(f"{adapter_writes.count} answers: {adapter_writes.shown('parse_rate')} parse")
     trend = overfit_trend(manifest.read_curve(directory))
@@ -143,24 +144,6 @@ def judged_rows(mix_rows: pl.DataFrame) -> pl.DataFrame:
     held_out = mix_rows.filter(pl.col("split") == EVAL)
     unwatched = held_out.filter(~pl.col("pair_id").is_in(list(watch_ids(mix_rows))))
     return (unwatched if len(unwatched) else held_out).sort("pair_id")
-
-
-def load_model(directory: Path, base_path: Path | str, dtype: Any) -> Any:
-    """Load the base in NF4 with the adapter, ready for `score_rows`."""
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    from vox_assets.compute.nll import add_answer_nll
-
-    base = AutoModelForCausalLM.from_pretrained(
-        str(base_path),
-        dtype=dtype,
-        quantization_config=assemble.quantisation(dtype),
-        use_safetensors=True,
-    )
-    model = PeftModel.from_pretrained(base, str(directory), torch_dtype=dtype)
-    add_answer_nll(model.get_base_model())
-    return model
 
 
 def _copied(text: str, answers: set[str]) -> bool:

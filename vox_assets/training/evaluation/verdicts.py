@@ -15,7 +15,6 @@ from vox_assets.exam import results
 from vox_assets.exam.decide import against_serving, beats_untrained
 from vox_assets.profiles import Evaluation as Policy
 from vox_assets.profiles import Exam as ExamPolicy
-from vox_assets.training.evaluation.generate import Generation
 from vox_assets.training.evaluation.statistics import (
     Comparison,
     RowScore,
@@ -33,6 +32,19 @@ ROW_MEANINGS: dict[str, str] = {
     "adapter_nll": "nats that the adapter needs for the whole answer",
     "change": "change of the loss in nats per token; below 0 the adapter is better",
 }
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A greedy answer to a held-out prompt, with its measured properties."""
+
+    pair_id: str
+    language: str
+    text: str
+    stopped: bool
+    parses: bool
+    out_of_mode: bool
+    copied: bool
 
 
 @dataclass(frozen=True)

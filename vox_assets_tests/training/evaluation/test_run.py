@@ -16,7 +16,7 @@ from vox_assets.contract.rows import turns
 from vox_assets.mix.split import watch_ids
 from vox_assets.profiles import Profile
 from vox_assets.training.adapter import layout, verify
-from vox_assets.training.evaluation import generate, run, statistics
+from vox_assets.training.evaluation import run, statistics
 from vox_assets.training.evaluation import verdicts as verdicts_module
 from vox_assets.training.evaluation.statistics import RowScore
 from vox_assets.training.evaluation.verdicts import Written
@@ -247,16 +247,3 @@ def test_a_wrong_corpus_and_a_damaged_adapter_are_refused(
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty cannot be evaluated: manifest\.json is missing"):
         evaluate(tmp_path / "empty", mixed)
-
-
-def test_an_answer_does_not_depend_on_its_batch(tiny_base: LocalModel) -> None:
-    from transformers import AutoModelForCausalLM
-
-    from vox_assets.compute.tokens import load_tokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(tiny_base.path, dtype="float32")
-    tokenizer = load_tokenizer(tiny_base.path)
-    dialogues = [turns("Add.", "x"), turns("Write a much longer thing for me, please.", "x")]
-    together = generate.generate(model, tokenizer, dialogues, 6)
-    alone = [generate.generate(model, tokenizer, [dialogue], 6)[0] for dialogue in dialogues]
-    assert together == alone
