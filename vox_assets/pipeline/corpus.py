@@ -48,6 +48,7 @@ from vox_assets.pipeline.metadata import (
     pictures,
     summary,
     table,
+    wide_table,
 )
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
@@ -274,12 +275,12 @@ def scored_corpus(
                 scored.columns, {"deduped_corpus": deduped_corpus.columns}, ("prompt", "response")
             ),
             **{f"kept/{lane}": count for lane, count in kept_by_lane.iter_rows()},
-            "kept_by_group": table(survival(scored)),
+            "kept_by_group": wide_table(survival(scored)),
             "costliest_features": table(costliest(scored)),
             "rows_with_perplexity": int(scored["perplexity"].is_not_null().sum()),
-            "separation": table(separated_by_kind.with_columns(cs.float().round(3))),
+            "separation": wide_table(separated_by_kind.with_columns(cs.float().round(3))),
             "calibration": evaluator.calibration.version,
-            "weights": table(_by_feature(weights)),
+            "weights": wide_table(_by_feature(weights)),
             "evaluator_plot": pictures(evaluator_figures(separated_by_kind, weights)),
             "base_model": models.base.fingerprint,
             **{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +28,8 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=7, hours=12), fail_window=timedelta(days=8)
 )
 
+_MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~]")
+
 
 def with_table(lake: Lake, spec: dg.AssetSpec) -> dg.AssetSpec:
     """Add the columns and the URI of an asset's table to its definition, for the UI."""
@@ -46,12 +49,12 @@ def corpus_metadata(rows: pl.DataFrame) -> dict[str, Any]:
     lanes = rows.group_by("lane").len().sort("lane")
     return {
         **{f"rows/{lane}": count for lane, count in lanes.iter_rows()},
-        "rows_by_family": table(
+        "rows_by_family": wide_table(
             rows.group_by("lane", "response_mode", "task_family", "language", "origin")
             .len("rows")
             .sort("rows", "lane", "task_family", descending=[True, False, False])
         ),
-        "preview": table(_preview(rows)),
+        "preview": wide_table(_preview(rows)),
     }
 
 
@@ -146,6 +149,23 @@ def table(frame: pl.DataFrame) -> dg.MetadataValue:
         for row in frame.iter_rows(named=True)
     ]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def wide_table(frame: pl.DataFrame) -> dg.MetadataValue:
+    """Convert a frame of many columns to a table that the UI opens in a window of its own.
+
+    In the page it would be wider than the page, and the summary with it.
+    """
+    lines = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
+    return dg.MetadataValue.md(
+        "\n".join(f"| {' | '.join(map(_in_markdown, line))} |" for line in lines)
+    )
+
+
+def _in_markdown(value: object) -> str:
+    """Escape a cell: it may hold text of a row."""
+    text = "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def picture(figure: Picture) -> dg.MetadataValue:

@@ -19,7 +19,15 @@ from vox_assets.extract import commits
 from vox_assets.pipeline.check_result import report
 from vox_assets.pipeline.corpus import CHECKS as CORPUS_CHECKS
 from vox_assets.pipeline.corpus import refuse_mixed_builds
-from vox_assets.pipeline.metadata import OWNERS, counted, lineage, pictures, summary, table
+from vox_assets.pipeline.metadata import (
+    OWNERS,
+    counted,
+    lineage,
+    pictures,
+    summary,
+    table,
+    wide_table,
+)
 from vox_assets.pipeline.reports import origin, publish
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.pipeline.sources import CHECKS as SOURCE_CHECKS
@@ -81,7 +89,7 @@ def row_ledger(
                 how_good=counted(dict(ledger["fate"].value_counts().sort("fate").iter_rows())),
                 next_step="corpus_card writes the exports and the report.",
             ),
-            "fates": table(fates),
+            "fates": wide_table(fates),
             **by_repository,
             **lineage(ledger.columns, {**id_columns, **other_parents}, ("pair_id",)),
         },
