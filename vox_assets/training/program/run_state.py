@@ -33,6 +33,8 @@ class Progress:
     tokens: int = 0
     best_nll: float = math.inf
     best_step: int = 0
+    #: Step of the last evaluation.
+    evaluated_step: int = -1
     #: Number of evaluations since the best one.
     looks_without_gain: int = 0
     first_nll: float = math.nan

@@ -103,7 +103,8 @@ class Trainer:
         self._started = time.monotonic()
         if self.ranks.any(self._interrupt.requested):
             self._stop_interrupted()
-        elif self.step == 0:
+        elif self._due() and self.progress.evaluated_step != self.step:
+            # Before the first step, or where an interrupt came before the evaluation.
             self._evaluate()
         while self.stopped_by is None:
             self._take_step()
@@ -159,7 +160,7 @@ class Trainer:
 
         # Leave time for the final evaluation, estimated by the duration of the last one.
         out_of_time = seconds + evaluation_seconds >= training.max_seconds
-        due = self.step % training.eval_every_steps == 0
+        due = self._due()
         if interrupted:
             self._stop_interrupted()
         elif out_of_time:
@@ -170,6 +171,9 @@ class Trainer:
             self._evaluate()
         if interrupted or (due and not out_of_time):
             self._save()
+
+    def _due(self) -> bool:
+        return self.step % self._spec.training.eval_every_steps == 0
 
     def _backward(self, blocks: Sequence[Any]) -> tuple[float, int]:
         """Add the gradient of the summed NLL; return the sum and its number of tokens.
@@ -239,6 +243,7 @@ class Trainer:
             progress.first_nll = nll
         self._write({"step": self.step, "watched_nll": nll, "seconds": round(self.elapsed(), 1)})
         self._log(f"step {self.step}: held-out loss {nll:.4f} (untrained {progress.first_nll:.4f})")
+        progress.evaluated_step = self.step
         if self.step == 0:
             return
         if nll < progress.best_nll * (1 - MIN_IMPROVEMENT):
