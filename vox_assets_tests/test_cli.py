@@ -327,6 +327,12 @@ def test_cache_shows_each_cache_and_prunes_it(
     assert table["superseded"][1:4] == ["1", "3.0", "MB"]
     assert table["damaged"][1] == "1"
 
+    assert main(["cache", "--json"]) == 0
+    content = {item["name"]: item for item in json.loads(capsys.readouterr().out)}
+    assert content["vectors"]["entries"] == 1000
+    assert content["vectors"]["limit"] == 2_000_000_000
+    assert content["superseded"]["bytes"] == 3_000_000
+
     assert main(["cache", "--prune", "1MB"]) == 0
     remaining = capsys.readouterr().out
     assert "superseded" not in remaining

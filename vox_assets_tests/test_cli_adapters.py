@@ -41,7 +41,7 @@ def test_adapters_lists_those_that_may_be_promoted_and_why_the_others_may_not(
     [header, line] = printed.out.splitlines()
     assert header.split()[:3] == ["adapter", "loss", "ratio"]
     assert line.split()[:2] == ["ab12", "0.700"]
-    assert line.endswith("vox_codegen  promoted")
+    assert line.endswith("vox_codegen (promoted)")
     assert "ab34: may not be promoted: is not evaluated" in printed.err
     assert "cd56: may not be promoted: is damaged" in printed.err
 

@@ -47,6 +47,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     from vox_assets.compute.ray_data import ClusterError
     from vox_assets.curate.tables import TableError
     from vox_assets.extract import SourceError
+    from vox_assets.pipeline.automation.instance import InstanceError
     from vox_assets.settings import SettingsError
     from vox_assets.store.lake import TableMissingError, TableUnreadableError
 
@@ -62,6 +63,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         ModelError,
         SourceError,
         ClusterError,
+        InstanceError,
     ) as error:
         print(f"vox-assets: {error}", file=sys.stderr)
         return 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from vox_assets.cli.command import Commands
+from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError, full_id
 from vox_assets.settings import load_settings
+from vox_assets.terminal import hanging, table
 
 _DIGEST_HELP = "digest of the adapter, or its first characters where no other has them"
 
@@ -60,26 +60,28 @@ def list_adapters(options: argparse.Namespace) -> int:
         print(json.dumps(found, indent=1, sort_keys=True))
         return 0
     ready = [adapter for adapter in found if adapter["obstacle"] is None]
-    print(
-        f"{'adapter':<18}{'loss ratio':>11}  {'interval':<16}{'perplexity':>10}{'rank':>6}  lanes"
-    )
-    print("\n".join(map(_line, ready)) or f"{settings.adapters_dir} has no adapter to promote")
+    if ready:
+        header = ["adapter", "loss ratio", "interval", "perplexity", "rank", "lanes"]
+        print("\n".join(table(header, [_row(adapter) for adapter in ready], {1, 3, 4})))
+    else:
+        print(f"{settings.adapters_dir} has no adapter to promote")
     for adapter in found:
         if adapter["obstacle"] is not None:
-            print(
-                f"{adapter['digest']}: may not be promoted: {adapter['obstacle']}", file=sys.stderr
-            )
+            reason = f"may not be promoted: {adapter['obstacle']}"
+            log("\n".join(hanging(f"{adapter['digest']}: ", reason)))
     return 0
 
 
-def _line(adapter: dict[str, Any]) -> str:
+def _row(adapter: dict[str, Any]) -> list[str]:
     ratio, change = adapter["loss_ratio"], adapter["perplexity_change"]
-    interval = f"[{ratio['low']:.3f}, {ratio['high']:.3f}]"
-    mark = "  promoted" if adapter["promoted"] else ""
-    return (
-        f"{adapter['digest']:<18}{ratio['value']:>11.3f}  {interval:<16}{change['value']:>10.1%}"
-        f"{adapter['rank']:>6}  {', '.join(adapter['lanes'])}{mark}"
-    )
+    return [
+        adapter["digest"],
+        f"{ratio['value']:.3f}",
+        f"[{ratio['low']:.3f}, {ratio['high']:.3f}]",
+        f"{change['value']:.1%}",
+        str(adapter["rank"]),
+        ", ".join(adapter["lanes"]) + (" (promoted)" if adapter["promoted"] else ""),
+    ]
 
 
 def promote_adapter(options: argparse.Namespace) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sqlite3
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from vox_assets.cli.command import Commands
 from vox_assets.cli.ids import UsageError
 from vox_assets.compute.models import dequantised_models
 from vox_assets.settings import Settings, load_settings, parse_size
 from vox_assets.store.cache import ASIDE, BlobCache
+from vox_assets.terminal import table
 
 
 def add(commands: Commands) -> None:
@@ -23,13 +26,18 @@ def add(commands: Commands) -> None:
         run_build,
         "run a Dagster job and print a summary; its runs are below VOX_DATA_DIR/dagster, or in the "
         "instance that DAGSTER_HOME names",
-        examples=["build corpus", "build rebuild"],
+        examples=["build corpus", "build rebuild", "build corpus --json"],
         codes={0: "the build succeeded", 1: "a step or a blocking check failed"},
     )
     build.add_argument(
         "job",
         choices=("corpus", "rebuild"),
         help="corpus stops before training; rebuild also trains and evaluates an adapter",
+    )
+    build.add_argument(
+        "--json",
+        action="store_true",
+        help="print the tables, checks, failures and output folders as one JSON object",
     )
 
     alert = commands.add(
@@ -50,7 +58,7 @@ def add(commands: Commands) -> None:
         "cache",
         show_caches,
         "show the size of the caches; with --prune, shrink them",
-        examples=["cache", "cache --prune", "cache --prune 500MB"],
+        examples=["cache", "cache --prune", "cache --prune 500MB", "cache --json"],
         codes={0: "the sizes are printed", 1: "SIZE is no size, or a cache is damaged"},
     )
     cache.add_argument(
@@ -61,12 +69,13 @@ def add(commands: Commands) -> None:
         help="remove damaged files and outdated models, then the least recently used entries until "
         "each cache takes at most SIZE (such as 500MB; the default is VOX_CACHE_LIMIT)",
     )
+    cache.add_argument("--json", action="store_true", help="print one JSON array")
 
 
 def run_build(options: argparse.Namespace) -> int:
     from vox_assets.pipeline.build import build
 
-    return build(options.job)
+    return build(options.job, options.json)
 
 
 def send_test_alert(_: argparse.Namespace) -> int:
@@ -102,6 +111,7 @@ def caches_below(settings: Settings) -> list[BlobCache]:
 
 
 def show_caches(options: argparse.Namespace) -> int:
+    """Print the size of each cache and of the folders beside them, after pruning where asked."""
     settings = load_settings()
     folder = settings.cache_dir
     caches = caches_below(settings)
@@ -117,33 +127,54 @@ def show_caches(options: argparse.Namespace) -> int:
                 path.unlink()
             for model in dequantised_models(folder)[1]:
                 shutil.rmtree(model)
-        lines = [_cache_line(cache) for cache in caches]
+        found = [_contents(cache) for cache in caches]
     except (sqlite3.Error, OSError) as error:
         raise UsageError(f"{folder}: {error}") from error
     in_use, superseded = dequantised_models(folder)
-    for name, paths in (
-        ("models", in_use),
-        ("superseded", superseded),
-        ("damaged", sorted(folder.glob(f"*{ASIDE}*"))),
-    ):
-        if paths:
-            size = sum(map(_bytes_below, paths))
-            lines.append(f"{name:<12}{len(paths):>10,}{megabytes(size):>14}")
-    print(f"{'cache':<12}{'entries':>10}{'size':>14}{'limit':>14}  used (UTC)")
-    print("\n".join(lines) or f"{folder} has no caches yet")
+    found += [
+        {"name": name, "entries": len(paths), "bytes": sum(map(_bytes_below, paths))}
+        for name, paths in (
+            ("models", in_use),
+            ("superseded", superseded),
+            ("damaged", sorted(folder.glob(f"*{ASIDE}*"))),
+        )
+        if paths
+    ]
+    if options.json:
+        print(json.dumps(found, indent=1))
+    elif found:
+        header = ["cache", "entries", "size", "limit", "used (UTC)"]
+        print("\n".join(table(header, [_row(item) for item in found], {1, 2, 3})))
+    else:
+        print(f"{folder} has no caches yet")
     return 0
 
 
-def _cache_line(cache: BlobCache) -> str:
+def _contents(cache: BlobCache) -> dict[str, Any]:
     contents = cache.contents()
+    return {
+        "name": cache.path.stem,
+        "entries": contents.entries,
+        "bytes": contents.size,
+        "limit": cache.limit,
+        "oldest_use": contents.oldest_use,
+        "newest_use": contents.newest_use,
+    }
+
+
+def _row(item: dict[str, Any]) -> list[str]:
+    limited = "limit" in item
     first, last = (
         time.strftime("%Y-%m-%d %H:%M", time.gmtime(used)) if used is not None else "never"
-        for used in (contents.oldest_use, contents.newest_use)
+        for used in (item.get("oldest_use"), item.get("newest_use"))
     )
-    return (
-        f"{cache.path.stem:<12}{contents.entries:>10,}{megabytes(contents.size):>14}"
-        f"{megabytes(cache.limit):>14}  {first} to {last}"
-    )
+    return [
+        item["name"],
+        f"{item['entries']:,}",
+        megabytes(item["bytes"]),
+        megabytes(item["limit"]) if limited else "",
+        f"{first} to {last}" if limited else "",
+    ]
 
 
 def _bytes_below(path: Path) -> int:

@@ -8,10 +8,14 @@ import sqlite3
 import time
 from typing import Any
 
-from vox_assets.cli.command import Commands
+from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError
 from vox_assets.cli.operation import caches_below, megabytes
 from vox_assets.settings import Settings, in_effect, load_settings
+from vox_assets.terminal import hanging, table
+
+#: Characters of a commit in the table of builds; the JSON has all of them.
+SHOWN_COMMIT = 12
 
 
 def add(commands: Commands) -> None:
@@ -21,7 +25,10 @@ def add(commands: Commands) -> None:
         show_status,
         "show the settings in effect, the last builds, the promoted adapter and the caches",
         examples=["status", "status --json"],
-        codes={0: "the status is printed", 1: "a setting is wrong, or a file is damaged"},
+        codes={
+            0: "the status is printed",
+            1: "a setting is wrong, a file is damaged, or the builds cannot be read",
+        },
     )
     status.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -36,14 +43,18 @@ def show_status(options: argparse.Namespace) -> int:
         caches = [_cache(settings, cache) for cache in caches_below(settings)]
     except (PromotionError, sqlite3.Error) as error:
         raise UsageError(str(error)) from error
+    builds, fault = _builds(settings)
     content: dict[str, Any] = {
         "settings": in_effect(settings),
-        "builds": _builds(settings),
+        "builds": builds,
         "promoted": promoted,
         "caches": caches,
     }
     print(json.dumps(content, indent=1) if options.json else "\n".join(_lines(content)))
-    return 0
+    if fault:
+        # The settings above help to find the cause.
+        log(f"vox-assets: {fault}")
+    return 1 if fault else 0
 
 
 def _cache(settings: Settings, cache: Any) -> dict[str, Any]:
@@ -56,42 +67,62 @@ def _cache(settings: Settings, cache: Any) -> dict[str, Any]:
     }
 
 
-def _builds(settings: Settings) -> list[dict[str, Any]]:
-    from vox_assets.pipeline.automation.instance import CONFIGURATION
+def _builds(settings: Settings) -> tuple[list[dict[str, Any]] | None, str | None]:
+    """Return the last builds; without them, the reason why they cannot be read."""
+    from vox_assets.pipeline.automation.instance import CONFIGURATION, InstanceError
 
     # Dagster creates its storage where it finds none, and this command writes nothing.
     if not (settings.dagster_home / CONFIGURATION).is_file():
-        return []
+        return [], None
     from vox_assets.pipeline.build import last_builds
 
-    return last_builds(settings.dagster_home)
+    try:
+        return last_builds(settings), None
+    except InstanceError as error:
+        return None, str(error)
 
 
 def _lines(content: dict[str, Any]) -> list[str]:
-    lines = [f"{'setting':<24}{'from':<13}value"]
-    lines += [
-        f"{name:<24}{item['from']:<13}{item['value'] or 'not set'}"
-        for name, item in content["settings"].items()
-    ]
-    lines += ["", f"{'started (UTC)':<18}{'job':<12}{'result':<10}{'run':<38}commit"]
-    lines += [
-        f"{_minute(item['started']):<18}{item['job']:<12}{item['result']:<10}{item['run']:<38}"
-        f"{item['commit'] or ''}"
-        for item in content["builds"]
-    ] or ["no builds yet"]
+    lines = table(
+        ["setting", "from", "value"],
+        [
+            [name, item["from"], item["value"] or "not set"]
+            for name, item in content["settings"].items()
+        ],
+    )
+    builds = content["builds"]
+    lines += [""]
+    if builds:
+        lines += table(
+            ["started (UTC)", "job", "result", "run", "commit"],
+            [
+                [
+                    _minute(item["started"]),
+                    item["job"],
+                    item["result"],
+                    item["run"],
+                    (item["commit"] or "")[:SHOWN_COMMIT],
+                ]
+                for item in builds
+            ],
+        )
+    else:
+        lines.append("no builds yet" if builds is not None else "builds cannot be read")
     promoted = content["promoted"]
     lines += ["", "promoted adapter"]
-    lines.append(
-        f"{promoted['digest']} since {promoted['at']}, by {promoted['by']}: {promoted['reason']}"
-        if promoted
-        else "none"
-    )
-    lines += ["", f"{'cache':<12}{'entries':>10}{'size':>14}{'limit':>14}"]
-    lines += [
-        f"{item['name']:<12}{item['entries']:>10,}{megabytes(item['bytes']):>14}"
-        f"{megabytes(item['limit']):>14}"
+    if promoted:
+        since = f"since {promoted['at']}, by {promoted['by']}: {promoted['reason']}"
+        lines += hanging(f"{promoted['digest']} ", since)
+    else:
+        lines.append("none")
+    lines += [""]
+    caches = [
+        [item["name"], f"{item['entries']:,}", megabytes(item["bytes"]), megabytes(item["limit"])]
         for item in content["caches"]
-    ] or ["none"]
+    ]
+    lines += (
+        table(["cache", "entries", "size", "limit"], caches, {1, 2, 3}) if caches else ["no caches"]
+    )
     return lines
 
 

@@ -206,10 +206,10 @@ def _dequantise(gguf: Path, target: Path) -> None:
     transformers can neither save a model loaded from GGUF nor quantise it with bitsandbytes, so its
     weights are copied into a new model of the same configuration.
     """
+    quiet_libraries()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    quiet_libraries()
     source, name = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype=torch.float32)

@@ -54,10 +54,10 @@ def _encode(texts: list[str], model: LocalModel, dtype: str) -> np.ndarray:
 
 @cache
 def _encoder(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
+    quiet_libraries()
     import torch
     from sentence_transformers import SentenceTransformer
 
-    quiet_libraries()
     encoder = SentenceTransformer(str(at_hand(model)), trust_remote_code=False)
     encoder.max_seq_length = MAX_TOKENS
     return encoder.to(getattr(torch, dtype)).eval()

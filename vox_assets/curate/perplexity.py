@@ -163,12 +163,12 @@ def _tokenizer(model: LocalModel):  # type: ignore[no-untyped-def]
 
 @cache
 def _network(model: LocalModel, dtype: str):  # type: ignore[no-untyped-def]
+    quiet_libraries()
     import torch
     from transformers import AutoModelForCausalLM
 
     from vox_assets.compute.nll import add_answer_nll
 
-    quiet_libraries()
     network = AutoModelForCausalLM.from_pretrained(
         at_hand(model), dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
     )

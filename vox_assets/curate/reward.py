@@ -102,10 +102,10 @@ def _good(network: Any, ids: list[int]) -> float:
 
 @cache
 def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
+    quiet_libraries()
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    quiet_libraries()
     try:
         tokenizer = AutoTokenizer.from_pretrained(at_hand(model), trust_remote_code=False)
         network, loading = AutoModelForSequenceClassification.from_pretrained(

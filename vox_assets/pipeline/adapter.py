@@ -123,6 +123,7 @@ def qlora_adapter(
             "table_versions": {name: lake.version(name) for name in CORPUS_TABLES},
         },
     )
+    context.log.info(_ending(reported))
     manifest = read_manifest(spec.adapter_dir)
     if manifest["provenance"] != spec.provenance:
         # Newer tables contain the same rows, so the adapter is valid for them too.
@@ -153,6 +154,21 @@ def qlora_adapter(
         },
         data_version=dg.DataVersion(spec.digest),
     )
+
+
+def _ending(reported: Mapping[str, Any]) -> str:
+    """Say where a training stopped and why."""
+    facts = {name: getattr(value, "value", value) for name, value in reported.items()}
+    if "stopped_by" not in facts:
+        return "the adapter of these rows and settings is complete already"
+    losses = [facts.get(name) for name in ("untrained_watched_nll", "best_watched_nll")]
+    gain = (
+        f"; held-out loss {losses[0]:.3f} -> {losses[1]:.3f}"
+        if None not in losses
+        else "; the held-out loss did not fall"
+    )
+    steps = f"stopped at step {facts['steps']:,} of {facts['planned_steps']:,}"
+    return f"{steps}: {facts['stopped_by']}{gain}"
 
 
 def launch(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from pathlib import Path
+import time
 from typing import Any
 
 import dagster as dg
@@ -12,14 +13,16 @@ import polars as pl
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.extract import NO_COMMIT, SourceError, commits
 from vox_assets.pipeline.automation import fingerprint, history, source_versions
-from vox_assets.pipeline.automation.instance import prepare_home
+from vox_assets.pipeline.automation.instance import opened, prepare_home
 from vox_assets.pipeline.automation.terminal_run import is_cancelled, run_job
 from vox_assets.pipeline.resources.build_lock import LOCK
+from vox_assets.pipeline.stages import StageLines, announcement, ending
 from vox_assets.profiles import ProfileError
 from vox_assets.settings import Settings, load_settings
 from vox_assets.store.files import is_held
 from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.store.program import program
+from vox_assets.terminal import Console, alone, hanging, table
 
 #: Runs that `vox-assets status` lists: a day of builds.
 SHOWN_BUILDS = 5
@@ -27,7 +30,7 @@ SHOWN_BUILDS = 5
 CANCELLED = 130
 
 
-def build(job_name: str) -> int:
+def build(job_name: str, as_json: bool = False) -> int:
     """Run a job of the code location in this process, on the instance of `Settings.dagster_home`.
 
     Returns 0 when the run succeeded, CANCELLED when a person ended it, and 1 otherwise, so a failed
@@ -35,28 +38,50 @@ def build(job_name: str) -> int:
     """
     settings = load_settings()
     tags = _tags(settings, job_name)
-    home = prepare_home(settings)
+    prepare_home(settings)
+    started = time.monotonic()
     # `execute_in_process` would keep every table in memory until the run ends.
     job = dg.build_reconstructable_job(__name__, "named_job", (job_name,))
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with opened(settings) as instance:
         free_abandoned_slots(instance, settings)
         report_sources(instance, settings)
-        result = run_job(
-            job,
-            instance,
-            tags,
-            # Dagster logs every event at debug level; info has one line per stage.
-            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
-        )
-        checks = _checks(result)
-        for line in summary(settings, checks):
-            print(line)
-        for event in result.get_step_failure_events():
-            kind, message = history.root_cause(event)
-            # Print the class name only when the error has no message.
-            print(f"FAILED {event.step_key}: {message or kind or 'no message'}", file=sys.stderr)
+        layer = job.get_definition().asset_layer
+        assets = [key.to_user_string() for key in layer.selected_asset_keys]
+        with alone() as stream:
+            console = Console(stream)
+            for line in announcement(
+                settings, job_name, len(assets), len(layer.asset_graph.asset_check_keys), instance
+            ):
+                console.line(line)
+            stages = StageLines(console, assets)
+            result = run_job(
+                job,
+                instance,
+                tags,
+                # Dagster logs every event at debug level; info has one line per stage.
+                run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
+                listener=stages,
+            )
+            stages.end()
+        content = {
+            "run": result.run_id,
+            "success": result.success,
+            "seconds": round(time.monotonic() - started, 1),
+            "failures": _failures(result),
+            **outcome(settings, _checks(result)),
+        }
+        _report_failures(settings, content)
+        if as_json:
+            print(json.dumps(content, indent=1))
+        else:
+            lines = summary(content)
+            lines += ending(settings, job_name, result.success, content["seconds"])
+            print("\n".join(lines))
         if is_cancelled(instance, result.run_id):
-            print("CANCELLED: the sensors build this content again only after a change of it")
+            print(
+                "CANCELLED: the sensors build this content again only after a change of it",
+                file=sys.stderr,
+            )
             return CANCELLED
     return 0 if result.success else 1
 
@@ -73,9 +98,31 @@ def report_sources(instance: dg.DagsterInstance, settings: Settings) -> None:
         instance.report_runless_asset_event(event)
 
 
-def last_builds(home: Path) -> list[dict[str, Any]]:
-    """Return the newest runs of the instance in `home`, the newest first."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+def _report_failures(settings: Settings, content: dict[str, Any]) -> None:
+    for failure in content["failures"]:
+        lines = hanging(f"FAILED {failure['step']}: ", failure["reason"], indent=4)
+        print("\n".join(lines), file=sys.stderr)
+    # What the steps and the training program printed; Dagster shows it beside the run.
+    printed = settings.dagster_home / "storage" / content["run"] / "compute_logs"
+    if content["failures"] and printed.is_dir():
+        print(f"The output of the steps is in {printed}", file=sys.stderr)
+
+
+def _failures(result: dg.JobExecutionResult) -> list[dict[str, str]]:
+    failures = []
+    for event in result.get_step_failure_events():
+        kind, message = history.root_cause(event)
+        # Give the class name only when the error has no message.
+        failures.append({"step": event.step_key or "", "reason": message or kind or "no message"})
+    return failures
+
+
+def last_builds(settings: Settings) -> list[dict[str, Any]]:
+    """Return the newest runs of the configured instance, the newest first.
+
+    Raises InstanceError when its storage cannot be used.
+    """
+    with opened(settings) as instance:
         return [
             {
                 "run": record.dagster_run.run_id,
@@ -124,35 +171,62 @@ def _tags(settings: Settings, job_name: str) -> dict[str, str]:
     return history.build_tags(history.EVERYTHING, digests, commit, settings.profile.name)
 
 
-def summary(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> list[str]:
-    """Return lines that list the tables, the results of the checks and the output folders."""
+def outcome(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> dict[str, Any]:
+    """Return the tables, the results of the checks and the output folders."""
     lake = Lake(settings.lake_uri)
-    lines = ["", f"{'asset':<18}{'version':>8}{'rows':>9}  lanes"]
+    tables: list[dict[str, Any]] = []
     for asset in TABLES:
         try:
             table, version = lake.scan(asset), lake.version(asset)
         except TableMissingError:
-            lines.append(f"{asset:<18}{'-':>8}{'-':>9}  not built")
+            tables.append({"asset": asset, "version": None, "rows": None, "lanes": {}})
             continue
-        height, lanes = table.select(pl.len()).collect().item(), ""
+        height, lanes = table.select(pl.len()).collect().item(), {}
         if "lane" in table.collect_schema():
-            counts = table.group_by("lane").len().sort("lane").collect().rows()
-            lanes = ", ".join(f"{lane} {count:,}" for lane, count in counts)
-        lines.append(f"{asset:<18}{version:>8}{height:>9,}  {lanes}")
-    lines += ["", f"{'check':<48}{'verdict':<9}"]
-    for check in sorted(checks, key=lambda c: (c.passed, c.asset_check_key.to_user_string())):
-        verdict = "passed" if check.passed else check.severity.value.lower()
-        name = check.asset_check_key.to_user_string()
-        lines.append(f"{name:<48}{verdict:<9}{check.description or ''}")
-    lines += [
-        "",
-        f"tables    {settings.lake_uri}",
-        f"adapters  {settings.adapters_dir}",
-        f"exports   {settings.exports_dir}",
-        f"reports   {settings.reports_dir / 'corpus.html'}, adapter.html",
-        "UI        make dev, then http://127.0.0.1:3000",
+            lanes = dict(table.group_by("lane").len().sort("lane").collect().rows())
+        tables.append({"asset": asset, "version": version, "rows": height, "lanes": lanes})
+    return {
+        "tables": tables,
+        "checks": [
+            {
+                "check": check.asset_check_key.to_user_string(),
+                "verdict": "passed" if check.passed else check.severity.value.lower(),
+                "summary": check.description or "",
+            }
+            for check in sorted(
+                checks, key=lambda c: (c.passed, c.asset_check_key.to_user_string())
+            )
+        ],
+        "outputs": {
+            "tables": settings.lake_uri,
+            "adapters": str(settings.adapters_dir),
+            "exports": str(settings.exports_dir),
+            "reports": str(settings.reports_dir),
+        },
+    }
+
+
+def summary(content: dict[str, Any]) -> list[str]:
+    """Return the lines of an outcome for a terminal."""
+    rows = [
+        [item["asset"], "-", "-", "not built"]
+        if item["version"] is None
+        else [
+            item["asset"],
+            str(item["version"]),
+            f"{item['rows']:,}",
+            ", ".join(f"{lane} {count:,}" for lane, count in item["lanes"].items()),
+        ]
+        for item in content["tables"]
     ]
-    return lines
+    checks = [[item["check"], item["verdict"], item["summary"]] for item in content["checks"]]
+    return [
+        "",
+        *table(["asset", "version", "rows", "lanes"], rows, {1, 2}),
+        "",
+        *([*table(["check", "verdict", "summary"], checks), ""] if checks else []),
+        *(f"{name:<10}{place}" for name, place in content["outputs"].items()),
+    ]
 
 
 TABLES = (

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from vox_assets.terminal import duration
+
 Log = Callable[[str], None]
+
+_COUNT = re.compile(r".*: [\d,]+ of [\d,]+ .* left")
+_STEP = re.compile(r"step \d+/")
 
 # Short enough to show that a step runs, long enough to keep a run's log readable.
 SECONDS_BETWEEN_LINES = 15.0
+
+
+def is_step(line: str) -> bool:
+    """Return whether a line is about one step of a training."""
+    return _STEP.match(line) is not None
+
+
+def is_progress(line: str) -> bool:
+    """Return whether a line says how far the work is, which the next line replaces."""
+    return is_step(line) or _COUNT.fullmatch(line) is not None
 
 
 def silent(_line: str) -> None:
@@ -17,12 +34,16 @@ def silent(_line: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Turn off the progress bars of the model libraries."""
-    from datasets.utils.logging import disable_progress_bar
-    from transformers.utils import logging
+    """Turn off the progress bars of the model libraries, and a warning about an optional package.
 
-    disable_progress_bar()
-    logging.disable_progress_bar()
+    Call it before the libraries are imported: bitsandbytes warns while it is imported.
+    """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from datasets.utils.logging import disable_progress_bar as disable_datasets
+    from transformers.utils.logging import disable_progress_bar as disable_transformers
+
+    disable_datasets()
+    disable_transformers()
 
 
 @contextmanager
@@ -40,9 +61,9 @@ def progress(label: str, total: int, unit: str, log: Log) -> Iterator[Callable[[
             last_line = now
             rate = done / (now - started)
             left = (total - done) / rate if rate else 0.0
-            log(f"{label}: {done:,} of {total:,} {unit}, {rate:,.1f}/s, {left:,.0f} s left")
+            log(f"{label}: {done:,} of {total:,} {unit}, {rate:,.1f}/s, {duration(left)} left")
 
     yield advance
     seconds = time.monotonic() - started
     if seconds >= 1.0:
-        log(f"{label}: {done:,} {unit} in {seconds:,.1f} s")
+        log(f"{label}: {done:,} {unit} in {duration(seconds)}")

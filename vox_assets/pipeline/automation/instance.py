@@ -6,15 +6,24 @@ every way to start a build uses the same runs, queue and retention.
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vox_assets.extract import SourceError
 from vox_assets.settings import Settings, SettingsError, load_settings
 from vox_assets.store.files import write_text
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 CONFIGURATION = "dagster.yaml"
+#: Variable that the configuration for PostgreSQL reads.
+POSTGRES_VARIABLE = "DAGSTER_POSTGRES_URL"
 _FOLDER = Path(__file__).parent
 
 
@@ -53,6 +62,54 @@ def prepare_home(settings: Settings) -> Path:
             f"write to"
         ) from error
     return home
+
+
+class InstanceError(Exception):
+    """The storage of the Dagster instance cannot be used; the message is one line."""
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Yield the configured instance. Raises InstanceError when its storage cannot be used."""
+    import dagster as dg
+
+    with ExitStack() as stack:
+        # Dagster retries a connection for 20 s and logs every attempt, with the address.
+        logging.disable(logging.CRITICAL)
+        try:
+            home = str(settings.dagster_home)
+            instance = stack.enter_context(dg.DagsterInstance.from_config(home))
+            # Opening reads no rows, and a damaged database fails only when it is read.
+            instance.get_run_records(limit=1)
+        # Each storage raises errors of its own library, which may not be installed.
+        except Exception as error:
+            raise InstanceError(_fault(settings, error)) from error
+        finally:
+            logging.disable(logging.NOTSET)
+        yield instance
+
+
+def _fault(settings: Settings, error: Exception) -> str:
+    """Say in one line why the instance cannot be opened, without the address of its database."""
+    configured = settings.dagster_home / CONFIGURATION
+    try:
+        needs_postgres = POSTGRES_VARIABLE in configured.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        needs_postgres = False
+    if not needs_postgres:
+        return (
+            f"{settings.dagster_home}: the Dagster instance cannot be opened "
+            f"({type(error).__name__}): expected a valid {CONFIGURATION} and undamaged databases"
+        )
+    if settings.with_postgres:
+        return (
+            f"{POSTGRES_VARIABLE}: the database does not answer ({type(error).__name__}): expected "
+            f"a running PostgreSQL server and a valid login"
+        )
+    return (
+        f"{POSTGRES_VARIABLE}: is not set, but {configured} reads it: expected the address of the "
+        f"database that holds the runs"
+    )
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,8 +39,9 @@ def run_job(
     instance: dg.DagsterInstance,
     tags: Mapping[str, str],
     run_config: Mapping[str, Any],
+    listener: Callable[[dg.EventLogEntry], None],
 ) -> dg.JobExecutionResult:
-    """Run a job in this process and return its result."""
+    """Run a job in this process and return its result. `listener` takes each event and log line."""
     definition = job.get_definition()
     run = instance.create_run_for_job(
         definition,
@@ -50,6 +51,7 @@ def run_job(
         remote_job_origin=_origin(definition.name),
         job_code_origin=job.get_python_origin(),
     )
+    instance.add_event_listener(run.run_id, listener)
     with _interrupted_by_termination(instance, run.run_id):
         result = execute_run(job, run, instance)
     ended = instance.get_run_by_id(run.run_id)

@@ -41,7 +41,7 @@ def lake_io_manager(
         from vox_assets.store.lake import Lake
 
         refuse_other_values(context, shown)
-        log = context.log.info if context.log is not None else None
+        log = context.log.warning if context.log is not None else None
         with exclusive(settings.data_dir / LOCK, log), around_run(context):
             yield LakeIOManager(Lake(settings.lake_uri))
 

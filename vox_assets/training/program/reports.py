@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 from collections.abc import Callable
 from typing import Any
 
-from vox_assets.store.progress import quiet_libraries
+from vox_assets.store.progress import is_step, quiet_libraries
 from vox_assets.training.program.run_state import SECONDS_BETWEEN_REPORTS, is_main
 
 #: Callback that receives progress lines.
 Log = Callable[[str], None]
-
-_STEP_LINE = re.compile(r"step \d+/")
 
 
 class Reports:
@@ -44,7 +41,7 @@ class Reports:
     def progress(self, line: str) -> None:
         """Log a line; of the lines about single steps, one per SECONDS_BETWEEN_REPORTS."""
         now = time.monotonic()
-        if _STEP_LINE.match(line) and now - self._last < SECONDS_BETWEEN_REPORTS:
+        if is_step(line) and now - self._last < SECONDS_BETWEEN_REPORTS:
             return
         self._last = now
         self._send(lambda channel: channel.log.info(line))

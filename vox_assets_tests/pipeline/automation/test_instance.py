@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,21 +15,23 @@ import yaml
 from vox_assets.pipeline.automation.instance import configuration, prepare_home
 from vox_assets.pipeline.automation.launcher import ProcessRunLauncher
 from vox_assets.settings import Settings, SettingsError, load_settings
+from vox_assets.terminal import COLUMNS
+from vox_assets_tests.postgres import free_port
 
 
 def settings_of(folder: Path, **more: str) -> Settings:
     return load_settings({"VOX_DATA_DIR": str(folder / "data"), **more})
 
 
-def run_build(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `vox-assets build corpus` in `folder`, without any setting but `more`."""
+def run_command(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `vox-assets` in `folder`, without any setting but `more`."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("VOX_", "DAGSTER_"))
     }
     return subprocess.run(
-        [sys.executable, "-m", "vox_assets.cli", "build", "corpus"],
+        [sys.executable, "-m", "vox_assets.cli", *arguments],
         cwd=folder,
         env={**environment, **more},
         capture_output=True,
@@ -84,9 +87,17 @@ def test_the_configuration_names_postgres_only_where_its_address_is_set(tmp_path
 def test_a_build_records_its_run_in_a_home_that_it_creates(tmp_path: Path) -> None:
     # A tree without pages and crates fails in its first step, so the build is short.
     (tmp_path / "tree").mkdir()
-    done = run_build(tmp_path, VOX_SOURCE_DIR="tree")
+    done = run_command(tmp_path, "build", "corpus", VOX_SOURCE_DIR="tree")
     assert done.returncode == 1
-    assert "FAILED raw_rust_fns" in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"corpus  {tmp_path / 'tree'}, profile vox"
+    assert any(line.startswith("FAILED raw_rust_fns: ") for line in lines)
+    assert lines[-1].startswith(f"The output of the steps is in {tmp_path / 'data'}")
+    # The log of Dagster stays in its own files.
+    assert " - dagster - " not in done.stderr
+    # A path stays whole, so that it can be copied.
+    assert max(len(line) for line in lines if str(tmp_path) not in line) <= COLUMNS
+    assert "total     " in done.stdout
     assert "DAGSTER_HOME" not in done.stderr
     home = tmp_path / "data" / "dagster"
     assert (home / "dagster.yaml").read_text() == configuration(with_postgres=False)
@@ -98,8 +109,40 @@ def test_a_build_records_its_run_in_a_home_that_it_creates(tmp_path: Path) -> No
 def test_a_build_without_a_source_tree_is_refused_in_one_line_and_writes_nothing(
     tmp_path: Path,
 ) -> None:
-    done = run_build(tmp_path)
+    done = run_command(tmp_path, "build", "corpus")
     assert done.returncode == 1
     assert done.stderr.startswith("vox-assets: VOX_SOURCE_DIR: ")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def check_unreadable_builds(done: subprocess.CompletedProcess[str], fault: str) -> None:
+    assert done.returncode == 1
+    assert "VOX_DATA_DIR" in done.stdout
+    assert "builds cannot be read" in done.stdout
+    assert done.stderr.startswith(f"vox-assets: {fault}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_status_without_the_database_shows_the_settings_and_one_line(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg2://me:hunter2@127.0.0.1:{free_port()}/runs"
+    prepare_home(settings_of(tmp_path, DAGSTER_POSTGRES_URL=url))
+    data = {"VOX_DATA_DIR": str(tmp_path / "data")}
+    done = run_command(tmp_path, "status", DAGSTER_POSTGRES_URL=url, **data)
+    check_unreadable_builds(done, "DAGSTER_POSTGRES_URL: the database does not answer (")
+    assert "hunter2" not in done.stdout + done.stderr
+    # Another shell may lack the variable.
+    done = run_command(tmp_path, "status", **data)
+    check_unreadable_builds(done, "DAGSTER_POSTGRES_URL: is not set, but ")
+    content = json.loads(run_command(tmp_path, "status", "--json", **data).stdout)
+    assert content["builds"] is None
+    assert content["settings"]["VOX_DATA_DIR"]["value"] == str(tmp_path / "data")
+
+
+@pytest.mark.parametrize("damaged", ["dagster.yaml", "history/runs.db"])
+def test_status_reports_a_damaged_instance_in_one_line(tmp_path: Path, damaged: str) -> None:
+    home = prepare_home(settings_of(tmp_path))
+    (home / damaged).parent.mkdir(exist_ok=True)
+    (home / damaged).write_text("no database\n" * 1000)
+    done = run_command(tmp_path, "status", VOX_DATA_DIR=str(tmp_path / "data"))
+    check_unreadable_builds(done, f"{home}: the Dagster instance cannot be opened (")

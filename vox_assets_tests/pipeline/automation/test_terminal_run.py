@@ -55,7 +55,7 @@ def job() -> dg.JobDefinition:
 
 if __name__ == "__main__":
     with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
-        run_job(dg.reconstructable(job), instance, {BUILD_TAG: EVERYTHING}, {})
+        run_job(dg.reconstructable(job), instance, {BUILD_TAG: EVERYTHING}, {}, lambda event: None)
 """
 
 
