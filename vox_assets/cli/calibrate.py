@@ -49,8 +49,10 @@ def _calibrate(options: argparse.Namespace) -> int:
         "pair_id", keep="first", maintain_order=True
     )
     meter = Models(settings).meter(log)
-    measure = partial(meter.everything, corpus=meter.corpus_of(rows))
-    forms = fit_forms(rows, measure, settings.profile.scoring)
+    corpus = meter.corpus_of(rows)
+    measure = partial(meter.everything, corpus=corpus)
+    cheap = partial(meter.cheap, corpus=corpus)
+    forms = fit_forms(rows, measure, cheap, settings.profile.scoring)
     if not forms:
         raise UsageError(
             f"{', '.join(map(str, options.tables))}: too few rows to fit on: expected at least "

@@ -97,12 +97,17 @@ DROPPED_SHARE = 0.002
 
 
 def fit_forms(
-    rows: pl.DataFrame, measure: Callable[[pl.DataFrame], np.ndarray], policy: Scoring
+    rows: pl.DataFrame,
+    measure: Callable[[pl.DataFrame], np.ndarray],
+    measure_cheaply: Callable[[pl.DataFrame], pl.DataFrame],
+    policy: Scoring,
 ) -> dict[str, dict[str, Any]]:
-    """Fit one form per language of `rows`; `measure(rows)` returns the matrix of all features.
+    """Fit one form per language of `rows`.
 
-    Rows with artefacts are not fitted: a rule drops them. The intercept is raised until at most
-    DROPPED_SHARE of the real rows are below the threshold of `policy`.
+    `measure(rows)` returns the matrix of all features, `measure_cheaply(rows)` a table of those
+    that need no language model. Rows with artefacts are not fitted: a rule drops them. The
+    intercept is raised until at most DROPPED_SHARE of all real rows in the half for fitting are
+    below the threshold of `policy`; a few hundred rows would not show so low a share.
 
     Where templates wrote most rows of a language, half of the fitted rows are human-written:
     their score must not depend on how closely they resemble a template.
@@ -115,7 +120,7 @@ def fit_forms(
         ).sort("pair_id")
         if len(group) < LEAST_ROWS:
             continue
-        group = _sample(group)
+        everything, group = group, _sample(group)
         # A mutant has another prompt or response, which only rows with one question can show.
         single = group
         if "messages" in group.columns:
@@ -136,17 +141,26 @@ def fit_forms(
         if (clean & real).sum() < LEAST_ROWS / 2 or not (clean & ~real).any():
             continue
         form = fit(matrix[clean], real[clean], weight[clean])
-        form["intercept"] += _missing_intercept(form, matrix[clean & real], policy)
+        form["intercept"] += missing_intercept(form, measure_cheaply(everything), policy)
         forms[language] = form
     return forms
 
 
-def _missing_intercept(form: Mapping[str, Any], real: np.ndarray, policy: Scoring) -> float:
-    """Return what the intercept lacks to keep all but DROPPED_SHARE of the real rows."""
-    names = list(features.FEATURES)
-    logits = Form(**form).contributions(real).sum(axis=1) + form["intercept"]
+def missing_intercept(form: Mapping[str, Any], real: pl.DataFrame, policy: Scoring) -> float:
+    """Return what the intercept lacks to keep all but DROPPED_SHARE of the real rows.
+
+    `real` has a column per feature; rows with artefacts do not count, and features of the language
+    model that are missing have their mean, as in a build.
+    """
+    clean = real.filter(pl.col("artefacts") == 0)
+    matrix = clean.with_columns(
+        pl.lit(form["center"][name]).alias(name)
+        for name in features.MODEL_FEATURES
+        if name not in clean.columns
+    ).select(*features.FEATURES)
+    logits = Form(**form).contributions(matrix.to_numpy()).sum(axis=1) + form["intercept"]
     for name, weight in policy.weights.items():
-        logits += weight * (real[:, names.index(name)] - 1.0)
+        logits += weight * (matrix[name].to_numpy() - 1.0)
     share = (policy.threshold - LOWEST) / (HIGHEST - LOWEST)
     wanted = math.log(share / (1 - share))
     return round(max(0.0, wanted - float(np.quantile(logits, DROPPED_SHARE))), 6)

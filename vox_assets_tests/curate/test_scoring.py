@@ -10,9 +10,15 @@ import pytest
 
 from vox_assets.compute.models import LocalModel, preferred_dtype
 from vox_assets.contract.rows import turns
-from vox_assets.curate.calibrate import DIRECTION, fit, fit_forms
+from vox_assets.curate.calibrate import (
+    DIRECTION,
+    DROPPED_SHARE,
+    fit,
+    fit_forms,
+    missing_intercept,
+)
 from vox_assets.curate.evaluators import RATINGS, Evaluator
-from vox_assets.curate.features import FEATURES
+from vox_assets.curate.features import FEATURES, MODEL_FEATURES
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perplexity
 from vox_assets.curate.scoring import Calibration, LocalEvaluator
@@ -64,14 +70,14 @@ def test_a_dropped_row_names_the_costliest_features(evaluator: LocalEvaluator) -
         {
             "pair_id": ["a"],
             "prompt": ["Do something like the previous example."],
-            "response": ["fn f() {\n    (((\n"],
+            "response": ["mod a;\nmod b;\nmod c;\nmod d;\n"],
             "lane": ["vox_codegen"],
             "language": ["rust"],
         }
     )
     row = evaluator.score(poor).row(0, named=True)
     assert not row["kept"]
-    assert "parses 0.00" in row["drop_reason"]
+    assert "boilerplate_share 1.00" in row["drop_reason"]
     assert row["drop_reason"].startswith(f"score below 7: {row['score']:.1f} by ")
     # No result of the language model could raise the row to the threshold, so it is not run.
     assert row["perplexity"] is None
@@ -229,6 +235,29 @@ def test_the_packaged_calibration_covers_every_feature() -> None:
         assert form.weight["parses"] >= 0
 
 
+def test_the_intercept_keeps_all_but_a_small_share_of_all_real_rows() -> None:
+    """A few hundred rows do not show how low the lowest of ten thousand are."""
+    rng = np.random.default_rng(2)
+    rows = pl.DataFrame({name: rng.normal(0.0, 1.0, 20_000) for name in FEATURES}).with_columns(
+        pl.lit(0.0).alias("artefacts")
+    )
+    form = {
+        "intercept": 1.0,
+        "center": dict.fromkeys(FEATURES, 0.0),
+        "scale": dict.fromkeys(FEATURES, 1.0),
+        "weight": {name: float(name == "information") for name in FEATURES},
+    }
+    policy = load("sample").scoring.model_copy(update={"weights": {}})
+    form["intercept"] += missing_intercept(form, rows.drop(MODEL_FEATURES), policy)
+    logits = form["intercept"] + np.clip(rows["information"].to_numpy(), -3, 3)
+    dropped = (1 + 9 / (1 + np.exp(-logits)) < policy.threshold).mean()
+    assert dropped == pytest.approx(DROPPED_SHARE, abs=1e-4)
+    # A row with an artefact is dropped by a rule, and a form that keeps enough stays as it is.
+    assert missing_intercept(form, rows.drop(MODEL_FEATURES), policy) == 0
+    worse = rows.with_columns(pl.lit(-9.0).alias("information"), pl.lit(1.0).alias("artefacts"))
+    assert missing_intercept(form, pl.concat([rows, worse]), policy) == 0
+
+
 @pytest.mark.parametrize(("human_rows", "share"), [(300, 0.5), (900, 0.9)])
 def test_at_least_half_of_the_rows_for_a_fit_are_written_by_people(
     human_rows: int, share: float
@@ -251,7 +280,10 @@ def test_at_least_half_of_the_rows_for_a_fit_are_written_by_people(
         matrix[:, list(FEATURES).index("artefacts")] = 0
         return matrix
 
-    assert set(fit_forms(rows, lengths, load("sample").scoring)) == {"vox"}
+    def cheap(part: pl.DataFrame) -> pl.DataFrame:
+        return pl.DataFrame(dict.fromkeys(FEATURES, [0.0] * part.height)).drop(MODEL_FEATURES)
+
+    assert set(fit_forms(rows, lengths, cheap, load("sample").scoring)) == {"vox"}
     real, mutants = measured
     assert (real["origin"] == "human").mean() == pytest.approx(share, abs=0.06)
     assert real["pair_id"].is_unique().all()
