@@ -307,7 +307,12 @@ def wrap(container: Container, code: str) -> str:
 
 
 def _associated(container: Container, code: str) -> Iterable[str]:
-    """Return the associated types that an answer shows: all if short, else those it names."""
+    """Return the associated types that an answer shows: all if short, else those it names.
+
+    None where the answer is one of them.
+    """
+    if code.strip() in container.associated:
+        return ()
     if sum(map(len, container.associated[:MAX_ASSOCIATED])) <= MAX_ASSOCIATED_CHARS and (
         len(container.associated) <= MAX_ASSOCIATED
     ):

@@ -272,6 +272,21 @@ EXPLAINED = """
 """
 
 
+def test_an_associated_type_stands_in_its_answer_once(profile: Profile) -> None:
+    source = """
+        impl Iterator for Tiles {
+            /// The column and the row of a tile, counted from the upper left corner of its map.
+            type Item = (usize, usize);
+
+            fn next(&mut self) -> Option<Self::Item> {
+                self.rest.pop()
+            }
+        }
+    """
+    answer = _only(source, profile, "define_type").response
+    assert answer.count("type Item = (usize, usize);") == 1
+
+
 def test_prose_and_examples_become_separate_rows(profile: Profile) -> None:
     prose = _only(EXPLAINED, profile, "explain_api")
     assert prose.lane == "vox_docs_qa"
