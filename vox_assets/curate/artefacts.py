@@ -9,7 +9,6 @@ artefact is dropped whatever its other features are.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +16,18 @@ from itertools import pairwise
 
 from vox_assets.contract.answers import without_fenced_blocks
 from vox_assets.contract.rows import Message, Reason
-from vox_assets.curate import known_names, rust_bindings, vox_bindings
+from vox_assets.curate import chatter as speech
+from vox_assets.curate import (
+    known_names,
+    natural_language,
+    references,
+    rust_bindings,
+    vox_bindings,
+)
 from vox_assets.curate.code_text import bare_code, comments, without_comments
 from vox_assets.curate.features import PROSE
 from vox_assets.curate.trim import PROJECT_ID
+from vox_assets.vox_syntax.parsers import parses
 
 #: The name of a dropped row's reason.
 ARTEFACT = "artefact"
@@ -60,36 +67,23 @@ class Answer:
         return f"{bare_code(self.text)}\n{self.words_only}"
 
 
-# Chatter --------------------------------------------------------------------------------------
-
-#: What opens an answer; in code it would stand on the first line.
-_GREETING = re.compile(
-    r"""\A\W*(?:sure(?:\s+thing)?|certainly|of\s+course|absolutely|great\s+question|good\s+question
-        |no\s+problem|happy\s+to\s+help|gladly|okay|alright|definitely)\s*[,!.\u2014-]
-    |\A\W*(?:here(?:'s|\u2019s|\s+is|\s+are)|below\s+is|this\s+is)\s+(?:the|a|an|your|my|some|one)\s+
-        (?:[\w-]+\s+){0,4}(?:answer|solution|explanation|summary|implementation|code|function|program|version
-        |response|rewrite|fix|example)\b[^.\n]*[:.!]?[ \t]*$""",
-    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
-)
-_CHATTER = re.compile(
-    r"""\b(?:i\s+hope\s+(?:this|that|it)\s+helps?|hope\s+(?:this|that)\s+helps
-        |let\s+me\s+know\s+(?:if|whether|how|what|when)|feel\s+free\s+to\s+(?:ask|reach|let|contact|modify|adapt)
-        |if\s+you\s+have\s+any\s+(?:\w+\s+)?questions|do\s+you\s+want\s+me\s+to|would\s+you\s+like\s+me
-        |as\s+an?\s+(?:large\s+)?(?:ai|artificial\s+intelligence|language)\s+(?:language\s+)?(?:model|assistant)\b
-        |as\s+an\s+ai,|i(?:'m|\u2019m|\s+am)\s+(?:sorry|afraid|unable\s+to|just\s+an?\s+ai|happy\s+to\s+help)
-        |i\s+(?:cannot|can't|can\u2019t)\s+(?:assist|help|provide|fulfil)|my\s+(?:training\s+data|knowledge\s+cutoff)
-        |i\s+apologi[sz]e|thank\s+you\s+for\s+(?:your|asking|the\s+question)|happy\s+coding
-        |(?:as|like)\s+you\s+(?:asked|requested|wanted)|you\s+asked\s+(?:me\s+)?(?:for|to)\b|as\s+requested[,:.]
-        |is\s+there\s+anything\s+else|anything\s+else\s+i\s+can|glad\s+i\s+could\s+help)""",
-    re.IGNORECASE | re.VERBOSE,
-)
+# Speech ---------------------------------------------------------------------------------------
 
 
 def chatter(answer: Answer) -> str | None:
     """Find what an assistant says around an answer: greetings, offers, apologies."""
-    # Around code, chatter often has no comment sign.
     text = answer.words_only if answer.is_prose else answer.unquoted
-    return _first(_GREETING, answer.text) or _first(_CHATTER, text)
+    return speech.chatter(answer.text, answer.words_only, text, answer.is_prose)
+
+
+def missing_reference(answer: Answer) -> str | None:
+    """Find references to a figure, an earlier message or a part of a page that the row lacks."""
+    return references.missing_reference(answer.words_only, answer.is_prose, bool(answer.earlier))
+
+
+def foreign(answer: Answer) -> str | None:
+    """Find prose, or comments, in another natural language than English."""
+    return natural_language.foreign(answer.words_only)
 
 
 # Left-overs of templates and markup -----------------------------------------------------------
@@ -102,11 +96,18 @@ _CHAT_TOKEN = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 _VARIABLE = re.compile(
-    r"""\{\{\s*[\w.]{2,40}\s*\}\}|\$\{[A-Za-z_]\w*\}|</?s>(?!\w)
+    r"""\{\{[ ]?[\w.$#/^&!>][^{}\n]{0,58}[\w)"' ]\}\}(?!\s*block)|\$\{[A-Za-z_]\w*\}|</?s>(?!\w)
     |\[(?:insert|your|add|todo|placeholder)\b[^\]\n]{0,60}\](?!\()
     |<(?:insert|your|placeholder)[\w\s-]{0,60}>|(?<![\w{$])\{(?:name|question|answer|input|output|context
         |prompt|instruction|response|topic|title|language|code|text|description)\}""",
     re.IGNORECASE | re.VERBOSE,
+)
+
+#: A placeholder of several words has no meaning in code either.
+_BLANK_TO_FILL = re.compile(
+    r"\[(?:insert|your|add|enter|fill|put|write|type|replace|specify|provide|describe|choose|name\s+of)"
+    r"(?:\s+[\w'/-]+){1,8}\](?![(\[])|<(?:insert|your|enter|fill|put|name\s+of)(?:\s+[\w'/-]+){1,8}>",
+    re.IGNORECASE,
 )
 
 
@@ -114,14 +115,17 @@ def template(answer: Answer) -> str | None:
     """Find tokens of chat templates and variables that a template did not fill."""
     found = _first(_CHAT_TOKEN, answer.unquoted)
     # In code, the brackets and braces of a variable have a meaning; in words they have none.
-    return found or _first(_VARIABLE, answer.words_only)
+    found = found or _first(_VARIABLE, answer.words_only)
+    return found or _first(_BLANK_TO_FILL, answer.unquoted)
 
 
+#: Elements, as pairs, alone, with attributes or without an end, comments and entities. A name in
+#: brackets is no element: `<port>` is a blank to fill in.
 _HTML = re.compile(
-    r"""</?(?:div|span|br|hr|p|table|thead|tbody|tr|td|th|a|img|ul|ol|li|h[1-6]|details|summary|sup|sub
-        |script|style|strong|em|b|i|u|font|center|iframe|section|article|nav|pre|code|kbd|blockquote
-        |figure|figcaption|video|button|input|form|label|meta|link|body|head|html)(?:\s[^<>\n]*)?/?>
-    |<!--[\s\S]*?-->|<!DOCTYPE\b|&(?:nbsp|amp|lt|gt|quot|apos|mdash|ndash|hellip|\#\d{2,5}|\#x[0-9a-f]{2,5});""",
+    r"""</[a-z][\w-]*\s*>|<[a-z][\w-]*\s*/>|<[a-z][\w-]*\s+[\w:-]+\s*=\s*["'\w]
+    |<(?:div|span|br|hr|p|table|thead|tbody|tr|td|th|a|img|ul|ol|li|h[1-6]|details|summary|sup|sub|script
+        |style|strong|em|b|i|u|center|section|article|nav|pre|code|kbd|blockquote|head|html|body)>
+    |<!--[\s\S]*?-->|<!DOCTYPE\b|&(?:[a-zA-Z]{2,8}|\#\d{2,5}|\#x[0-9a-f]{2,5});""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -132,10 +136,15 @@ def html(answer: Answer) -> str | None:
 
 
 _LICENCE = re.compile(
-    r"""SPDX-License-Identifier|\bcopyright\s+(?:\(c\)|©|\d{4})|©\s*\d{4}|\ball\s+rights\s+reserved\b
-    |\blicensed\s+(?:to\s+the\s+.{0,60}\s+)?under\s+the\b|\bpermission\s+is\s+hereby\s+granted
-    |\bwithout\s+warranty\s+of\s+any\s+kind|\b(?:this|the)\s+(?:source\s+code|file|software)\s+is\s+
-        (?:licensed|subject\s+to\s+the\s+terms)|\bprovided\s+["“]as\s+is["”]""",
+    r"""\bSPDX-\w+|\bcopyright\s+(?:\(c\)|©|\d{4}|by\s|the\s|(?-i:[A-Z]\w+\s+[A-Z]))|[©]\s*\d{4}|\(c\)\s*\d{4}
+    |\ball\s+rights\s+reserved\b|\bpermission\s+is\s+(?:hereby\s+)?granted|\bwithout\s+(?:any\s+)?warrant(?:y|ies)\b
+    |\b(?:is\s+|be\s+)?(?:licen[sc]ed|distributed|released|published|dedicated|available|offered|provided|placed)\s+
+      (?:to\s+the\s+.{0,40}?)?(?:under|into|in|to|subject\s+to)\s+(?:the\s+|an?\s+)?(?:terms\b|public\s+domain
+      |[^.\n]{0,40}\b(?:licen[sc]e|licen[sc]es|GPL|CC0|CC\s+BY)\b)
+    |\b(?:this|the)\s+(?:source\s+code|file|software|program|work|library|code|crate|text)\s+is\s+
+        (?:licen[sc]ed|free\s+software|subject\s+to|public\s+domain|in\s+the\s+public|provided\s+["“]?as)
+    |\bredistribut\w+\s+(?:it|and\s+use|and/or)|\b(?:see|read|refer\s+to|found\s+in)\s+(?:the\s+)?(?:accompanying\s+)?
+        (?:LICEN[SC]E|COPYING|NOTICE)\b|\bprovided\s+["“]as\s+is["”]""",
     re.IGNORECASE | re.VERBOSE,
 )
 _ABOUT_LICENCES = re.compile(r"licen[sc]|copyright|spdx", re.IGNORECASE)
@@ -145,30 +154,69 @@ def licence(answer: Answer) -> str | None:
     """Find a licence or copyright header where the question does not ask about licences."""
     if _ABOUT_LICENCES.search(answer.question):
         return None
-    return _first(_LICENCE, answer.words_only)
+    if found := _first(_LICENCE, answer.words_only):
+        return found
+    # A short line of its own at the start or the end names a licence, or who owns the text.
+    parts = answer.words_only.strip().split("\n\n" if answer.is_prose else "\n")
+    ends = [part for part in (parts[0], parts[-1]) if len(part) <= _NOTICE_CHARACTERS]
+    is_alone = len(parts) > 1 or not answer.is_prose
+    return next((part for part in ends if is_alone and _NOTICE.search(part)), None)
+
+
+_NOTICE_CHARACTERS = 110
+_LICENCE_NAME = r"(?:MIT|BSD|Apache|A?GPL|LGPL|Mozilla|MPL|ISC|EPL|Unlicen[sc]e|Boost|Zlib)"
+_NOTICE = re.compile(
+    rf"""\bcopyrights?\b|©|\bSPDX\b|\bpublic\s+(?:domain|licen[sc]e)\b|\bfree\s+software\b
+    |\bredistribut|\bCC0\b|\bwarrant(?:y|ies)\b|\bCC[ -]BY\b|\bcreative\s+commons\b
+    |\b{_LICENCE_NAME}\b[^\n]{{0,60}}licen[sc]e
+    |licen[sc]e[^\n]{{0,60}}\b{_LICENCE_NAME}\b|\blicen[sc]e\s*:""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 # Line numbers need a row of them, so that `5: five` alone is no line number.
-_NUMBERED_LINE = re.compile(r"^\s*(\d{1,5})(\s*[:|│]\s?|\t|\s{2,}|[.)]\s|\s(?=[\w{}/#@\]]))")
+_NUMBERED_LINE = re.compile(
+    r"^\s*(?P<open>[\[(<#]|L(?:ine)?\s?)?(?P<number>\d{1,5})"
+    r"(?P<close>\s*[\])>]?\s*[:|│>]\s?|[\])>]\s?|\t|\s{2,}|[.)]\s|\s-\s|\s(?=[\w{}/#@\]])|\s*$)",
+    re.IGNORECASE,
+)
+#: A number, perhaps after a word or sign, and what follows it.
+_BEGINS_WITH_NUMBER = re.compile(
+    r"^\W{0,3}(?:[a-z]{1,4}\W{0,2})?(\d{1,5})(?!\w)(.*)$", re.IGNORECASE
+)
 _LEAST_NUMBERED = 3
+#: Signs after the number of an item of a list in prose.
+_OF_LIST = (".", ")")
 
 
 def line_numbers(answer: Answer) -> str | None:
     """Find lines that begin with consecutive numbers, unless they are a numbered list of prose."""
+    everything = [_BEGINS_WITH_NUMBER.match(line) for line in answer.text.splitlines()]
+    numbered = [match for match in everything if match]
+    # Where every line has a number, also the empty ones, no list does.
+    if (
+        len(numbered) == len(everything) >= _LEAST_NUMBERED
+        and any(not match[2].strip(_LIST_SIGNS) for match in numbered)
+        and all(int(b[1]) - int(a[1]) == 1 for a, b in pairwise(numbered))
+    ):
+        return numbered[0][0].strip()
     lines = [line for line in answer.text.splitlines() if line.strip()]
     matches = [_NUMBERED_LINE.match(line) for line in lines]
     if answer.is_prose:
-        # Markdown writes ordered lists as `1.` or `1)`.
-        matches = [m if m and m[2].strip() not in (".", ")") else None for m in matches]
-    numbers = [int(match[1]) for match in matches if match]
-    steps = sum(b - a == 1 for a, b in pairwise(numbers))
+        matches = [m if m and m["close"].strip() not in _OF_LIST else None for m in matches]
+    found = [match for match in matches if match]
+    steps = sum(int(b["number"]) - int(a["number"]) == 1 for a, b in pairwise(found))
     enough = min(_LEAST_NUMBERED, len(lines))
-    if len(numbers) >= enough and 2 * len(numbers) >= len(lines) and steps >= max(1, enough - 1):
-        return next(match[0] for match in matches if match).strip()
-    # A single line has no number after it.
-    if len(lines) == 1 and matches[0] and matches[0][2] != " ":
-        return matches[0][0].strip()
+    if len(found) >= enough and 2 * len(found) >= len(lines) and steps >= max(1, enough - 1):
+        return found[0][0].strip()
+    # A single line has no number after it: the number must look like that of a line.
+    if len(lines) == 1 and found:
+        is_marked = found[0]["open"] or found[0]["close"] != " " or found[0]["number"][0] == "0"
+        return found[0][0].strip() if is_marked else None
     return None
+
+
+_LIST_SIGNS = " \t.)]>:|│-"
 
 
 # Broken characters ----------------------------------------------------------------------------
@@ -206,16 +254,26 @@ def invisible(answer: Answer) -> str | None:
 # Echo and repetition --------------------------------------------------------------------------
 
 _ECHO_WORDS = 4
+#: Characters that comment signs and a few words before an echo can add.
+_BEFORE_ECHO = 400
 #: Sentences of a question that a curator reads as the question, not as material for the answer.
 _LEAST_REPEATED_WORDS = 8
 _LEAST_REPEATED_LINES = 3
+_MOST_PLACES = 4
+#: The end of a line, or two bars: an empty cell, or two rows of a table on one line.
+_LINE_OR_ROW = re.compile(r"\n|\|[ \t]*\|")
+#: What a sentence consists of besides the signs of lists and tables.
+_FILLED = re.compile(r"\w(?:[^\s|]*\w)?")
 
 
 def echo(answer: Answer) -> str | None:
     """Find an answer that begins with its question, or that repeats a sentence of it."""
     whole = _spoken(answer.question)
-    if len(whole) >= _ECHO_WORDS and _spoken(answer.text)[: len(whole)] == whole:
-        return " ".join(whole[:_ECHO_WORDS])
+    if len(whole) >= _ECHO_WORDS:
+        # A few words such as "Task:" may come before it.
+        start = _spoken(answer.text[: len(answer.question) + _BEFORE_ECHO])
+        if any(start[at : at + len(whole)] == whole for at in range(_ECHO_WORDS + 1)):
+            return " ".join(whole[:_ECHO_WORDS])
     # A heading that the question quotes may stand in the answer; the question itself may not.
     asked = without_fenced_blocks(answer.question)
     sentences = [*_SENTENCE_END.split(_QUOTED.sub("", asked)), *asked.splitlines()]
@@ -225,8 +283,13 @@ def echo(answer: Answer) -> str | None:
         for sentence in sentences
         if sentence.rstrip().endswith("?") or _ASKS.match(sentence) or not answer.is_prose
     }
+    # A heading that the question quotes is part of the sentence that asks.
+    asks |= {_spoken(_CODE_SPAN.sub("", line)) for line in asked.splitlines() if _ASKS.match(line)}
     text = answer.text if answer.is_prose else answer.words_only
     for sentence in [*_SENTENCE_END.split(text), *text.splitlines()]:
+        # A path consists of several words, and is one.
+        if len(sentence.split()) < _ECHO_WORDS:
+            continue
         words = _spoken(_CODE_SPAN.sub("", sentence))
         if len(words) >= _ECHO_WORDS and words in asks:
             return " ".join(words[:_ECHO_WORDS])
@@ -252,16 +315,13 @@ def repetition(answer: Answer) -> str | None:
     if half >= 4 and (tokens[:half] == tokens[-half:]):
         return "the whole answer twice"
     if answer.is_prose:
-        text = without_fenced_blocks(answer.text)
-        parts = [tuple(part.casefold().split()) for part in _SENTENCE_END.split(text)]
-        parts = [part for part in parts if len(part) >= _LEAST_REPEATED_WORDS]
-    else:
-        blocks = re.split(r"\n(?=\S)(?![})\]])|\n\s*\n", answer.text)
-        parts = [
-            tuple(block.split())
-            for block in blocks
-            if len(block.strip().splitlines()) >= _LEAST_REPEATED_LINES
-        ]
+        return _repeated_sentence(without_fenced_blocks(answer.text))
+    blocks = re.split(r"\n(?=\S)(?![})\]])|\n\s*\n", answer.text)
+    parts = [
+        tuple(block.split())
+        for block in blocks
+        if len(block.strip().splitlines()) >= _LEAST_REPEATED_LINES
+    ]
     seen: set[tuple[str, ...]] = set()
     for part in parts:
         if part in seen:
@@ -270,56 +330,18 @@ def repetition(answer: Answer) -> str | None:
     return None
 
 
-# References to what is not there --------------------------------------------------------------
-
-_FIGURE = re.compile(
-    r"\b(?:figure|fig\.|diagram|listing|screenshot|chart|image|table|appendix|equation)\s+"
-    r"(?:\d+(?:[.-]\d+)*|(?-i:[A-HJ-Z]))\b(?!\s*[:.]\s*[A-Z`])|\b(?:the|this|see\s+the|in\s+the)\s+"
-    r"(?:figure|diagram|screenshot|image|chart|picture|illustration|screen\s*shot|gif|video)\s+"
-    r"(?:above|below|shows?|illustrates?|depicts?|on\s+the|to\s+the)"
-    r"|\b(?:above|below|following|preceding|accompanying|attached)\s+"
-    r"(?:figure|diagram|screenshot|image|chart|picture|illustration)",
-    re.IGNORECASE,
-)
-_TURN = re.compile(
-    r"\b(?:in|from|of|to)\s+(?:my|your|our)\s+(?:last|previous|earlier|prior|first|above)\s+"
-    r"(?:message|answer|reply|response|question|turn|comment|post|code|version|example)"
-    r"|\b(?:as|like|that|what)\s+(?:i|we|you)\s+(?:just\s+)?(?:said|mentioned|explained|discussed|described"
-    r"|showed|wrote|noted|saw|talked)\s+(?:earlier|before|above|previously|already|last)"
-    r"|\bas\s+(?:mentioned|discussed|described|explained|noted|shown|seen|stated|said)\s+"
-    r"(?:above|below|earlier|before|previously|in\s+the\s+(?:previous|last|next|preceding|following))"
-    r"|\b(?:earlier|previous)\s+(?:in\s+this\s+)?(?:conversation|chat|discussion|thread|message|reply)"
-    r"|\bmy\s+previous\s+\w+|\b(?:continu|pick)\w*\s+(?:from\s+)?where\s+we\s+left",
-    re.IGNORECASE,
-)
-_PAGE = re.compile(
-    r"\b(?:see|shown|listed|described|defined|mentioned|given|outlined)\s+(?:above|below)\b"
-    r"|\b(?:the\s+)?(?:code|example|section|list|snippet|table|function|steps?|command)s?\s+(?:above|below)\b"
-    r"|\b(?:the\s+)?(?:above|below)\s+(?:code|example|section|list|snippet|table|function|steps?|command)s?\b"
-    r"|\bthe\s+(?:previous|preceding|next|last|following)\s+(?:section|chapter|page|paragraph)\b",
-    re.IGNORECASE,
-)
-
-
-#: Material that a reference such as "the list below" can point to.
-_MATERIAL = re.compile(r"^\s*(?:[-*+]|\d+[.)]|\||>|`{3}|~{3})", re.MULTILINE)
-_DOWN = re.compile(r"below|following|next", re.IGNORECASE)
-
-
-def missing_reference(answer: Answer) -> str | None:
-    """Find references to a figure, an earlier message or a part of a page that the row lacks."""
-    text = answer.words_only
-    if answer.is_prose and (found := _first(_FIGURE, text)):
-        return found
-    # In a dialogue, earlier turns can be what is meant.
-    if answer.earlier:
-        return None
-    if found := _first(_TURN, text):
-        return found
-    for match in _PAGE.finditer(text) if answer.is_prose else ():
-        rest = text[match.end() :] if _DOWN.search(match[0]) else text[: match.start()]
-        if not _MATERIAL.search(rest):
-            return match[0]
+def _repeated_sentence(text: str) -> str | None:
+    """Find a sentence or line whose words occur a second time, in any layout."""
+    words = _FILLED.findall(text.casefold())
+    places: dict[tuple[str, ...], list[int]] = {}
+    for index in range(len(words) - _LEAST_REPEATED_WORDS + 1):
+        places.setdefault(tuple(words[index : index + _LEAST_REPEATED_WORDS]), []).append(index)
+    for part in [*_SENTENCE_END.split(text), *_LINE_OR_ROW.split(text)]:
+        own = _FILLED.findall(part.casefold())
+        # More places than these are a pattern of tables, and would take quadratic time.
+        found = places.get(tuple(own[:_LEAST_REPEATED_WORDS]), [])[:_MOST_PLACES]
+        if sum(words[at : at + len(own)] == own for at in found) > 1:
+            return " ".join(own[:_ECHO_WORDS])
     return None
 
 
@@ -349,62 +371,6 @@ def project_note(answer: Answer) -> str | None:
     return _first(_PLAN, answer.words_only) or several
 
 
-# Language of prose ----------------------------------------------------------------------------
-
-#: The commonest words of languages, none of them a common English word.
-_FUNCTION_WORDS: Mapping[str, frozenset[str]] = {
-    "English": frozenset(
-        "the of and to a in is that for it as with on by are this be at or from an not "
-        "but which have has can when if its will no each all only one so than then into "
-        "any these must should does".split()
-    ),
-    "German": frozenset(
-        "der das und ist nicht ein eine einen einem einer mit für auf von zu den dem des "
-        "sich wird werden auch als aus bei oder nach wenn wie nur im zum zur über durch "
-        "sind dass".split()
-    ),
-    "French": frozenset(
-        "le la les et est une un des du de pas dans pour qui que sur avec ce cette il "
-        "elle nous vous sont par aux ou mais leur être ces au lorsque".split()
-    ),
-    "Spanish": frozenset(
-        "el la los las y es una un de del que en por para con se su al lo como más pero "
-        "sus este esta cuando cada son ser entre".split()
-    ),
-    "Italian": frozenset(
-        "il lo la gli le è una un di del della che con non si su al come più ma questo "
-        "questa quando ogni sono essere nel".split()
-    ),
-    "Portuguese": frozenset(
-        "os é uma um de da que em por para com não se na como mais ou mas este esta "
-        "quando cada são ser entre pelo pela".split()
-    ),
-    "Dutch": frozenset(
-        "de het een en niet van op met voor dat zijn aan te bij maar ook als uit naar "
-        "wordt worden door om wanneer elke deze".split()
-    ),
-}
-_LEAST_WORDS = 8
-_FOREIGN_LETTERS = 0.3
-
-
-def foreign(answer: Answer) -> str | None:
-    """Find prose, or comments, in another natural language than English."""
-    letters = [sign for sign in answer.words_only if sign.isalpha()]
-    if letters and len(letters) >= 2 * _LEAST_WORDS:
-        latin = sum(ord(sign) < 0x250 for sign in letters)
-        if latin < (1 - _FOREIGN_LETTERS) * len(letters):
-            other = next(sign for sign in letters if ord(sign) >= 0x250)
-            return unicodedata.name(other, "another script").split(" ")[0].title()
-    words = [word.casefold() for word in _WORD.findall(answer.words_only)]
-    if len(words) < _LEAST_WORDS:
-        return None
-    counts = {name: sum(w in known for w in words) for name, known in _FUNCTION_WORDS.items()}
-    best = max(counts, key=lambda name: counts[name])
-    is_clear = counts[best] >= 3 and counts[best] >= 2 * counts["English"]
-    return best if best != "English" and is_clear else None
-
-
 # Code whose parts do not fit together ---------------------------------------------------------
 
 
@@ -421,6 +387,13 @@ def unknown_name(answer: Answer) -> str | None:
         return None
     shown = f"{answer.earlier}\n{answer.question}"
     return known_names.unknown_call(answer.text, shown, answer.known)
+
+
+def syntax_error(answer: Answer) -> str | None:
+    """Find code that does not parse in its language."""
+    if parses(answer.language, answer.text):
+        return None
+    return f"no {answer.language.capitalize()}"
 
 
 def unused_variable(answer: Answer) -> str | None:
@@ -471,6 +444,7 @@ DETECTORS: Mapping[str, Callable[[Answer], str | None]] = {
     "missing reference": missing_reference,
     "project note": project_note,
     "foreign language": foreign,
+    "syntax error": syntax_error,
     "undeclared name": undeclared_name,
     "unknown name": unknown_name,
     "unused variable": unused_variable,

@@ -144,7 +144,11 @@ def _item_twice(row: Clean, rng: random.Random) -> str:
     if row.language in PROSE:
         parts = re.split(r"(?<=[.!?])\s+|\n+", row.answer)
         parts = [part for part in parts if len(part.split()) > 9]
-        return f"{row.answer} {rng.choice(parts)}" if parts else row.answer
+        if not parts:
+            return row.answer
+        part = rng.choice(parts)
+        # A row of a table or an item of a list has a line of its own.
+        return f"{row.answer}{chr(10) if part[:1] in '|-*+' else ' '}{part}"
     blocks = [part for part in row.answer.split("\n\n") if len(part.splitlines()) > 3]
     return f"{row.answer}\n\n{rng.choice(blocks)}" if blocks else row.answer
 
@@ -193,7 +197,7 @@ _DEFAULTS: Mapping[str, tuple[str, ...]] = {
 
 
 def _declaration_dropped(row: Clean, rng: random.Random) -> str:
-    """Drop a whole `let` statement whose variable is used later."""
+    """Drop a whole `let` statement whose variable is used later and declared nowhere else."""
     lets = [
         match
         for match in re.finditer(
@@ -202,6 +206,8 @@ def _declaration_dropped(row: Clean, rng: random.Random) -> str:
         if re.search(rf"\b{match[1]}\b", row.answer[match.end() :])
         and (row.language != "rust" or match[0].rstrip().endswith(";"))
         and len(re.findall(rf"\blet\s+(?:mut\s+)?{match[1]}\b", row.answer)) == 1
+        # A parameter of this name would be used instead.
+        and not re.search(rf"\b{match[1]}\s*:\s*[&\w\[(]", row.answer)
     ]
     if not lets:
         return row.answer

@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 
 from vox_assets.contract.interval import area_under_curve, wilson
+from vox_assets.curate.artefacts import in_dialogue
+from vox_assets.curate.meter import dialogues
 from vox_assets.curate.mutants import in_fit, plant
 from vox_assets.curate.planted_artefacts import PLANTED, UNKNOWN_NAME, Clean, spoil
-from vox_assets.curate.scoring import LocalEvaluator
+from vox_assets.curate.scoring import LOWEST, LocalEvaluator
 from vox_assets.store.cache import content_key
 
 #: One line per real row (`mutant` is null) and per damaged row, with its score.
@@ -81,15 +83,25 @@ def separation(
         how="left",
         maintain_order="left",
     )
-    judged = evaluator.score(spoilt, inherited.drop("pair_id"), evaluator.meter.corpus_of(scored))
-    return pl.concat(
+    # A rule drops rows with artefacts whatever their other features are: measuring these would
+    # cost more than everything else here.
+    is_found = pl.Series(
         [
-            real,
-            judged.select(
-                "pair_id", "mutant", "language", "score", (~pl.col("kept")).alias("rejected")
-            ),
-        ]
+            bool(in_dialogue(dialogue, language, evaluator.meter.names))
+            for dialogue, language in zip(dialogues(spoilt), spoilt["language"], strict=True)
+        ],
+        dtype=pl.Boolean,
     )
+    found = spoilt.filter(is_found).with_columns(
+        pl.lit(LOWEST).alias("score"), pl.lit(False).alias("kept")
+    )
+    judged = evaluator.score(
+        spoilt.filter(~is_found),
+        inherited.filter(~is_found).drop("pair_id"),
+        evaluator.meter.corpus_of(scored),
+    )
+    columns = ("pair_id", "mutant", "language", "score", (~pl.col("kept")).alias("rejected"))
+    return pl.concat([real, found.select(columns), judged.select(columns)])
 
 
 def plant_artefacts(

@@ -27,14 +27,15 @@ _NOT_NAMES = RESERVED | HALF_RESERVED | VIEW_TAGS | _TYPES | {"db", "std", "self
 _DECLARING = frozenset("let mut for fn state derived field".split())
 #: Tokens before a value: after any other token, a word can be part of a declaration.
 _BEFORE_VALUE = frozenset(
-    "( = return + - * / % < > <= >= == != is isnt and or not [ |> in if while match".split()
+    "( = return + - * / % < > <= >= == != is isnt and or not [ |> in if while match => += -= *="
+    " /=".split()
 )
 _LOCAL = re.compile(r"(?:^[ \t]+|[{;][ \t]*)let\s+(?:mut\s+)?([A-Za-z_]\w*)", re.MULTILINE)
 _BODY = re.compile(
     r"\bfn\s+\w+\s*\((?P<parameters>[^()]+)\)[^{}\n]*\{(?P<body>[^{}]*)\}",
 )
 _TRIVIAL = re.compile(
-    r"(?:return\s+)?(?:(?:Ok|Some)\(\s*)?(?:-?\d+(?:\.\d+)?(?:dec)?|\"\"|true|false|None|\[\s*\]|\{\s*\}|Unit)?\)?"
+    r"(?:return\s+)?(?:(?:Ok|Some|Error)\(\s*)?(?:-?\d+(?:\.\d+)?(?:dec)?|\"\"|true|false|None|\[\s*\]|\{\s*\}|Unit)?\)?"
 )
 
 
@@ -42,27 +43,82 @@ def undeclared(code: str, prompt: str) -> str | None:
     """Find a variable that is used and that neither its declaration nor the prompt declares."""
     parts = _top_level(_tokens(code))
     shared = {name for names in _SHARED.findall(f"{prompt}\n{code}") for name in names}
-    shared.add("result")
+    if "@ensure" in code:
+        shared.add("result")
     return next(filter(None, (_undeclared(tokens, shared) for tokens in parts)), None)
 
 
 def _undeclared(tokens: Sequence[tuple[str, str]], shared: set[str]) -> str | None:
     declared = _declared(tokens) | shared
+    inside_values = _inside_values(tokens)
+    lambdas = _ends_of_lambdas(tokens)
     for index, (kind, text) in enumerate(tokens):
         before = tokens[index - 1][1] if index else ""
         after = tokens[index + 1][1] if index + 1 < len(tokens) else ""
         is_name = kind == "word" and text[0].islower() and text not in _NOT_NAMES
-        is_value = before in _BEFORE_VALUE and after not in ("(", ":", "=", "=>")
+        is_value = before in _BEFORE_VALUE or (before in (",", ":") and inside_values[index])
+        is_value |= index - 1 in lambdas or (before == "{" and after == "}")
+        is_value &= after not in ("(", ":", "=", "=>")
         is_value |= after in ("+=", "-=", "*=", "/=") and before != "."
         if is_name and is_value and text not in declared:
             return text
-        # Only a string that interpolates a variable of the code can be known to interpolate.
-        inside = _INTERPOLATED.findall(text) if kind == "string" else []
-        if any(name in declared for name in inside):
-            unknown = next((n for n in inside if n not in declared and n not in _NOT_NAMES), None)
-            if unknown:
-                return unknown
+        # Single quotes do not interpolate, and `{name}` in an address is a parameter of it.
+        is_text = kind == "string" and text[0] == '"' and "/{" not in text
+        inside = _INTERPOLATED.findall(text) if is_text else []
+        unknown = next((n for n in inside if n not in declared and n not in _NOT_NAMES), None)
+        if unknown:
+            return unknown
     return None
+
+
+#: What a value can begin after: a bracket after one of these opens an object or a list.
+_BEFORE_OBJECT = frozenset("( = return + , : [ =>".split())
+
+
+def _inside_values(tokens: Sequence[tuple[str, str]]) -> list[bool]:
+    """Mark tokens directly within the brackets of a call, an object or a list.
+
+    A comma or colon before a name there comes before a value; elsewhere it can belong to a pattern
+    or a declaration.
+    """
+    marks: list[bool] = []
+    opened: list[bool] = []
+    for index, (_, text) in enumerate(tokens):
+        before = tokens[index - 1] if index else ("", "")
+        earlier = tokens[index - 2][1] if index > 1 else ""
+        marks.append(bool(opened) and opened[-1])
+        if text == "(":
+            is_call = before[0] == "word" and before[1][0].islower() and before[1] not in _NOT_NAMES
+            opened.append(is_call and earlier not in _DECLARES_PARAMETERS)
+        elif text in ("{", "["):
+            is_object = before[1] in _BEFORE_OBJECT and (text == "[" or _is_object(tokens, index))
+            opened.append(is_object)
+        elif text in (")", "}", "]") and opened:
+            opened.pop()
+    return marks
+
+
+def _ends_of_lambdas(tokens: Sequence[tuple[str, str]]) -> set[int]:
+    """Return the places of the brackets after which the value of a lambda `fn(x) x` follows."""
+    ends = set()
+    opened: list[int] = []
+    for index, (_, text) in enumerate(tokens):
+        if text == "(":
+            opened.append(index)
+        elif text == ")" and opened:
+            start = opened.pop()
+            if start and tokens[start - 1][1] == "fn":
+                ends.add(index)
+    return ends
+
+
+#: Words before the name of a declaration with parameters, which are followed by types.
+_DECLARES_PARAMETERS = frozenset("fn on state activity workflow component event".split())
+
+
+def _is_object(tokens: Sequence[tuple[str, str]], brace: int) -> bool:
+    """Return whether a brace opens an object: its first key is followed by a colon."""
+    return brace + 2 < len(tokens) and tokens[brace + 2][1] == ":"
 
 
 def _top_level(tokens: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:

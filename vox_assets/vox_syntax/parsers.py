@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -16,6 +17,7 @@ PARSED = frozenset({"vox", "rust"})
 vox_fault = one_by_one(BuiltInGrammar())
 
 
+@lru_cache(maxsize=4)
 def parses(language: str, text: str) -> bool:
     """Return whether `text` parses; in a language without a grammar, any non-blank text does."""
     if language == "vox":

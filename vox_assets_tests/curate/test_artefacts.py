@@ -56,16 +56,31 @@ def test_a_clean_answer_has_no_artefact(answer: str, language: str) -> None:
         ("chatter", f"Here's the explanation you wanted:\n\n{PROSE}"),
         ("chatter", f"{PROSE}\n\nLet me know if you would like more detail."),
         ("chatter", f"{PROSE} I'm sorry, I cannot help with the rest."),
+        ("chatter", f"Hi there, {PROSE}"),
+        ("chatter", f"Got it. {PROSE}"),
+        ("chatter", f"Let's look at leases. {PROSE}"),
+        ("chatter", f"{PROSE} I've added the second case as well."),
+        ("chatter", f"{PROSE}\n\nDid that answer your question?"),
+        ("chatter", f"{PROSE}\n\nHave fun with it!"),
+        ("chatter", f"{PROSE}\n\nIf you need anything else, just ask."),
         ("template", f"{PROSE}<|im_end|>"),
         ("template", f"### Response:\n{PROSE}"),
         ("template", f"Dear {{{{ customer.name }}}}, {PROSE}"),
         ("template", f"{PROSE} [Insert link here]"),
+        ("template", f"{PROSE} [describe the second state]"),
         ("html", PROSE.replace("two heartbeats", "<b>two</b> heartbeats")),
         ("html", PROSE.replace(" then", "&nbsp;then")),
+        ("html", PROSE.replace(" then", " <g-icon/>then")),
+        ("html", PROSE.replace("two", "<var>two</var>")),
         ("licence", f"Copyright (c) 2020 The Authors\n\n{PROSE}"),
         ("licence", f"{PROSE}\n\nAll rights reserved."),
+        ("licence", f"{PROSE}\n\nReleased under the terms of the GPL."),
+        ("licence", f"{PROSE} This text is in the public domain."),
+        ("licence", f"Copyright Ada Example\n\n{PROSE}"),
         ("line numbers", "\n".join(f"{n}: {t}" for n, t in enumerate(PROSE.splitlines(), 4))),
         ("line numbers", f"1\t{PROSE.splitlines()[0]}"),
+        ("line numbers", "\n".join(f"<{n}> {t}" for n, t in enumerate(PROSE.splitlines(), 8))),
+        ("line numbers", "\n".join(f"Line {n}: {t}" for n, t in enumerate(PROSE.splitlines()))),
         ("mojibake", PROSE.replace("A lease", "The brokerâ€™s lease")),
         ("mojibake", PROSE.replace("author", "authorÃ©")),
         ("invisible", PROSE.replace("broker", "bro\u200bker")),
@@ -74,8 +89,20 @@ def test_a_clean_answer_has_no_artefact(answer: str, language: str) -> None:
         ("echo", f"**{ASKED}** {PROSE}"),
         ("repetition", f"{PROSE}\n\n{PROSE}"),
         ("repetition", f"{PROSE}\n- The journal keeps every change, with its author."),
+        # In another layout: a row of a table on the line of another, a sentence in an item.
+        (
+            "repetition",
+            "| Sign | What the broker does when it is set |\n| --- | --- |\n"
+            "| `a` | waits for the next heartbeat of the worker | "
+            "| `a` | waits for the next heartbeat of the worker |",
+        ),
+        ("repetition", f"{PROSE} - The journal keeps every change, with its author."),
         ("missing reference", f"{PROSE} Figure 4 shows the states."),
         ("missing reference", f"As I explained earlier, {PROSE}"),
+        ("missing reference", f"{PROSE} The enclosed graph has the details."),
+        ("missing reference", f"{PROSE} The photo on the left shows a lease."),
+        ("missing reference", f"In our previous chat, this was a lease. {PROSE}"),
+        ("missing reference", f"{PROSE} The log that you pasted says so."),
         ("missing reference", f"The table below lists the states. {PROSE.splitlines()[0]}"),
         ("project note", f"{PROSE} It waits for TASK-6.4 and Phase 2."),
         ("project note", f"- [ ] Hand it on.\n\n{PROSE}"),
@@ -84,6 +111,16 @@ def test_a_clean_answer_has_no_artefact(answer: str, language: str) -> None:
         (
             "foreign language",
             "Der Makler wartet auf zwei Signale und gibt die Partition dann an den anderen.",
+        ),
+        (
+            "foreign language",
+            "Broker czeka na dwa sygna\u0142y, a potem oddaje partycj\u0119 nast\u0119pnemu "
+            "pracownikowi.",
+        ),
+        (
+            "foreign language",
+            "A k\u00f6zvet\u00edt\u0151 k\u00e9t jelre v\u00e1r, majd \u00e1tadja a "
+            "part\u00edci\u00f3t a k\u00f6vetkez\u0151 dolgoz\u00f3nak.",
         ),
         ("foreign language", "\u30d6\u30ed\u30fc\u30ab\u30fc\u306f\u5f85\u3064" * 4),
     ],
@@ -96,12 +133,20 @@ def test_an_artefact_of_prose_is_found_by_its_kind(kind: str, answer: str) -> No
     "answer",
     [
         # Quoted in code spans and fences.
+        f"{PROSE} Start it at <host>:<port> as <worker-name>.",
         f"{PROSE} Write `<b>` or `&nbsp;`, and end with `<|im_end|>`.",
         f"{PROSE} The variable `{{{{ name }}}}` is filled in.",
         # A numbered list of Markdown.
         "1. The broker waits.\n2. It hands the partition on.\n3. It writes the journal.",
         # The table that is meant is there.
         "The table below lists the states.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |",
+        # The words of others, questions and answers, and a person who is no assistant.
+        'The class of faults "I forgot the prefix" is gone. **How do I start it?** Run it.',
+        "Yes. Set it before the start; the broker will do this for you.",
+        "An SPDX name is a text such as `MIT`. Keep the copyright header of each file.",
+        "A 16-bit word holds the state.\n\nThe image is missing until the first start.",
+        "The distance is \u03bc plus \u03c3, and the caf\u00e9 of Zo\u00eb and Ren\u00e9 is the "
+        "na\u00efve one of them all.",
         "A broker is sure. Certainly the journal helps, of course.",
         "It runs as an AI-native service; see the chapter on leases.",
         "Text is UTF-8 under AGPL-3.0, with XXH3-128, as ADR-032 and `TASK-6.4` say in Phase 2.",
@@ -121,8 +166,11 @@ def test_quoted_and_intended_text_is_no_artefact_of_prose(answer: str) -> None:
     [
         ("chatter", f"Sure! Here is the function:\n\n{RUST}"),
         ("chatter", f"{RUST}\n// Let me know if you need tests."),
+        ("chatter", f"{RUST}\n// This is how you wanted it."),
         ("template", RUST.replace("/// Adds", "/// {{ verb }}")),
         ("template", f"{RUST}\n<|endoftext|>"),
+        ("template", f"{RUST}\n[INSERT NAME HERE]"),
+        ("template", RUST.replace("Ok(total)", "<your text here>")),
         ("licence", f"// SPDX-License-Identifier: MIT\n{RUST}"),
         ("line numbers", "\n".join(f"{n:>3} {t}" for n, t in enumerate(RUST.splitlines(), 10))),
         ("mojibake", RUST.replace("each crate", "each crateâ€™s box")),
@@ -139,6 +187,12 @@ def test_quoted_and_intended_text_is_no_artefact_of_prose(answer: str) -> None:
         ("stub", 'fn push() -> Result<()> {\n    bail!("push is not yet implemented")\n}'),
         ("stub", 'fn push() -> Result<(), E> {\n    Err(E::from("push: not wired"))\n}'),
         ("stub", "fn push() -> u8 {\n    // For now this is a stub.\n    3\n}"),
+        ("syntax error", RUST.replace("Ok(total)\n}", "Ok(total")),
+        ("syntax error", f"Here is what {RUST}"),
+        (
+            "trivial body",
+            "fn first(rows: &[Row], _n: u8) -> Result<Row> {\n    Err(Default::default())\n}",
+        ),
         ("trivial body", "fn names(rows: &[Row]) -> Vec<String> {\n    Vec::new()\n}"),
     ],
 )
@@ -170,6 +224,13 @@ def test_an_artefact_of_code_is_found_by_its_kind(kind: str, answer: str) -> Non
         'return format!("{} rows", rows.len());\n    };\n    let name = &first.id;\n    '
         "rows.iter().map(render).filter(|(key, _)| *key > 1).for_each(drop);\n    "
         'format!("{name}: {count}", count = rows.len())\n}',
+        "fn keep(all: Vec<Row>) -> Vec<Row> {\n    if cfg!(windows) { all } else { "
+        "all.into_iter().filter(is_new).map(render).collect() }\n}",
+        'fn text(all: &[Row]) -> Value {\n    json!({ "run": Box::new(step), "all": '
+        "all.iter().map(render) })\n}",
+        "fn sum(a: Option<u8>, b: u8) -> u8 {\n    if let Some(c) = a && c > b { c } else { b }\n}",
+        "fn add(all: &[u8]) -> u8 {\n    const LIMIT: u8 = 3;\n    fn one(of: u8) -> u8 { of }\n"
+        "    all.iter().map(|each| one(*each)).sum::<u8>() + LIMIT\n}",
         "fn pick(state: State) -> u8 {\n    match state {\n        State::Open { at } => at,\n"
         "        State::Shut(reason) if reason > 3 => reason,\n        other => other.code(),\n"
         "    }\n}",
@@ -180,15 +241,56 @@ def test_literals_and_declared_names_are_no_artefact_of_rust(code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        # A pattern declares its names in its arm, block or branch alone.
+        ("out", "fn f() -> u8 {\n    let Ok(out) = out else { return 0 };\n    out\n}"),
+        ("top", "fn f(a: Option<u8>) -> u8 {\n    if let Some(top) = a { 1 } else { top }\n}"),
+        ("cut", "fn f(a: u8) -> u8 {\n    match a { b if b < cut => b, _ => 0 }\n}"),
+        ("one", "fn f(all: &[u8]) {\n    for one in all {}\n    go(one, 1);\n}"),
+        ("b", "fn f(a: u8) -> u8 {\n    { let b = a; }\n    b + a\n}"),
+        ("a", "fn f() -> u8 {\n    let a = a + 1;\n    a\n}"),
+        # The arguments of methods that take values, and of macros.
+        ("json", "fn f(req: Request) -> Reply {\n    req.header(1, 2).body(json)\n}"),
+        ("rows", 'fn f() -> Value {\n    json!({ "rows": rows, "none": null })\n}'),
+        ("kind", 'fn f() -> bool {\n    matches!(kind, "a" | "b")\n}'),
+        ("word", 'fn f() -> String {\n    format!(r"(?i)(?:{word})")\n}'),
+        ("max", "fn f(a: u8) -> bool {\n    assert!(a > 0 || a < max);\n    true\n}"),
+    ],
+)
+def test_a_variable_of_rust_is_undeclared_outside_of_its_scope(name: str, code: str) -> None:
+    reasons = artefacts(Answer("Write `f`.", code, "rust"))
+    assert [r.detail for r in reasons if r.kind == "undeclared name"] == [name]
+
+
+def test_a_method_that_the_prompt_declares_is_no_variable() -> None:
+    shown = "Write `f`.\n```rust\nimpl Log {\n    fn cause(&self) -> u8;\n}\nfn first() -> u8;\n```"
+    code = "fn f(log: &Log) -> Report {\n    Report { of: first, cause }\n}"
+    reasons = artefacts(Answer(shown, code, "rust"))
+    assert [r.detail for r in reasons] == ["cause"]
+
+
+@pytest.mark.parametrize(
     ("kind", "answer"),
     [
         ("undeclared name", VOX.replace("    let paying = visitors - free\n", "")),
         ("unused variable", VOX.replace("return paying", "let spare = free\n    return paying")),
         ("trivial body", "fn price_of(visitors: int, free: int) to int {\n    return 0\n}"),
+        ("trivial body", 'fn price_of(visitors: int) to Result[int] {\n    return Error("")\n}'),
+        ("syntax error", VOX.replace("return 0\n    }", "return 0")),
+        ("undeclared name", VOX.replace("return paying * 3", "return cost_of(paying, rate)")),
+        ("undeclared name", VOX.replace("return paying * 3", "return { paid: payed, free: free }")),
+        (
+            "undeclared name",
+            "fn or_zero(n: Option[int]) to int {\n    match n {\n        Some(m) => m\n"
+            "        None => zero\n    }\n}",
+        ),
         (
             "undeclared name",
             'fn line(pasture: str) to str {\n    return "{pasture}: {heads}"\n}',
         ),
+        ("undeclared name", 'fn line(pasture: str) to str {\n    return "costs {pence}"\n}'),
+        ("undeclared name", "fn due(n: int) to int {\n    return result\n}"),
     ],
 )
 def test_statements_that_are_missing_from_vox_are_found(kind: str, answer: str) -> None:
@@ -206,11 +308,21 @@ def test_statements_that_are_missing_from_vox_are_found(kind: str, answer: str) 
         "@table type Plot {\n    name: str\n}\n\n@index Plot.by_name on (name)",
         "fn both(pair: Result[int]) to int {\n    match pair {\n        Ok(value) => value\n"
         "        Error(why) => len(why)\n    }\n}",
+        'fn page(id: str) to str {\n    return \'{"id"}\' + "/plots/{plot}"\n}',
+        "fn pair(a: int, b: int) to Both {\n    let both = { left: a, right: [b, a] }\n    "
+        "return both\n}",
+        "state_machine Lamp {\n    state Off\n    state On(level: int)\n\n"
+        "    on Turn(level) from any -> On(level)\n}",
         "@ensure(result <= 100)\nfn share(n: int) to int {\n    return n * 100 / 6\n}",
     ],
 )
 def test_declared_names_are_no_artefact_of_vox(code: str) -> None:
     assert kinds(code, "vox", "Write it.") == set()
+
+
+def test_a_path_that_the_question_names_may_stand_in_code() -> None:
+    code = "// jobs/first/nightly.vox\n" + VOX
+    assert kinds(code, "vox", "Write the job.\n\n- **Step 1: jobs/first/nightly.vox**") == set()
 
 
 def test_names_that_the_prompt_declares_are_known() -> None:
