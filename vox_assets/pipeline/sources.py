@@ -79,7 +79,7 @@ docs = dg.AssetSpec(
     group_name=GROUP,
     kinds={"polars", "deltalake", "treesitter"},
     owners=OWNERS,
-    code_version="4",
+    code_version="5",
 )
 def raw_rust_fns(
     context: dg.AssetExecutionContext,
