@@ -350,7 +350,7 @@ def test_the_help_lists_every_command() -> None:
         check=True,
     )
     commands = (
-        "extract check-vox dedup score explain adapters promote verify status alert cache build"
+        "extract check-vox dedup score explain adapters promote verify ask status alert cache build"
     )
     for command in commands.split():
         assert command in done.stdout

@@ -97,6 +97,7 @@ class _ShowVersion(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     from vox_assets.cli import (
         adapters,
+        ask,
         calibrate,
         check_vox,
         dedup,
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         score,
         explain,
         adapters,
+        ask,
         status,
         operation,
         calibrate,

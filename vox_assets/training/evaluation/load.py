@@ -5,10 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vox_assets.training.adapter import assemble
+from vox_assets.compute.models import LocalModel
+from vox_assets.training.adapter import assemble, manifest, verify
 
 #: Share of a GPU's free memory that merged weights may take; the key-value cache needs the rest.
 MERGED_SHARE = 0.5
+
+
+def obstacle(directory: Path, base: LocalModel) -> str:
+    """Return why an adapter cannot be loaded onto `base`, or an empty text.
+
+    Its files must match their digests, and it must be trained on the same weights.
+    """
+    faults = verify.verify(directory)
+    if faults:
+        return f"it is damaged: {'; '.join(faults)}"
+    trained_on = manifest.read_manifest(directory)["base_model"]
+    if trained_on["fingerprint"] != base.fingerprint:
+        return (
+            f"it was trained on {trained_on['name']} with the fingerprint "
+            f"{trained_on['fingerprint']}, but the base is {base.name} with {base.fingerprint}"
+        )
+    return ""
 
 
 def load_model(directory: Path, base_path: Path | str, dtype: Any) -> Any:
