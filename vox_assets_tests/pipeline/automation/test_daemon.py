@@ -26,7 +26,7 @@ from dagster._core.scheduler.instigation import InstigatorState, TickData, TickS
 
 from vox_assets.compute.models import LocalModel
 from vox_assets.curate.audit import ledger_balances
-from vox_assets.pipeline.automation import history
+from vox_assets.pipeline.automation import heartbeat, history
 from vox_assets.pipeline.automation.instance import configuration
 from vox_assets.pipeline.automation.source_versions import DATA_VERSION_TAG
 from vox_assets.store.lake import Lake
@@ -43,6 +43,9 @@ TIMEOUT_SECONDS = 1500
 LANE_POLICY = "check training_mix:lane_policy"
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 SUCCESS, FAILURE = ENDED
+TERMINATE = """
+mutation($run: String!) { terminateRun(runId: $run) { __typename } }
+"""
 LAUNCH = """
 mutation($launched: ExecutionParams!) {
   launchRun(executionParams: $launched) { __typename ... on LaunchRunSuccess { run { runId } } }
@@ -92,15 +95,25 @@ class Deployment:
             **selection,
         }
         launched = {"selector": selector, "mode": "default", "runConfigData": {}}
-        content = json.dumps({"query": LAUNCH, "variables": {"launched": launched}}).encode()
+        reply = self.ask(LAUNCH, launched=launched)
+        assert reply["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", reply
+
+    def cancel(self, run: dg.DagsterRun) -> None:
+        """Terminate a run through the web server, as its button in the UI does."""
+        reply = self.ask(TERMINATE, run=run.run_id)
+        assert reply["data"]["terminateRun"]["__typename"] == "TerminateRunSuccess", reply
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Send a query to the web server."""
+        content = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql",
             content,
             {"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request) as response:
-            reply = json.load(response)
-        assert reply["data"]["launchRun"]["__typename"] == "LaunchRunSuccess", reply
+            reply: dict[str, Any] = json.load(response)
+        return reply
 
     @property
     def lake(self) -> Lake:
@@ -176,6 +189,7 @@ def deployed(root: Path, tree: Path, storage: str, channels: int = 1) -> Iterato
             "VOX_DATA_DIR": str(root / "data"),
             "VOX_PROFILE": write_profile(root / "quick.yaml", **QUICK),
             "VOX_ALERT_URLS": " ".join(receiver.url for receiver in receivers),
+            "VOX_HEARTBEAT_URL": receivers[0].heartbeat_url,
             "VOX_TIMEZONE": afternoon_timezone(),
         }
         if storage == "postgres":
@@ -295,6 +309,43 @@ def check_alerts_of_a_broken_policy_and_its_fix(deployment: Deployment) -> None:
     assert f"/runs/{failed.run_id}" in lines[0]
     assert "passes again after 1 failure in a tree that is not in git" in lines[1]
     assert len(deployment.runs()) == 5
+
+
+def test_a_cancelled_build_stays_cancelled_and_a_broken_location_sends_no_heartbeat(
+    small_tree: Path, cache: Path, tmp_path: Path
+) -> None:
+    tree = Path(shutil.copytree(small_tree, tmp_path / "tree"))
+    with deployed(tmp_path, tree, "sqlite") as deployment:
+        deployment.data.mkdir()
+        (deployment.data / "cache").symlink_to(cache)
+        [receiver] = deployment.receivers
+        deployment.start()
+        deployment.wait("the start of a build", lambda: any("/start" in p for p in receiver.pings))
+        [build] = deployment.runs()
+        assert f"/start?rid={build.run_id}" in receiver.pings
+        deployment.cancel(build)
+        canceled = dg.DagsterRunStatus.CANCELED
+        deployment.wait("the end", lambda: deployment.runs()[0].status == canceled)
+        reason = f"run {build.run_id[:8]} was cancelled"
+        sensor = deployment.sensor("crates_changed")
+
+        def ticks_since() -> list[TickData]:
+            skipped = deployment.ticks(sensor, TickStatus.SKIPPED)
+            return [tick for tick in skipped if reason in (tick.skip_reason or "")]
+
+        deployment.wait("three ticks", lambda: len(ticks_since()) >= 3)
+        assert len(deployment.runs()) == 1
+        assert receiver.mails == []
+        deployment.wait("a ping of a tick", lambda: "" in receiver.pings)
+        assert not any("/fail" in ping for ping in receiver.pings)
+
+        deployment.kill()
+        deployment.environment = {**deployment.environment, "VOX_TIMEZONE": "Mars/Olympus"}
+        pings = len(receiver.pings)
+        deployment.start()
+        deployment.wait("the error", lambda: "IANA name" in deployment.log.read_text())
+        time.sleep(2.5 * heartbeat.SECONDS_BETWEEN_TICKS)
+        assert len(receiver.pings) == pings
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "postgres"])
