@@ -19,6 +19,9 @@ from vox_assets.training.adapter.evaluation_table import (
 from vox_assets.training.adapter.layout import ROWS
 from vox_assets.training.adapter.modelfile import MODELFILE
 
+#: Values that vLLM takes for `--max-lora-rank`.
+VLLM_MAX_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+
 
 def render_card(manifest: Mapping[str, Any]) -> str:
     """Render the model card from the manifest alone, as Markdown with hub metadata."""
@@ -88,13 +91,12 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         "from peft import PeftModel",
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
         "",
-        f'base = AutoModelForCausalLM.from_pretrained("{base["name"]}")',
+        f'base = AutoModelForCausalLM.from_pretrained("{base["name"]}"{_pinned(base)})',
         'model = PeftModel.from_pretrained(base, "PATH_OF_THIS_FOLDER")',
         'tokenizer = AutoTokenizer.from_pretrained("PATH_OF_THIS_FOLDER")',
         "```",
         "",
-        f"vLLM: `vllm serve {base['name']} --enable-lora --max-lora-rank {rank['rank']} "
-        f"--lora-modules {manifest['name']}=PATH_OF_THIS_FOLDER`.",
+        _vllm(manifest),
         "",
         "llama.cpp: `convert_lora_to_gguf.py --base BASE_FOLDER --outfile adapter.gguf "
         "PATH_OF_THIS_FOLDER`, then `llama-cli -m BASE.gguf --lora adapter.gguf`.",
@@ -103,6 +105,22 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _pinned(base: Mapping[str, Any]) -> str:
+    return f', revision="{base["revision"]}"' if base["revision"] else ""
+
+
+def _vllm(manifest: Mapping[str, Any]) -> str:
+    base, rank = manifest["base_model"], manifest["rank"]["rank"]
+    limit = next((limit for limit in VLLM_MAX_RANKS if rank <= limit), None)
+    if limit is None:
+        return f"vLLM serves no adapter of rank {rank}: its limit is {VLLM_MAX_RANKS[-1]}."
+    revision = f" --revision {base['revision']}" if base["revision"] else ""
+    return (
+        f"vLLM: `vllm serve {base['name']}{revision} --enable-lora --max-lora-rank {limit} "
+        f"--lora-modules {manifest['name']}=PATH_OF_THIS_FOLDER`."
+    )
 
 
 def _evaluation_section(evaluation: Mapping[str, Any] | None) -> list[str]:

@@ -17,6 +17,7 @@ from vox_assets.profiles import load
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter import layout, verify
 from vox_assets.training.adapter import manifest as manifest_module
+from vox_assets.training.adapter.card import render_card
 from vox_assets.training.evaluation.verdicts import with_exam
 from vox_assets.training.plan.spec import TrainingSpec
 from vox_assets_tests.exam.answers import answers
@@ -219,3 +220,33 @@ def test_the_adapter_loads_without_importing_this_package(
         text=True,
     )
     assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize(
+    ("rank", "words"),
+    [
+        (8, "--revision r1 --enable-lora --max-lora-rank 8 "),
+        (24, "--max-lora-rank 32 "),
+        (300, "--max-lora-rank 320 "),
+        (600, "vLLM serves no adapter of rank 600: its limit is 512."),
+    ],
+)
+def test_the_card_pins_the_base_and_names_a_rank_that_vllm_takes(
+    trained: TrainingSpec, rank: int, words: str
+) -> None:
+    content = manifest_module.read_manifest(trained.adapter_dir)
+    content["rank"]["rank"] = rank
+    card = render_card(content)
+    assert words in card
+    assert 'from_pretrained("tests/tiny-llama", revision="r1")' in card
+
+
+def test_the_adapter_is_within_the_limits_of_vllm_and_ollama(trained: TrainingSpec) -> None:
+    config = json.loads((trained.adapter_dir / layout.CONFIG).read_text())
+    # vLLM refuses whole layers beside the adapter and DoRA; Ollama reads alpha as a whole number,
+    # and llama.cpp ignores the scale of rsLoRA and patterns.
+    assert not config["modules_to_save"] and not config["use_dora"] and not config["use_rslora"]
+    assert type(config["lora_alpha"]) is int and config["bias"] == "none"
+    assert not config["rank_pattern"] and not config["alpha_pattern"]
+    assert not {"lm_head", "embed_tokens"} & set(config["target_modules"])
+    assert config["base_model_name_or_path"] == "tests/tiny-llama" and config["revision"] == "r1"
