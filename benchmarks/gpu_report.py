@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-#: Exit code of `timeout` for a command that took too long.
-TOO_LONG = 124
+#: Exit codes of `timeout` for a command that took too long: ended, or killed.
+TOO_LONG = (124, 137)
 
 
 def read_parts(folder: Path) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def read_training(folder: Path) -> dict[str, Any] | None:
 
 def outcome(part: dict[str, Any]) -> str:
     """Say in a few words how a part ended."""
-    if part["exit_code"] == TOO_LONG:
+    if part["exit_code"] in TOO_LONG:
         return "took too long"
     tests = ", ".join(f"{count} {name}" for name, count in part.get("tests", {}).items())
     return tests or ("ended" if part["exit_code"] == 0 else f"exit code {part['exit_code']}")
