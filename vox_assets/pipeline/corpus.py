@@ -46,6 +46,7 @@ from vox_assets.pipeline.metadata import (
     drop_metadata,
     lineage,
     pictures,
+    short,
     summary,
     table,
     wide_table,
@@ -211,7 +212,7 @@ def deduped_corpus(
             "largest_cluster": max(survivors["cluster_size"].to_list(), default=0),
             # Pairs of rows that answer one prompt and contradict each other; both survive.
             "conflicts": len(result.conflicts),
-            "embedding_model": models.embedder.fingerprint,
+            "embedding_model": f"{models.embedder.name} {short(models.embedder.fingerprint)}",
         },
     )
 
@@ -282,7 +283,7 @@ def scored_corpus(
             "calibration": evaluator.calibration.version,
             "weights": wide_table(_by_feature(weights)),
             "evaluator_plot": pictures(evaluator_figures(separated_by_kind, weights)),
-            "base_model": models.base.fingerprint,
+            "base_model": f"{models.base.name} {short(models.base.fingerprint)}",
             **{
                 f"{name}/{figure}": value
                 for name, figures in opinions.items()

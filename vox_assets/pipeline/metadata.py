@@ -28,6 +28,9 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(days=7, hours=12), fail_window=timedelta(days=8)
 )
 
+#: Characters of a run id that the UI shows.
+RUN_ID_SHOWN = 8
+_HEX = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 _MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~]")
 
 
@@ -77,12 +80,17 @@ def summary(
         "rows out": f"{rows_out:,}{_since_the_build_before(context, rows_out)}",
         "why fewer": _why(drops),
         "how good": how_good,
-        "built from": f"commit {commits(settings.source_roots) or NO_COMMIT}, profile "
-        f"{settings.profile.name}, run {context.run.run_id}",
+        "built from": f"commit {short(commits(settings.source_roots) or NO_COMMIT)}, profile "
+        f"{settings.profile.name}, run {context.run.run_id[:RUN_ID_SHOWN]}",
         "what next": next_step,
     }
     lines = [(question, answer) for question, answer in answers.items() if answer]
     return {"summary": table(pl.DataFrame(lines, schema=["question", "answer"], orient="row"))}
+
+
+def short(text: str) -> str:
+    """Shorten digests and commits to the digits that a person compares; the page stays narrow."""
+    return _HEX.sub(r"\1", text)
 
 
 def counted(counts: Mapping[str, int]) -> str:
@@ -97,7 +105,7 @@ def _why(drops: pl.DataFrame | None) -> str:
     if drops.is_empty():
         return "nothing was dropped"
     return f"{drops.height:,} dropped: " + "; ".join(
-        f"{reason} {count:,}" for reason, count in drop_reasons(drops).head(REASONS_SHOWN).rows()
+        f"{reason} ({count:,})" for reason, count in drop_reasons(drops).head(REASONS_SHOWN).rows()
     )
 
 

@@ -11,13 +11,11 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from vox_assets.extract import NO_COMMIT, commits
-from vox_assets.pipeline.metadata import moment
+from vox_assets.pipeline.metadata import RUN_ID_SHOWN, moment
 from vox_assets.publish.pages import CheckLine, Origin, Page
 from vox_assets.settings import Settings
 from vox_assets.store.files import write_text
 
-#: Characters of a run id that the UI shows.
-SHORT_ID = 8
 _EVALUATED = {
     AssetCheckExecutionRecordStatus.SUCCEEDED,
     AssetCheckExecutionRecordStatus.FAILED,
@@ -71,7 +69,7 @@ def _last_result(instance: dg.DagsterInstance, key: dg.AssetCheckKey, run_id: st
     if evaluation is None:
         return CheckLine(name, "not evaluated", "", "")
     this_build = records[0].run_id == run_id
-    build = "this" if this_build else f"run {records[0].run_id[:SHORT_ID]}"
+    build = "this" if this_build else f"run {records[0].run_id[:RUN_ID_SHOWN]}"
     summary = evaluation.description or ""
     if evaluation.passed:
         outcome = "passed"
