@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from lark import Token, Tree
@@ -38,6 +38,11 @@ _OTHER: Mapping[str, tuple[str, ...]] = {
 }
 #: Statements that can be left out; without a `let` the program would not be one.
 _STATEMENTS = frozenset({"assignment", "compound_assignment", "return", "if", "call", "while"})
+#: Parts of declarations that can be left out.
+_PARTS = frozenset(
+    "field variant form_field route machine_state transition url_variant style_property v0_prop "
+    "effect lifecycle handler contract decorator rate_limit cors element".split()
+)
 
 Node = Any
 
@@ -62,7 +67,19 @@ def mutants(source: str) -> list[Mutant]:
     Some do not parse, and some behave like the program. Raises VoxSyntaxError when it does not
     parse.
     """
-    changes = {change for node, _ in walk(parse(source)) for change in _changes(node, source)}
+    return _made(source, _changes)
+
+
+def structural_mutants(source: str) -> list[Mutant]:
+    """List mutants of what does not run: options, labels, fields, routes, members, elements.
+
+    Like `mutants`; none of them is among those.
+    """
+    return _made(source, _structural_changes)
+
+
+def _made(source: str, find: Callable[[Node, str], Iterable[_Change]]) -> list[Mutant]:
+    changes = {change for node, _ in walk(parse(source)) for change in find(node, source)}
     made = (
         Mutant(change.kind, source[: change.start] + change.text + source[change.end :])
         for change in sorted(changes, key=lambda item: (item.start, item.end, item.text))
@@ -97,6 +114,20 @@ def _changes(node: Node, source: str) -> Iterator[_Change]:
         case "arguments":
             given = [item for item in node.children if item.data != "named_argument"]
             yield from _exchanged("swapped", given[:2], source)
+
+
+def _structural_changes(node: Node, source: str) -> Iterator[_Change]:
+    if node.data in _PARTS:
+        yield _Change("dropped", _start(node), _end(node), "")
+    if node.data == "if" and len(node.children) > 2:
+        yield from _exchanged("branch", node.children[1:], source)
+    if node.data == "element":
+        yield from _exchanged("swapped", node.children[1:], source)
+    if node.data not in ("literal", "literal_pattern"):
+        for token in node.children:
+            if isinstance(token, Token):
+                for text in _other_literals(token)[:1]:
+                    yield _Change("constant", _start(token), _end(token), text)
 
 
 def _other_literals(token: Token) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from lark import Token
 
 from vox_assets.exam.mutants import mutants
+from vox_assets.exam.structure import facts
 from vox_assets.exam.task import Call
 from vox_assets.synthesize.vox.inputs import Inputs, combinations
 from vox_assets.vox_syntax import Declaration, VoxSyntaxError, declarations
@@ -30,12 +31,20 @@ FAILS = "fails"
 #: Start of the outcome of a step that the interpreter cannot know; no reference has it.
 UNKNOWN = "unknown"
 
+#: A text without interpolation or a whole number.
+_VALUE = re.compile(r'"(?:[^"\\{}]|\\.)*"|(?<![\w."])\d+(?![\w.])')
+#: Chance that a value stays as it is in a search for other calls.
+_KEPT = 0.4
+#: Other calls that are tried for a mutant.
+_SEARCHED = 100
+
 _TESTS = ("test", "property")
 #: A name that a step calls, with that of its actor.
 _CALLED = re.compile(r"\b([A-Za-z_]\w*(?:\.\w+)?)\(")
 
-#: Calls of a task: each tells at least one wrong program from the reference.
-MAX_CALLS = 12
+#: Calls of a task: each tells at least one wrong program from the reference. Most tasks need four
+#: to eight; with twelve, mutants of the longest programs passed that differ at one value.
+MAX_CALLS = 20
 #: Calls of one function that are tried, and of one that reads or changes tables.
 _TRIED = 24
 _TRIED_ON_TABLES = 6
@@ -161,7 +170,16 @@ def decided(source: str, calls: Iterable[Call]) -> frozenset[str]:
 
 def _chosen(source: str, tried: Sequence[_Tried]) -> list[_Tried]:
     """Choose calls until no call tells another wrong program from the reference."""
-    told = (_telling(mutant.source, tried) for mutant in mutants(source))
+    tried = list(tried)
+    made = [mutant.source for mutant in mutants(source)]
+    told = [_telling(mutant, tried) for mutant in made]
+    for item in _nearby_calls(
+        source, tried, (mutant for mutant, found in zip(made, told, strict=True) if not found)
+    ):
+        for mutant, found in zip(made, told, strict=True):
+            if outcomes(mutant, item.steps, _MUTANT_STEPS) != item.outcomes:
+                found.add(len(tried))
+        tried.append(item)
     missed = [found for found in told if found]
     # A body that returns one of the outcomes whatever it is given.
     for subject in dict.fromkeys(item.subject for item in tried):
@@ -181,6 +199,38 @@ def _chosen(source: str, tried: Sequence[_Tried]) -> list[_Tried]:
         chosen.append(best)
         missed = [item for item in missed if best not in item]
     return [tried[index] for index in sorted(chosen)]
+
+
+def _nearby_calls(source: str, tried: Sequence[_Tried], missed: Iterable[str]) -> Iterator[_Tried]:
+    """Search calls that tell mutants which no tried call tells, with values near the constants."""
+    held = facts(source)
+    rng = random.Random(source)
+    for mutant in missed:
+        if facts(mutant) == held:
+            continue
+        for _ in range(_SEARCHED):
+            item = rng.choice(tried)
+            steps = nearby(item.steps, source, rng)
+            expected = outcomes(source, steps)
+            if all(map(is_known, expected)) and outcomes(mutant, steps, _MUTANT_STEPS) != expected:
+                yield replace(item, steps=steps, outcomes=expected)
+                break
+
+
+def nearby(steps: Iterable[str], source: str, rng: random.Random) -> tuple[str, ...]:
+    """Replace values in the steps of a call by others, most of them near constants of a program."""
+    found = _VALUE.findall(source)
+    texts = ['""', '"north"', *(value for value in found if value.startswith('"'))]
+    numbers = [0, *(int(value) for value in found if value.isdigit())]
+
+    def other(match: re.Match[str]) -> str:
+        if rng.random() < _KEPT:
+            return match[0]
+        if match[0].startswith('"'):
+            return rng.choice(texts)
+        return str(max(0, rng.choice((*numbers, int(match[0]))) + rng.choice((-1, 0, 0, 0, 1))))
+
+    return tuple(_VALUE.sub(other, step) for step in steps)
 
 
 def _telling(mutant: str, tried: Sequence[_Tried]) -> set[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vox_assets.exam.mutants import mutants
+from vox_assets.exam.mutants import mutants, structural_mutants
+from vox_assets.exam.structure import facts
 from vox_assets.vox_syntax import check
 
 SOURCE = """\
@@ -55,3 +56,50 @@ def test_every_kind_of_change_is_made() -> None:
 
 def test_a_program_without_code_has_no_mutants() -> None:
     assert mutants("@table type Boat {\n    name: str\n}") == []
+
+
+STRUCTURE = """\
+@table type Boat {
+    name: str
+    seats: int
+}
+
+@endpoint(kind: query)
+@rate_limit(by: ip, window_secs: 60, max: 9)
+fn all_boats() to list[Boat] {
+    return []
+}
+
+component Page(waiting: int) {
+    view: column() {
+        text() { "boats" }
+        if waiting > 3 { text() { "busy" } } else { text() { "calm" } }
+    }
+}
+
+routes {
+    "/boats" to Page with loader: all_boats
+    not_found: Page
+}
+"""
+
+
+def test_what_does_not_run_is_changed_too() -> None:
+    made = structural_mutants(STRUCTURE)
+    changed: dict[str, str] = {}
+    for mutant in made:
+        changed[mutant.kind] = changed.get(mutant.kind, "") + mutant.source
+    assert "max: 10" in changed["constant"] and '"/boatsx" to Page' in changed["constant"]
+    assert any("seats" not in source for kind, source in made if kind == "dropped")
+    assert any("@rate_limit" not in source for kind, source in made if kind == "dropped")
+    assert '{ text() { "calm" } } else { text() { "busy" } }' in changed["branch"]
+    assert made and not set(made) & set(mutants(STRUCTURE))
+
+
+def test_every_structural_mutant_that_parses_has_other_facts() -> None:
+    held = facts(STRUCTURE)
+    assert [
+        source
+        for _, source in structural_mutants(STRUCTURE)
+        if not check(source) and facts(source) == held
+    ] == []

@@ -193,3 +193,20 @@ def test_most_mutants_of_the_references_of_the_exam_fail_a_call() -> None:
             total += 1
     assert total > 100
     assert found / total > 0.85
+
+
+def test_a_search_near_the_constants_finds_calls_that_tell_limits_apart() -> None:
+    source = """@table type Boat {
+    name: str
+    seats: int
+}
+
+fn roomy() to list[str] {
+    match db.Boat.all() {
+        Ok(rows) => return rows.filter(fn(row) row.seats > 37).map(fn(row) row.name)
+        Error(_) => return []
+    }
+}"""
+    calls = hidden_calls(source, 1)
+    for wrong in (source.replace("> 37", ">= 37"), source.replace("> 37", "> 36")):
+        assert any(outcomes(wrong, call.steps) != call.outcomes for call in calls)
