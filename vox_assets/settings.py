@@ -317,24 +317,31 @@ def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
 def _language_model(base_url: str | None, name: str | None, key: str | None) -> RemoteModel | None:
     if base_url is None:
         return None
+    if name is None:
+        raise SettingsError(
+            "VOX_LLM_MODEL: is not set, but VOX_LLM_BASE_URL is: "
+            "expected the name of a model that the endpoint serves"
+        )
+    return remote_model(base_url, name, key, "VOX_LLM_BASE_URL")
+
+
+def remote_model(base_url: str, name: str, key: str | None, setting: str) -> RemoteModel:
+    """Check the address and the key of an endpoint; `setting` is what gives the address.
+
+    Raises SettingsError, without a password that the address may hold.
+    """
     expected = "expected the URL of an OpenAI-compatible API such as https://host:8000/v1"
     try:
         parts = urlsplit(base_url)
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         valid = False
-    # The value may hold a password, so no message repeats it.
     if not valid or any(character.isspace() for character in base_url):
-        raise SettingsError(f"VOX_LLM_BASE_URL: not an http or https URL: {expected}")
+        raise SettingsError(f"{setting}: not an http or https URL: {expected}")
     if parts.username is not None or parts.query or parts.fragment:
         raise SettingsError(
-            f"VOX_LLM_BASE_URL: contains a user, a query or a fragment: {expected}, "
+            f"{setting}: contains a user, a query or a fragment: {expected}, "
             f"and the key in VOX_LLM_API_KEY"
-        )
-    if name is None:
-        raise SettingsError(
-            "VOX_LLM_MODEL: is not set, but VOX_LLM_BASE_URL is: "
-            "expected the name of a model that the endpoint serves"
         )
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
         raise SettingsError(

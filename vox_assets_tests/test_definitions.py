@@ -13,6 +13,7 @@ import pytest
 from vox_assets import pipeline
 from vox_assets.pipeline.automation.alerts import FRESH
 from vox_assets.pipeline.corpus import BLOCKING_CHECKS
+from vox_assets.pipeline.exam import CHECK_KEYS as EXAM_CHECKS
 from vox_assets.pipeline.resources.lake_io import ASSET_SCHEMAS
 from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import load_settings
@@ -37,17 +38,26 @@ CHECKS = {
         "fits_context",
         "human_share",
     },
+    "exam_tasks": {"exam_sealed", "exam_discriminates"},
     "qlora_adapter": {"adapter_loads", "provenance"},
-    "adapter_eval": {"beats_base", "not_overfit", "no_forgetting", "lane_discipline"},
+    "adapter_eval": {
+        "beats_base",
+        "not_overfit",
+        "no_forgetting",
+        "lane_discipline",
+        "exam_beats_base",
+    },
     "row_ledger": {"rows_accounted"},
 }
 BLOCKING = {
     ("scored_corpus", "minimum_size"),
     *(("training_mix", name) for name in CHECKS["training_mix"] - {"human_share"}),
 }
+#: Checks that must pass before anybody answers the exam; training does not wait for them.
+BLOCKING_EXAM = {("exam_tasks", name) for name in CHECKS["exam_tasks"]}
 #: Assets that are built only on request, not by a rebuild.
 ON_DEMAND = {"ablation"}
-ASSETS = {*CHECKS, *ON_DEMAND, "crates", "docs", "corpus_card"}
+ASSETS = {*CHECKS, *ON_DEMAND, "crates", "docs", "corpus_card", "exam_answers"}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +133,7 @@ def test_the_checks_and_the_blocking_checks_are_the_expected_ones(defs: dg.Defin
     }
     expected = {(asset, name) for asset, names in CHECKS.items() for name in names}
     assert set(actual) == expected
-    assert {key for key, blocking in actual.items() if blocking} == BLOCKING
+    assert {key for key, blocking in actual.items() if blocking} == BLOCKING | BLOCKING_EXAM
 
 
 def test_the_graph_runs_from_sources_to_evaluation(specs: dict[str, dg.AssetSpec]) -> None:
@@ -149,8 +159,8 @@ def test_the_ablation_is_built_only_on_demand_with_one_partition_per_arm(
 def test_corpus_stops_before_training(defs: dg.Definitions) -> None:
     keys = defs.resolve_job_def("corpus").asset_layer.executable_asset_keys
     names = {key.to_user_string() for key in keys}
-    assert "training_mix" in names
-    assert not names & {"qlora_adapter", "adapter_eval"}
+    assert {"training_mix", "exam_tasks"} <= names
+    assert not names & {"qlora_adapter", "exam_answers", "adapter_eval"}
 
 
 def test_a_changed_side_rebuilds_only_its_dependents(defs: dg.Definitions) -> None:
@@ -166,9 +176,9 @@ def test_the_nightly_run_builds_everything_at_two_o_clock(defs: dg.Definitions) 
     assert schedule.job_name == "rebuild"
 
 
-def test_the_adapter_evaluates_every_blocking_check(defs: dg.Definitions) -> None:
-    evaluated = {(key.asset_key.to_user_string(), key.name) for key in BLOCKING_CHECKS}
-    assert evaluated == BLOCKING
+def test_training_and_answering_evaluate_every_blocking_check(defs: dg.Definitions) -> None:
+    for keys, blocking in ((BLOCKING_CHECKS, BLOCKING), (EXAM_CHECKS, BLOCKING_EXAM)):
+        assert {(key.asset_key.to_user_string(), key.name) for key in keys} == blocking
 
 
 def test_alerts_watch_exactly_the_assets_with_a_freshness_policy(
@@ -194,7 +204,10 @@ def test_every_sensor_and_the_schedule_run_by_default(defs: dg.Definitions) -> N
 
 @pytest.mark.parametrize(
     ("job", "assets"),
-    [("retrain", {"qlora_adapter", "adapter_eval"}), ("evaluate", {"adapter_eval"})],
+    [
+        ("retrain", {"qlora_adapter", "exam_answers", "adapter_eval"}),
+        ("evaluate", {"exam_tasks", "exam_answers", "adapter_eval"}),
+    ],
 )
 def test_the_adapter_and_its_evaluation_can_be_built_without_the_corpus(
     defs: dg.Definitions, job: str, assets: set[str]

@@ -14,8 +14,8 @@ from vox_assets.contract.verdict import Verdict
 from vox_assets.profiles import Exam as Policy
 
 #: Arms of the exam: the base model, the base model with a syntax sheet and examples in its prompt,
-#: the adapter that is evaluated, and the promoted adapter.
-Arm = Literal["base", "base_with_help", "adapter", "serving"]
+#: the adapter that is evaluated, the promoted adapter, and a model behind an endpoint.
+Arm = Literal["base", "base_with_help", "adapter", "serving", "served"]
 #: What somebody has who does not train.
 UNTRAINED: tuple[Arm, ...] = ("base", "base_with_help")
 NAMES: Mapping[Arm, str] = {
@@ -23,6 +23,7 @@ NAMES: Mapping[Arm, str] = {
     "base_with_help": "base with help",
     "adapter": "adapter",
     "serving": "serving adapter",
+    "served": "served model",
 }
 
 

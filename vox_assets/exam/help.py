@@ -27,7 +27,7 @@ SHEET_TOKENS = 1500
 #: Largest number of examples in a prompt, and of their tokens: more examples cost a CPU more time
 #: than the answer itself.
 EXAMPLES = 3
-EXAMPLE_TOKENS = 900
+EXAMPLE_TOKENS = 600
 #: Seed of the values in the programs of the sheet.
 SEED = 7
 
@@ -52,6 +52,8 @@ class Help:
     sizes: tuple[int, ...]
     #: Weight of each word: the logarithm of its inverse document frequency.
     weights: dict[str, float]
+    #: Largest number of tokens of the examples in a prompt.
+    room: int
 
     def dialogue(self, prompt: str) -> list[Message]:
         """Return the turns that ask for an answer to `prompt`, the last one the user's."""
@@ -63,13 +65,13 @@ class Help:
         return [*turns(*questions), Message(role="user", content=prompt)]
 
     def _nearest(self, prompt: str) -> list[int]:
-        """Return the most similar examples that fit into EXAMPLE_TOKENS, the nearest last."""
+        """Return the most similar examples that fit, the nearest last."""
         words = _words(prompt)
         ranked = sorted(
             range(len(self.prompts)), key=lambda index: (-self._similarity(words, index), index)
         )
         chosen: list[int] = []
-        room = EXAMPLE_TOKENS
+        room = self.room
         for index in ranked[: 10 * EXAMPLES]:
             if self.sizes[index] <= room and len(chosen) < EXAMPLES:
                 chosen.append(index)
@@ -88,8 +90,15 @@ class Help:
         )
 
 
-def helper(rows: pl.DataFrame, count_tokens: CountTokens) -> Help:
-    """Prepare the help from training rows (`language`, `messages`): single Vox answers only."""
+def helper(rows: pl.DataFrame, count_tokens: CountTokens, room: int | None = None) -> Help:
+    """Prepare the help from training rows (`language`, `messages`): single Vox answers only.
+
+    `room` is the number of tokens that a small context leaves for the help.
+    """
+    sheet_tokens, example_tokens = SHEET_TOKENS, EXAMPLE_TOKENS
+    if room is not None and room < SHEET_TOKENS + EXAMPLE_TOKENS:
+        sheet_tokens = room * SHEET_TOKENS // (SHEET_TOKENS + EXAMPLE_TOKENS)
+        example_tokens = room - sheet_tokens
     examples = [
         (messages[0]["content"], messages[1]["content"])
         for messages in rows.filter(pl.col("language") == "vox").sort("pair_id")["messages"]
@@ -98,11 +107,12 @@ def helper(rows: pl.DataFrame, count_tokens: CountTokens) -> Help:
     prompts, answers = zip(*examples, strict=True) if examples else ((), ())
     documents = Counter(word for prompt in prompts for word in _words(prompt))
     return Help(
-        sheet=syntax_sheet(count_tokens),
+        sheet=syntax_sheet(count_tokens, sheet_tokens),
         prompts=prompts,
         answers=answers,
         sizes=tuple(count_tokens(f"{prompt}\n{answer}") for prompt, answer in examples),
         weights={word: math.log(len(examples) / count) for word, count in documents.items()},
+        room=example_tokens,
     )
 
 

@@ -104,6 +104,22 @@ TASK_SCHEMA: dict[str, pl.DataType] = {
     "calls": pl.List(_CALL),
 }
 
+TASK_MEANINGS: dict[str, str] = {
+    "task_id": "digest of everything that decides a grade",
+    "kind": "familiar, new_variant, new_construct or live",
+    "construct": "language construct that the task asks for",
+    "variant": "variant of the template, or symbol of the live program",
+    "domain": "domain of the lexicon; empty for a live task",
+    "level": "difficulty of the template, 1 to 3",
+    "source_path": "template file or source file",
+    "decided_by": "running (hidden calls) or structure (structural facts)",
+    "prompt": "what the model is asked",
+    "reference": "a correct answer",
+    "declarations": "declarations that an answer must contain",
+    "facts": "structural facts that an answer must have",
+    "calls": "hidden calls, with the outcome of each step in the reference",
+}
+
 
 def to_frame(tasks: Iterable[Task]) -> pl.DataFrame:
     """Return the table of tasks (TASK_SCHEMA), in the given order."""

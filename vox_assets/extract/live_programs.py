@@ -51,6 +51,11 @@ def live_programs(root: Path, language: str) -> Iterator[LiveProgram]:
     A file that cannot be read is passed over: the extractors account for it.
     """
     yield from _fences(root, language)
+    yield from golden_programs(root)
+
+
+def golden_programs(root: Path) -> Iterator[LiveProgram]:
+    """Yield the golden programs below `root`, by path, without files that cannot be read."""
     for path, text in _texts(root, EXAMPLES_FOLDER):
         if _GOLDEN.fullmatch(path):
             yield LiveProgram(path, 1, text)

@@ -15,18 +15,20 @@ from pydantic import Field
 from vox_assets.compute.tokens import load_tokenizer
 from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.contract.verdict import Verdict
+from vox_assets.exam.results import PASSED, shares
 from vox_assets.extract import NO_COMMIT, commits
-from vox_assets.pipeline.check_result import report
+from vox_assets.pipeline.check_result import report, warn
 from vox_assets.pipeline.corpus import mix_policy, refuse_mixed_builds
 from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
 from vox_assets.pipeline.reports import origin, publish
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
+from vox_assets.publish.exam_report import exam_sections
 from vox_assets.publish.figures import loss_curve
-from vox_assets.publish.pages import render_adapter
+from vox_assets.publish.pages import Section, render_adapter
 from vox_assets.settings import Settings
 from vox_assets.store.files import atomic_file
-from vox_assets.store.lake import Lake
+from vox_assets.store.lake import Lake, TableMissingError
 from vox_assets.training.adapter.evaluation_table import (
     ANSWER_HEADER,
     LOSS_HEADER,
@@ -38,6 +40,7 @@ from vox_assets.training.adapter.manifest import record as record_in_manifest
 from vox_assets.training.adapter.verify import check_loads, verify
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.evaluation.run import record as record_evaluation
+from vox_assets.training.evaluation.verdicts import with_exam
 from vox_assets.training.plan.preflight import preflight
 from vox_assets.training.plan.ranks import RankChoice, choose_rank, response_tokens
 from vox_assets.training.plan.spec import (
@@ -234,8 +237,10 @@ def adapter_eval(
     qlora_adapter: pl.DataFrame,
     training_mix: pl.DataFrame,
     scored_corpus: pl.DataFrame,
+    exam_tasks: pl.DataFrame,
+    exam_answers: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Compares the adapter with its base model on held-out rows.
+    """Compares the adapter with its base model on held-out rows and in the exam.
 
     Promotes it when every verdict passes and it is no worse than the promoted adapter.
     """
@@ -245,6 +250,13 @@ def adapter_eval(
         raise dg.Failure(
             description=f"qlora_adapter and training_mix are not of one build: adapter {digest} "
             "was trained on another mix: run the job retrain",
+            allow_retries=False,
+        )
+    answered = exam_answers.filter(arm="adapter")["model"].unique().to_list()
+    if answered != [digest] and not exam_tasks.is_empty():
+        raise dg.Failure(
+            description=f"exam_answers are of adapter {', '.join(answered)}, not of {digest}: "
+            "run the job evaluate",
             allow_retries=False,
         )
     directory = settings.adapters_dir / digest
@@ -257,6 +269,8 @@ def adapter_eval(
         other_lanes=scored_corpus.filter(pl.col("kept") & ~pl.col("lane").is_in(trained_lanes)),
         log=context.log.info,
     )
+    if not exam_tasks.is_empty():
+        evaluation = with_exam(evaluation, exam_answers, settings.profile.exam)
     record_evaluation(directory, evaluation)
     decision = consider(
         settings.adapters_dir,
@@ -266,6 +280,11 @@ def adapter_eval(
     )
     context.log.info(decision.reason)
     held_out, figures = evaluation.held_out, evaluation.to_json()
+    exam: list[Section] = []
+    if figures["exam"] is not None:
+        history = _pass_rates(lake, digest, exam_answers)
+        lake.write_account("adapter_eval", "pass_rates", history)
+        exam = exam_sections(figures["exam"], exam_tasks, exam_answers, history)
     promoted = current(settings.adapters_dir)
     source = origin(
         context,
@@ -284,6 +303,7 @@ def adapter_eval(
         replace(source, facts=facts),
         read_curve(directory),
         figures,
+        exam,
     )
     report_links = publish(context, settings, settings.reports_dir / "adapter.html", page)
     return dg.MaterializeResult(
@@ -332,6 +352,31 @@ def _other_build(directory: Path, commit: str | None, lake: Lake) -> list[str]:
             f"{newest}, with the same rows: corpus.html is of another build."
         )
     return lines
+
+
+#: Adapters whose pass rates the report shows: three months of nights.
+SHOWN_ADAPTERS = 90
+
+
+def _pass_rates(lake: Lake, digest: str, answers: pl.DataFrame) -> pl.DataFrame:
+    """Return the share of passed tasks of the newest adapters, the oldest first."""
+    try:
+        before = lake.read_account("adapter_eval", "pass_rates")
+    except TableMissingError:
+        before = pl.DataFrame(schema=PASS_RATE_SCHEMA)
+    [(share, low, high)] = (
+        shares(answers).filter(arm="adapter", rung=PASSED).select("share", "low", "high").rows()
+    )
+    now = pl.DataFrame([(digest, share, low, high)], schema=PASS_RATE_SCHEMA, orient="row")
+    return pl.concat([before.filter(pl.col("digest") != digest), now]).tail(SHOWN_ADAPTERS)
+
+
+PASS_RATE_SCHEMA = {
+    "digest": pl.String(),
+    "share": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+}
 
 
 @dg.asset_check(asset="qlora_adapter")
@@ -383,9 +428,27 @@ def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
     return check
 
 
+@dg.asset_check(asset="adapter_eval", additional_ins={"qlora_adapter": dg.AssetIn("qlora_adapter")})
+def exam_beats_base(
+    settings: dg.ResourceParam[Settings], qlora_adapter: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """The adapter passes the exam better than its base model, with and without help in the prompt.
+
+    It warns where the profile lets the loss decide.
+    """
+    digest = qlora_adapter["digest"].item()
+    evaluation = read_manifest(settings.adapters_dir / digest)["evaluation"]
+    if evaluation is None or evaluation["exam"] is None:
+        return report(Verdict(False, f"adapter {digest} did not sit the exam"))
+    entry, decides = evaluation["exam"]["verdict"], evaluation["exam"]["decides"] == "exam"
+    verdict = Verdict(entry["passed"], entry["reason"], entry["figures"], entry["undecided"])
+    return report(verdict) if decides else warn(verdict)
+
+
 CHECKS = [
     adapter_loads,
     provenance,
+    exam_beats_base,
     _verdict("beats_base", "The held-out loss is lower than the base model's, with confidence."),
     _verdict("not_overfit", "The gain on training rows carries over to held-out rows."),
     _verdict(

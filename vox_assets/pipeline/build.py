@@ -232,7 +232,9 @@ def summary(content: dict[str, Any]) -> list[str]:
 TABLES = (
     *CORPUS_TABLES,
     "row_ledger",
+    "exam_tasks",
     "qlora_adapter",
+    "exam_answers",
     "adapter_eval",
 )
 

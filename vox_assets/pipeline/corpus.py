@@ -1,13 +1,16 @@
 """Assets that curate rows: remove duplicates, score, and select the rows to train on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypedDict
 
 import dagster as dg
 import polars as pl
 import polars.selectors as cs
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 from pydantic import Field
 
 from vox_assets.compute.batches import Engine
@@ -87,21 +90,32 @@ _VERDICTS = {
 }
 
 
-def failed_checks(instance: dg.DagsterInstance) -> list[str]:
-    """Return one line for each blocking check of the corpus whose last result was a failure.
+def failed_checks(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey] = BLOCKING_CHECKS
+) -> list[str]:
+    """Return one line for each of the checks whose last result was a failure, not a warning.
 
     The gates check the mix in the lake. When a newer corpus fails a check, that mix still belongs
     to an older corpus and would pass the gates.
     """
     refused = []
-    for key in BLOCKING_CHECKS:
+    for key in keys:
         history = instance.event_log_storage.get_asset_check_execution_history(
             key, limit=1, status=_VERDICTS
         )
-        if history and history[0].status == AssetCheckExecutionRecordStatus.FAILED:
+        if history and _refuses(history[0]):
             name, run_id = key.to_user_string(), history[0].run_id
-            refused.append(f"{name} failed in run {run_id}: fix the corpus and build it again")
+            asset = key.asset_key.to_user_string()
+            refused.append(f"{name} failed in run {run_id}: build {asset} again")
     return refused
+
+
+def _refuses(record: AssetCheckExecutionRecord) -> bool:
+    """Whether a result blocks what depends on it; an undecided verdict only warns."""
+    if record.status != AssetCheckExecutionRecordStatus.FAILED:
+        return False
+    evaluation = record.evaluation
+    return evaluation is None or evaluation.severity == dg.AssetCheckSeverity.ERROR
 
 
 def refuse_mixed_builds(

@@ -115,8 +115,9 @@ def corpus_card(
     scored_corpus: pl.LazyFrame,
     training_mix: pl.DataFrame,
     row_ledger: pl.DataFrame,
+    exam_tasks: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Writes the Hugging Face dataset, the Vox training contract and an HTML report with plots."""
+    """Writes the Hugging Face dataset, the Vox training contract, the exam and an HTML report."""
     refuse_mixed_builds(context.instance, settings, lake, training_mix)
     sources = _sources(raw_rust_fns, doc_qa_pairs, synthetic_pairs)
     current = _ledger(lake, sources, scored_corpus, training_mix.lazy())
@@ -135,6 +136,7 @@ def corpus_card(
     export(
         scored_corpus,
         training_mix,
+        exam_tasks,
         settings.exports_dir,
         name=f"{profile.name} corpus",
         license_id=profile.license,

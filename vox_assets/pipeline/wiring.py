@@ -19,6 +19,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         ablation,
         adapter,
         corpus,
+        exam,
         records,
         sources,
     )
@@ -42,7 +43,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     assets = [
         sources.crates,
         sources.docs,
-        *dg.load_assets_from_modules([sources, corpus, adapter, records]),
+        *dg.load_assets_from_modules([sources, corpus, adapter, exam, records]),
         ablation.ablation_asset(settings.profile),
     ]
     with warnings.catch_warnings():
@@ -55,7 +56,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             (item for item in linked if isinstance(item, dg.AssetsDefinition | dg.AssetSpec)),
         ),
         asset_checks=[
-            check for module in (sources, corpus, adapter, records) for check in module.CHECKS
+            check for module in (sources, corpus, adapter, exam, records) for check in module.CHECKS
         ],
         jobs=jobs.JOBS,
         schedules=[schedules.nightly_schedule(settings.timezone)],

@@ -217,6 +217,19 @@ class Exam(Policy):
     #: Why `decides`, `rungs` and `margin` have these values.
     reason: str
 
+    @property
+    def tasks(self) -> int:
+        """Return the number of tasks of all kinds."""
+        return self.familiar + self.new_variant + self.new_construct + self.live
+
+    @model_validator(mode="after")
+    def _an_exam_that_decides_has_tasks(self) -> Exam:
+        if self.decides == "exam" and not self.tasks:
+            raise ValueError(
+                "exam: decides is exam, but there are no tasks: expected decides: loss"
+            )
+        return self
+
 
 class Profile(Policy):
     """The whole policy of one project."""

@@ -7,11 +7,12 @@ from typing import Literal
 
 import polars as pl
 
+from vox_assets.exam.decide import Arm
 from vox_assets.publish.figures import INK, PALETTE, Figure, canvas, encode
 
 
 def ladders(
-    shares: pl.DataFrame, names: Mapping[str, str], form: Literal["svg", "png"] = "png"
+    shares: pl.DataFrame, names: Mapping[Arm, str], form: Literal["svg", "png"] = "png"
 ) -> Figure:
     """Draw the share of tasks that reach each rung, per arm, with its interval.
 

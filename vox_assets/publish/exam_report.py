@@ -27,7 +27,6 @@ def exam_sections(
     `exam` has the figures of an evaluation, `tasks` and `answers` are the tables of the exam, and
     `history` has `digest`, `share`, `low`, `high` of the adapters, the oldest first.
     """
-    names = {str(arm): name for arm, name in NAMES.items()}
     shares = pl.DataFrame(exam["shares"])
     constructs = pl.DataFrame(exam["constructs"]).filter(arm="adapter")
     verdict = exam["verdict"]
@@ -40,7 +39,7 @@ def exam_sections(
             "The exam",
             f"{text} The profile lets the {exam['decides']} decide: {exam['reason']}.",
             table=Table(*ladder_table(exam)),
-            figures=[ladders(shares, names, "svg")],
+            figures=[ladders(shares, NAMES, "svg")],
         ),
         Section("The exam by kind of task", table=Table(*kind_table(exam))),
         Section(
@@ -92,3 +91,28 @@ def verdict_of(line: Mapping[str, Any]) -> str:
     if line["call"]:
         return f"{found}: {line['call']} gives {line['got']}, expected {line['expected']}"
     return f"{found}: {line['fault']}" if line["fault"] else found
+
+
+def ladder_lines(found: pl.DataFrame, by: str | None = None) -> list[str]:
+    """Format shares (`exam.results.shares`) as text for a terminal, a column per arm.
+
+    The lines are rungs, or with `by` the values of that column, of which the share of passed tasks
+    is shown. A cell has the share, its interval, and the number of tasks.
+    """
+    if by is not None:
+        found = found.filter(rung=PASSED)
+    arms = found["arm"].unique(maintain_order=True).to_list()
+    header = f"{by or 'rung':<16}" + "".join(f"{NAMES[arm]!s:>22}" for arm in arms)
+    lines = [header.rstrip()]
+    for name in found[by or "rung"].unique(maintain_order=True).to_list():
+        cells = []
+        for arm in arms:
+            line = found.filter(pl.col(by or "rung") == name, pl.col("arm") == arm)
+            cells.append(f"{_cell(line.row(0, named=True)) if line.height else '-':>22}")
+        lines.append(f"{name.replace('_', ' '):<16}{''.join(cells)}")
+    return lines
+
+
+def _cell(line: Mapping[str, Any]) -> str:
+    bounds = f"[{100 * line['low']:.0f}, {100 * line['high']:.0f}]"
+    return f"{line['share']:.0%} {bounds} of {line['tasks']}"

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from vox_assets.curate.secrets import findings, refuse_secrets
+from vox_assets.exam.task import to_frame
 from vox_assets.extract import extract_rust
 from vox_assets.mix.build import build_mix
 from vox_assets.profiles import load
@@ -146,7 +147,15 @@ def test_a_secret_in_a_source_file_reaches_neither_the_mix_nor_an_export(
     trained = mix.rows.filter(split="train").height
     rank = choose_rank(trained, 90 * trained, profile.ranks)
     choice = TrainingChoice("a base", profile.mix.context, rank)
-    export(scored.lazy(), mix.rows, tmp_path / "out", name="vault", license_id="mit", choice=choice)
+    export(
+        scored.lazy(),
+        mix.rows,
+        to_frame([]),
+        tmp_path / "out",
+        name="vault",
+        license_id="mit",
+        choice=choice,
+    )
 
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     texts = [texts_of(mix.rows)] + [

@@ -25,6 +25,7 @@ QUICK = {
         "eval_every_steps": 3,
     },
     "evaluation": {"generations": 2, "generation_tokens": 16},
+    "exam": {"familiar": 3, "new_variant": 2, "new_construct": 2, "live": 1, "answer_tokens": 16},
 }
 
 

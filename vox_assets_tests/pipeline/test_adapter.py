@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,17 @@ from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import CORPUS_TABLES, drops_to_frame, to_frame
 from vox_assets.curate.ledger import LEDGER_SCHEMA
+from vox_assets.exam.answer import ANSWER_SCHEMA
+from vox_assets.exam.sit import graded
+from vox_assets.exam.task import to_frame as tasks_to_frame
 from vox_assets.mix import build as mix
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter import layout, verify
 from vox_assets.training.adapter import manifest as manifest_module
+from vox_assets.training.plan.spec import rows_digest
 from vox_assets.training.program.run_state import CHECKPOINT_WHOLE, read_progress
+from vox_assets_tests.exam.test_task import TASK
 from vox_assets_tests.pipeline.conftest import build, settings_for, verdicts, write_profile
 from vox_assets_tests.small_corpus import (
     as_scored,
@@ -48,6 +54,7 @@ FEW_STEPS: dict[str, Any] = {
         "eval_every_steps": 2,
     },
     "evaluation": {"generations": 2, "generation_tokens": 8},
+    "exam": {"answer_tokens": 16},
 }
 #: Profile fields for a training that runs until it is stopped.
 ENDLESS: dict[str, Any] = {
@@ -94,6 +101,8 @@ def prepare_lake(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any)
     lake.write_account("training_mix", "drops", drops_to_frame(mixed.drops))
     lanes = pl.DataFrame({"lane": list(settings.profile.mix.lanes)})
     lake.write_account("training_mix", "lanes", lanes)
+    tasks_to_frame([TASK]).write_delta(lake.uri("exam_tasks"), mode="overwrite")
+    pl.DataFrame(schema=ANSWER_SCHEMA).write_delta(lake.uri("exam_answers"), mode="overwrite")
     return settings
 
 
@@ -216,7 +225,7 @@ def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = prepare_lake(tmp_path / "data", tiny_base)
-    result = train(settings, instance, "qlora_adapter", "adapter_eval")
+    result = train(settings, instance, "qlora_adapter", "exam_answers", "adapter_eval")
     assert result.success
     events = {
         event.asset_key.to_user_string(): event.materialization.metadata
@@ -238,7 +247,16 @@ def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     passed = {name: evaluation.passed for name, evaluation in verdicts(result).items()}
     assert passed["qlora_adapter:adapter_loads"] and passed["qlora_adapter:provenance"]
     assert "no_forgetting" in {name.partition(":")[2] for name in passed}
+    # Four steps teach nothing; the exam says so, and where it decides nothing is promoted.
+    assert not passed["adapter_eval:exam_beats_base"]
+    answers = Lake(settings.lake_uri).read("exam_answers")
+    assert answers.group_by("arm").len().sort("arm").rows() == [
+        ("adapter", 1),
+        ("base", 1),
+        ("base_with_help", 1),
+    ]
     report = (settings.reports_dir / "adapter.html").read_text()
+    assert "The exam by construct" in report
     assert digest in report and "Answers to held-out prompts" in report
     assert "qlora_adapter:adapter_loads" in report and "not evaluated" not in report
     assert "of another build" not in report
@@ -262,6 +280,37 @@ def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     assert main(["verify", str(digest)]) == 1
 
 
+def test_answers_of_another_adapter_are_not_evaluated(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = prepare_lake(tmp_path / "data", tiny_base)
+    lake = Lake(settings.lake_uri)
+    digest = rows_digest(lake.read("training_mix"))
+    adapter = pl.DataFrame([{"digest": "a1b2", "rows_digest": digest}])
+    adapter.write_delta(lake.uri("qlora_adapter"), mode="overwrite")
+    old = graded([TASK], [(TASK.reference, True)], arm="adapter", model="c3d4")
+    old.write_delta(lake.uri("exam_answers"), mode="overwrite")
+    result = train(settings, instance, "adapter_eval")
+    assert not result.success
+    assert "exam_answers are of adapter c3d4, not of a1b2: run the job evaluate" in failure(result)
+
+
+def test_nobody_answers_an_exam_that_training_rows_reveal(
+    tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
+) -> None:
+    settings = prepare_lake(tmp_path / "data", tiny_base)
+    lake = Lake(settings.lake_uri)
+    trained = lake.read("training_mix").filter(split="train")["response"][0]
+    revealed = replace(TASK, reference=trained)
+    tasks_to_frame([revealed]).write_delta(lake.uri("exam_tasks"), mode="overwrite")
+    adapter = pl.DataFrame([{"digest": "a1b2", "rows_digest": "any"}])
+    adapter.write_delta(lake.uri("qlora_adapter"), mode="overwrite")
+    result = train(settings, instance, "exam_answers")
+    assert not result.success
+    assert "exam_sealed: 1 tasks that training rows reveal in 1" in failure(result)
+    assert lake.read("exam_answers").is_empty()
+
+
 @pytest.mark.slow
 def test_an_adapter_of_other_lanes_is_trained_on_request_and_never_promoted(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
@@ -277,7 +326,8 @@ def test_an_adapter_of_other_lanes_is_trained_on_request_and_never_promoted(
         "rebuild",
         instance,
         asset_selection=[
-            dg.AssetKey(name) for name in ("training_mix", "qlora_adapter", "adapter_eval")
+            dg.AssetKey(name)
+            for name in ("training_mix", "qlora_adapter", "exam_answers", "adapter_eval")
         ],
         run_config={"ops": {"training_mix": {"config": {"lanes": ["vox_speech"]}}}},
     )
@@ -369,6 +419,7 @@ def test_the_ablation_compares_arms_in_one_table(
 PROGRAM = """
 import json, sys, dagster as dg
 from vox_assets.settings import Settings, load_settings
+from vox_assets_tests.exam.test_task import TASK
 from vox_assets_tests.pipeline.conftest import build
 settings = load_settings(json.loads(sys.argv[1]))
 with dg.instance_for_test() as instance:

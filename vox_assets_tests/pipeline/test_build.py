@@ -68,6 +68,7 @@ def test_the_run_succeeds_and_no_blocking_check_fails(built: Built) -> None:
         "adapter_eval:not_overfit",
         "adapter_eval:no_forgetting",
         "adapter_eval:lane_discipline",
+        "adapter_eval:exam_beats_base",
         "scored_corpus:evaluator_separates_mutants",
         "synthetic_pairs:construct_coverage",
     }
@@ -296,7 +297,7 @@ def test_another_rank_is_trained_on_the_existing_corpus(built: Built) -> None:
     assert adapter["digest"].item() != before
     events = retraining.get_asset_materialization_events()
     materialised = {event.asset_key.to_user_string() for event in events}
-    assert materialised == {"qlora_adapter", "adapter_eval"}
+    assert materialised == {"qlora_adapter", "exam_answers", "adapter_eval"}
 
 
 def test_a_tree_that_is_too_small_fails_minimum_size_and_nothing_is_trained(

@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 import yaml
 
-from vox_assets.publish import export, huggingface, trainers
+from vox_assets.exam.task import to_frame
+from vox_assets.publish import exam, export, huggingface, trainers
 from vox_assets.training.plan.ranks import RankChoice
+from vox_assets_tests.exam.test_task import STRUCTURAL, TASK
 from vox_assets_tests.small_corpus import as_scored, make_pair
 
 CHOICE = trainers.TrainingChoice("tests/tiny", 512, RankChoice(24, 48, 1e-4, 2.0, "a test"))
@@ -58,6 +60,7 @@ def exported(
         export.export(
             corpus.lazy(),
             mixed,
+            to_frame([TASK, STRUCTURAL]),
             target,
             name="Vox corpus",
             license_id="apache-2.0",
@@ -198,6 +201,7 @@ def test_a_failed_export_leaves_the_old_one(
         export.export(
             corpus.lazy(),
             mixed.drop("split"),
+            to_frame([]),
             exported,
             name="n",
             license_id="mit",
@@ -205,3 +209,15 @@ def test_a_failed_export_leaves_the_old_one(
         )
     assert (exported / "train.jsonl").exists()
     assert sorted(path.name for path in exported.parent.iterdir()) == before
+
+
+def test_the_exported_tasks_show_nothing_that_decides_a_grade(exported: Path) -> None:
+    shown, hidden = (
+        [json.loads(line) for line in (exported / "exam" / name).read_text().splitlines()]
+        for name in (exam.TASKS, exam.HIDDEN)
+    )
+    assert [line["task_id"] for line in shown] == [line["task_id"] for line in hidden]
+    assert set(shown[0]) == {"task_id", "kind", "construct", "level", "prompt"}
+    assert hidden[0]["calls"] == [{"steps": ["twice(2)"], "outcomes": ["4"]}]
+    assert hidden[1]["facts"] == ["table Loan: title str"]
+    assert exam.HIDDEN in (exported / "exam" / "README.md").read_text()

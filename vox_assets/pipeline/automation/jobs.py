@@ -6,6 +6,7 @@ import dagster as dg
 
 from vox_assets.pipeline.adapter import adapter_eval, qlora_adapter
 from vox_assets.pipeline.automation.history import SOURCES
+from vox_assets.pipeline.exam import exam_answers, exam_tasks
 from vox_assets.pipeline.records import corpus_card, row_ledger
 
 #: Only the job `ablate` trains the arms, one run per arm; no rebuild includes them.
@@ -26,15 +27,15 @@ corpus = dg.define_asset_job(
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.assets(qlora_adapter, adapter_eval),
+    selection=dg.AssetSelection.assets(qlora_adapter, exam_answers, adapter_eval),
     description="Trains and evaluates an adapter on the existing corpus, with the rank of the rank "
     "table or of the run config. Fails when the corpus failed a blocking check.",
 )
 
 evaluate = dg.define_asset_job(
     "evaluate",
-    selection=dg.AssetSelection.assets(adapter_eval),
-    description="Evaluates the existing adapter against its base model again.",
+    selection=dg.AssetSelection.assets(exam_tasks, exam_answers, adapter_eval),
+    description="Draws the exam and evaluates the existing adapter against its base model again.",
 )
 
 #: Maps a source asset to the job that rebuilds everything that depends on it.

@@ -12,6 +12,8 @@ from vox_assets.curate.dedup import CLUSTER_COLUMNS, CLUSTER_MEANINGS
 from vox_assets.curate.evaluators import OPINION_COLUMNS, OPINION_MEANINGS
 from vox_assets.curate.ledger import FUNNEL_MEANINGS, LEDGER_MEANINGS, LEDGER_SCHEMA
 from vox_assets.curate.scoring import SCORE_COLUMNS, SCORE_MEANINGS
+from vox_assets.exam.answer import ANSWER_MEANINGS, ANSWER_SCHEMA
+from vox_assets.exam.task import TASK_MEANINGS, TASK_SCHEMA
 from vox_assets.mix.schema import MIX_MEANINGS, MIX_SCHEMA
 from vox_assets.store.lake import Lake, without_keys
 from vox_assets.training.evaluation.verdicts import ROW_MEANINGS
@@ -30,6 +32,8 @@ ASSET_SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
     },
     "training_mix": MIX_SCHEMA,
     "row_ledger": LEDGER_SCHEMA,
+    "exam_tasks": TASK_SCHEMA,
+    "exam_answers": ANSWER_SCHEMA,
 }
 
 #: The meaning of every column of the tables, for the UI. docs/tables.md repeats it.
@@ -54,6 +58,8 @@ ASSET_MEANINGS: Mapping[str, Mapping[str, str]] = {
         "directory": "directory of the adapter",
         "rows_digest": "digest of the rows of the mix that it was trained and is evaluated on",
     },
+    "exam_tasks": TASK_MEANINGS,
+    "exam_answers": ANSWER_MEANINGS,
     "adapter_eval": ROW_MEANINGS,
 }
 

@@ -20,6 +20,7 @@ from vox_assets.pipeline.resources.engine import engine
 from vox_assets.settings import Settings
 from vox_assets.store.cache import BlobCache, VectorCache
 from vox_assets.store.progress import Log
+from vox_assets.training.evaluation.exam_arms import ANSWERS_CACHE
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Models:
     @cached_property
     def store(self) -> VectorCache:
         return VectorCache(self.settings.cache_dir / "vectors.sqlite", self.settings.cache_limit)
+
+    @cached_property
+    def answers(self) -> BlobCache:
+        """Return the cache of the answers to the exam."""
+        return BlobCache(self.settings.cache_dir / ANSWERS_CACHE, self.settings.cache_limit)
 
     @cached_property
     def endpoint(self) -> Endpoint | None:
