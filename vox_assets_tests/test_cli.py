@@ -199,7 +199,7 @@ def test_score_writes_score_features_and_reason(
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert rows[0]["score"] > rows[1]["score"]
     assert rows[1]["kept"] is False
-    assert rows[1]["drop_reason"].startswith("score ")
+    assert rows[1]["drop_reason"].startswith("artefact: syntax error")
     assert rows[1]["parses"] == 0
 
 
