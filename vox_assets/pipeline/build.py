@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.exam.results import shares
 from vox_assets.extract import NO_COMMIT, SourceError, commits
 from vox_assets.pipeline.automation import fingerprint, history, source_versions
 from vox_assets.pipeline.automation.instance import opened, prepare_home
@@ -18,6 +19,7 @@ from vox_assets.pipeline.automation.terminal_run import is_cancelled, run_job
 from vox_assets.pipeline.resources.build_lock import LOCK
 from vox_assets.pipeline.stages import StageLines, announcement, ending
 from vox_assets.profiles import ProfileError
+from vox_assets.publish.exam_report import ladder_lines
 from vox_assets.settings import Settings, load_settings
 from vox_assets.store.files import is_held
 from vox_assets.store.lake import Lake, TableMissingError
@@ -197,6 +199,7 @@ def outcome(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> dict[s
                 checks, key=lambda c: (c.passed, c.asset_check_key.to_user_string())
             )
         ],
+        "exam": _exam(lake),
         "outputs": {
             "tables": settings.lake_uri,
             "adapters": str(settings.adapters_dir),
@@ -204,6 +207,15 @@ def outcome(settings: Settings, checks: list[dg.AssetCheckEvaluation]) -> dict[s
             "reports": str(settings.reports_dir),
         },
     }
+
+
+def _exam(lake: Lake) -> list[dict[str, Any]]:
+    """Return the share of answers on each rung, per arm; empty without answers."""
+    try:
+        answers = lake.read("exam_answers")
+    except TableMissingError:
+        return []
+    return shares(answers).to_dicts() if answers.height else []
 
 
 def summary(content: dict[str, Any]) -> list[str]:
@@ -225,6 +237,7 @@ def summary(content: dict[str, Any]) -> list[str]:
         *table(["asset", "version", "rows", "lanes"], rows, {1, 2}),
         "",
         *([*table(["check", "verdict", "summary"], checks), ""] if checks else []),
+        *([*ladder_lines(pl.DataFrame(content["exam"])), ""] if content["exam"] else []),
         *(f"{name:<10}{place}" for name, place in content["outputs"].items()),
     ]
 

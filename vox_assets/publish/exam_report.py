@@ -102,14 +102,14 @@ def ladder_lines(found: pl.DataFrame, by: str | None = None) -> list[str]:
     if by is not None:
         found = found.filter(rung=PASSED)
     arms = found["arm"].unique(maintain_order=True).to_list()
-    header = f"{by or 'rung':<16}" + "".join(f"{NAMES[arm]!s:>22}" for arm in arms)
+    header = f"{by or 'rung':<12}" + "".join(f"{NAMES[arm]!s:>22}" for arm in arms)
     lines = [header.rstrip()]
     for name in found[by or "rung"].unique(maintain_order=True).to_list():
         cells = []
         for arm in arms:
             line = found.filter(pl.col(by or "rung") == name, pl.col("arm") == arm)
             cells.append(f"{_cell(line.row(0, named=True)) if line.height else '-':>22}")
-        lines.append(f"{name.replace('_', ' '):<16}{''.join(cells)}")
+        lines.append(f"{name.replace('_', ' '):<12}{''.join(cells)}")
     return lines
 
 

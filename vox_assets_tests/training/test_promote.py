@@ -7,13 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from vox_assets.profiles import load
 from vox_assets.training import promote
 from vox_assets.training.adapter import layout, verify
 from vox_assets.training.adapter import manifest as manifest_module
+from vox_assets.training.evaluation.verdicts import with_exam
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.small_corpus import judged
+from vox_assets_tests.exam.answers import answers
+from vox_assets_tests.small_corpus import evaluated, judged
 
 LANES = ("vox_codegen",)
 
@@ -157,8 +161,14 @@ def test_an_adapter_of_other_lanes_is_never_promoted(root: Root) -> None:
     assert root.promoted is None
 
 
-def sat_beside(digest: str, outcome: str) -> dict[str, Any]:
-    return {"serving": {"digest": digest, "outcome": outcome, "summary": "parses +2%; 40 tasks"}}
+def sat_beside(promoted: str, outcome: str) -> dict[str, Any]:
+    """Return the figures of an exam that an adapter sat beside the promoted one."""
+    exam = pl.concat([answers(arm, [3, 5]) for arm in ("base", "base_with_help", "adapter")])
+    sat = with_exam(evaluated(0.7, 0.8), exam, load("sample").exam).exam
+    return {
+        **(sat or {}),
+        "serving": {"digest": promoted, "outcome": outcome, "summary": "300 tasks"},
+    }
 
 
 @pytest.mark.parametrize(
