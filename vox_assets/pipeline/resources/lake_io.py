@@ -106,4 +106,13 @@ class LakeIOManager(dg.IOManager):
         """Read the whole table, or scan it if the parameter's type is LazyFrame."""
         name = context.asset_key.to_user_string()
         parameter = context.dagster_type.typing_type
-        return self.lake.scan(name) if parameter is pl.LazyFrame else self.lake.read(name)
+        frame = self.lake.scan(name) if parameter is pl.LazyFrame else self.lake.read(name)
+        present = frame.collect_schema().names()
+        missing = [column for column in ASSET_SCHEMAS.get(name, {}) if column not in present]
+        if missing:
+            raise dg.Failure(
+                description=f"{name} at {self.lake.uri(name)} has no column {missing[0]}: an "
+                f"earlier version wrote it: build everything again, such as with make corpus",
+                allow_retries=False,
+            )
+        return frame

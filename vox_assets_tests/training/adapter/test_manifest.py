@@ -250,3 +250,13 @@ def test_the_adapter_is_within_the_limits_of_vllm_and_ollama(trained: TrainingSp
     assert not config["rank_pattern"] and not config["alpha_pattern"]
     assert not {"lm_head", "embed_tokens"} & set(config["target_modules"])
     assert config["base_model_name_or_path"] == "tests/tiny-llama" and config["revision"] == "r1"
+
+
+def test_an_adapter_of_a_version_that_kept_no_digest_of_its_card_is_not_damaged(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["cards"]
+    manifest["seal"] = manifest_module.seal(manifest)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert verify.verify(copy) == []
+    (copy / "README.md").unlink()
+    assert verify.verify(copy) == ["README.md does not match manifest.json"]
