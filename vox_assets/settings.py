@@ -317,6 +317,7 @@ def find_compiler(environment: Mapping[str, str] | None = None) -> Path | None:
 def _language_model(base_url: str | None, name: str | None, key: str | None) -> RemoteModel | None:
     if base_url is None:
         return None
+    _check_address(base_url, "VOX_LLM_BASE_URL")
     if name is None:
         raise SettingsError(
             "VOX_LLM_MODEL: is not set, but VOX_LLM_BASE_URL is: "
@@ -330,6 +331,16 @@ def remote_model(base_url: str, name: str, key: str | None, setting: str) -> Rem
 
     Raises SettingsError, without a password that the address may hold.
     """
+    _check_address(base_url, setting)
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise SettingsError(
+            "VOX_LLM_API_KEY: contains characters that an HTTP header cannot carry: "
+            "expected the key alone"
+        )
+    return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
+
+
+def _check_address(base_url: str, setting: str) -> None:
     expected = "expected the URL of an OpenAI-compatible API such as https://host:8000/v1"
     try:
         parts = urlsplit(base_url)
@@ -343,12 +354,6 @@ def remote_model(base_url: str, name: str, key: str | None, setting: str) -> Rem
             f"{setting}: contains a user, a query or a fragment: {expected}, "
             f"and the key in VOX_LLM_API_KEY"
         )
-    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-        raise SettingsError(
-            "VOX_LLM_API_KEY: contains characters that an HTTP header cannot carry: "
-            "expected the key alone"
-        )
-    return RemoteModel(base_url=base_url.rstrip("/"), name=name, api_key=key)
 
 
 def _cache_limit(value: str | None) -> int:

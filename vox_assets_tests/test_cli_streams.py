@@ -150,6 +150,6 @@ def test_the_help_of_every_command_has_examples_exit_codes_and_every_argument() 
 def test_the_examples_of_the_help_have_valid_arguments() -> None:
     for name, parser in commands().items():
         for example in re.findall(r"^  vox-assets (\S.*)$", parser.format_help(), re.MULTILINE):
-            words = shlex.split(example.partition(" < ")[0])
+            words = shlex.split(re.split(r" [<>] ", example)[0])
             assert words[0] == name
             parser.parse_args(words[1:])
