@@ -117,7 +117,7 @@ class Message:
                 f"{_link(subject, problem, ui_url)}"
             )
         lines += [
-            f"STILL {_WORDS[problem.kind]} {_name(subject)}, {_times(problem)}: {problem.detail}; "
+            f"STILL {_WORDS[problem.kind]} {_name(subject)}{_times(problem)}: {problem.detail}; "
             f"{_since(problem)}; {_link(subject, problem, ui_url)}"
             for subject, problem in self.repeated
         ]
@@ -174,7 +174,8 @@ def _name(subject: str) -> str:
 
 
 def _times(problem: Problem) -> str:
-    return f"{problem.times} time{'s' * (problem.times != 1)}"
+    """Return how often a subject failed; of a state, which lasts, nothing."""
+    return f", {problem.times} times" if problem.times > 1 else ""
 
 
 def _since(problem: Problem) -> str:

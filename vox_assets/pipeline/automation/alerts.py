@@ -37,6 +37,12 @@ from vox_assets.settings import Settings
 SECONDS_BETWEEN_TICKS = 30
 # A repeated failure is counted, and reported again by the next nightly run, whose time varies.
 REMIND_AFTER = timedelta(hours=20)
+# Every tick sees again what is overdue or hangs, so these reminders come once a day.
+REMIND_OF_STATE_AFTER = timedelta(days=1)
+# After a power cut, run monitoring needs two minutes to notice that a run's process has died. Until
+# then the run has the age of a late one, though nothing hangs. A longer pause between two ticks
+# means that the daemon was down.
+SECONDS_AWAKE = 300.0
 # Enough to read the runs of a month without ticks within minutes.
 RUNS_PER_TICK = 50
 # Runs that end at the same moment may become visible out of order.
@@ -100,6 +106,9 @@ class ChannelState(BaseModel):
 
     #: Update time of the last run that was read.
     until: float
+    #: Time of the last tick, and of the first tick after the last pause of the daemon.
+    ticked_at: float = 0.0
+    awake_since: float = 0.0
     #: Runs that were read and may be listed again, because a tag was added to them later.
     read: list[str] = []
     #: Open problems by subject.
@@ -252,7 +261,8 @@ def apply_outcome(
         problem.severity, problem.detail = failure.severity, failure.detail
         problem.kind = failure.kind
         problem.run_id = run_id or failure.run_id
-        if now - problem.told_at >= REMIND_AFTER.total_seconds():
+        remind_after = REMIND_AFTER if run_id else REMIND_OF_STATE_AFTER
+        if now - problem.told_at >= remind_after.total_seconds():
             problem.told_at = now
             message.add(message.repeated, subject, problem, outcome.stopped)
 
@@ -263,9 +273,9 @@ def freshness_outcome(instance: dg.DagsterInstance) -> Outcome:
     passed = set()
     for key, record in instance.get_freshness_state_records(FRESH).items():
         subject = f"{FRESHNESS}{key.to_user_string()}"
-        if record.freshness_state in (FreshnessState.FAIL, FreshnessState.WARN):
-            severity = "ERROR" if record.freshness_state == FreshnessState.FAIL else "WARN"
-            failed[subject] = Failure("overdue", severity, _age(instance, key))
+        # The UI shows the half day of warning before it; a message for each would be noise.
+        if record.freshness_state == FreshnessState.FAIL:
+            failed[subject] = Failure("overdue", "ERROR", _age(instance, key))
         elif record.freshness_state == FreshnessState.PASS:
             passed.add(subject)
     return Outcome(failed, frozenset(passed), _commit_of_tables(instance))
@@ -332,7 +342,7 @@ def alert_sensor(channel: int) -> dg.SensorDefinition:
         if not notifier.urls:
             return dg.SensorResult(skip_reason="no alerts are sent: VOX_ALERT_URLS is not set")
         if not context.cursor:
-            first = ChannelState(until=now).model_dump_json()
+            first = ChannelState(until=now, ticked_at=now).model_dump_json()
             return dg.SensorResult(skip_reason="alerts start at the next tick", cursor=first)
         state = ChannelState.model_validate_json(context.cursor)
         message = Message()
@@ -344,8 +354,12 @@ def alert_sensor(channel: int) -> dg.SensorDefinition:
             state.until = record.update_timestamp.timestamp()
             state.read = [*state.read, run.run_id][-_READ_KEPT:]
         apply_outcome(state, message, "", freshness_outcome(context.instance), now)
-        late = late_outcome(context.instance, state.open, now)
-        apply_outcome(state, message, "", late, now)
+        if now - state.ticked_at > SECONDS_AWAKE:
+            state.awake_since = now
+        state.ticked_at = now
+        if now - state.awake_since >= SECONDS_AWAKE:
+            late = late_outcome(context.instance, state.open, now)
+            apply_outcome(state, message, "", late, now)
         title = message.title(socket.gethostname(), settings.profile.name)
         if message:
             notifier.send(channel, title, message.body(settings.ui_url), message.tone)

@@ -17,6 +17,7 @@ from dagster._core.test_utils import freeze_time
 from vox_assets.extract import SourceError
 from vox_assets.pipeline.automation.alerts import (
     REMIND_AFTER,
+    SECONDS_AWAKE,
     ChannelState,
     alert_sensor,
     alert_sensors,
@@ -274,7 +275,13 @@ def test_an_overdue_asset_and_its_recovery_are_reported(
     deployment: Deployment, receiver: Receiver
 ) -> None:
     deployment.run({})
-    for state in (FreshnessState.FAIL, FreshnessState.FAIL, FreshnessState.PASS):
+    # A warning half a day before sends nothing.
+    for state in (
+        FreshnessState.WARN,
+        FreshnessState.FAIL,
+        FreshnessState.FAIL,
+        FreshnessState.PASS,
+    ):
         # The daemon reports this event when it evaluates a freshness policy.
         deployment.instance._report_runless_asset_event(
             FreshnessStateChange(
@@ -323,6 +330,30 @@ def test_a_run_that_waits_longer_than_usual_and_its_end_are_reported(
         "RECOVERED job rebuild: the run that took longer than usual has ended; "
         f"http://ui.example/runs/{waiting.run_id}"
     )
+
+
+def test_a_run_that_a_power_cut_ended_is_not_taken_for_a_hung_one(
+    deployment: Deployment, receiver: Receiver
+) -> None:
+    hours = timedelta(hours=7)
+    with freeze_time(datetime.now(UTC) - hours):
+        deployment.instance.add_run(
+            dg.DagsterRun(job_name="rebuild", status=dg.DagsterRunStatus.STARTED)
+        )
+    state = ChannelState.model_validate_json(deployment.cursor or "")
+    # The last tick was before the power cut. Run monitoring now needs some ticks to notice.
+    state.ticked_at -= hours.total_seconds()
+    deployment.cursor = state.model_dump_json()
+    deployment.tick()
+    deployment.tick()
+    assert receiver.mails == []
+    # A run that is there still after that hangs.
+    state = ChannelState.model_validate_json(deployment.cursor or "")
+    state.awake_since -= SECONDS_AWAKE
+    deployment.cursor = state.model_dump_json()
+    deployment.tick()
+    [alert] = receiver.mails
+    assert alert["message"].startswith("HUNG job rebuild: has not ended after 420 minutes")
 
 
 def test_a_run_whose_process_dies_has_crashed(deployment: Deployment, receiver: Receiver) -> None:
