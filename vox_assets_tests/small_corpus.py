@@ -13,6 +13,7 @@ import pytest
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract import rows
 from vox_assets.mix import build as mix
+from vox_assets.pipeline.resources.lake_io import ASSET_SCHEMAS
 from vox_assets.profiles import Profile, load
 from vox_assets.training.plan import ranks
 from vox_assets.training.plan.spec import TrainingSpec, make_spec
@@ -95,20 +96,21 @@ def make_pair(index: int, file: int, **changes: object) -> rows.Pair:
 
 
 def as_scored(pairs: list[rows.Pair]) -> pl.DataFrame:
-    """Return a `scored_corpus` table with the columns that mix and ledger read; all rows kept."""
+    """Return a `scored_corpus` table: all rows kept, null where neither mix nor ledger reads."""
     frame = rows.to_frame(pairs)
     scores = [7.0 + (index * 37 % 30) / 10 for index in range(len(frame))]
-    return frame.with_columns(
+    filled = frame.with_columns(
         pl.col("pair_id").alias("cluster_id"),
+        pl.lit(1, dtype=pl.Int64).alias("cluster_size"),
         pl.Series("score", scores, dtype=pl.Float64),
-        pl.lit(None, dtype=pl.List(pl.Float32)).alias("embedding"),
         pl.lit(True).alias("kept"),
-        *(
-            pl.lit(None, dtype=pl.String).alias(name)
-            for name in ("drop_kind", "drop_detail", "drop_reason")
-        ),
-        pl.lit(10).alias("tokens"),
+        pl.lit(10, dtype=pl.Int64).alias("tokens"),
     )
+    schema = ASSET_SCHEMAS["scored_corpus"]
+    absent = [pl.lit(None, dtype=schema[name]).alias(name) for name in schema]
+    return filled.with_columns(
+        column for column in absent if column.meta.output_name() not in filled.columns
+    ).select(list(schema))
 
 
 def judged(*ratios: float) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 
 from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
-from vox_assets.contract.rows import CORPUS_TABLES, drops_to_frame, to_frame
+from vox_assets.contract.rows import SOURCE_TABLES, Pair, drops_to_frame
 from vox_assets.curate.ledger import LEDGER_SCHEMA
 from vox_assets.exam.answer import ANSWER_SCHEMA
 from vox_assets.exam.sit import graded
 from vox_assets.exam.task import to_frame as tasks_to_frame
 from vox_assets.mix import build as mix
+from vox_assets.pipeline.resources.lake_io import ASSET_SCHEMAS
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter import layout, verify
@@ -78,6 +79,15 @@ class RecordingClient(dg.PipesSubprocessClient):
         return super().run(**options)
 
 
+def write_corpus(lake: Lake, pairs: list[Pair]) -> pl.DataFrame:
+    """Write all tables before the mix, each with all rows; return `scored_corpus`."""
+    corpus = as_scored(pairs)
+    for name in (*SOURCE_TABLES, "deduped_corpus", "scored_corpus"):
+        table = corpus.select(list(ASSET_SCHEMAS[name]))
+        table.write_delta(lake.uri(name), mode="overwrite")
+    return corpus
+
+
 def prepare_lake(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any) -> Settings:
     """Write a lake with generated rows; return settings that train the tiny model on its mix."""
     data.mkdir(parents=True, exist_ok=True)
@@ -88,10 +98,7 @@ def prepare_lake(data: Path, base: LocalModel, rows: int = ROWS, **profile: Any)
     settings = Settings(**{**vars(settings), "base_model": str(base.path)})
     lake = Lake(settings.lake_uri)
     pairs = [make_pair(index, index % 60) for index in range(rows)]
-    for name in CORPUS_TABLES[:4]:
-        to_frame(pairs).write_delta(lake.uri(name), mode="overwrite")
-    corpus = as_scored(pairs)
-    corpus.write_delta(lake.uri("scored_corpus"), mode="overwrite")
+    corpus = write_corpus(lake, pairs)
     pl.DataFrame({"mutant": [None, "swapped"], "score": [9.0, 2.0]}).write_delta(
         lake.account_uri("scored_corpus", "mutants"), mode="overwrite"
     )
@@ -318,9 +325,7 @@ def test_an_adapter_of_other_lanes_is_trained_on_request_and_never_promoted(
     settings = prepare_lake(tmp_path / "data", tiny_base)
     lake = Lake(settings.lake_uri)
     speech = [make_pair(n, n % 60, lane="vox_speech") for n in range(ROWS)]
-    for name in CORPUS_TABLES[:4]:
-        to_frame(speech).write_delta(lake.uri(name), mode="overwrite")
-    as_scored(speech).write_delta(lake.uri("scored_corpus"), mode="overwrite")
+    write_corpus(lake, speech)
     result = build(
         settings,
         "rebuild",
