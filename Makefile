@@ -56,8 +56,9 @@ dev: export VOX_UI_URL ?= http://127.0.0.1:$(PORT)
 dev: $(READY)
 	@$(BIN)/python -m vox_assets.pipeline.automation.serve --port $(PORT)
 
+# Two processes, one per core of the smallest machine; the tests of a file stay in one of them.
 test: $(READY)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow

@@ -16,6 +16,14 @@ SAMPLE = Path("data/sample_workspace")
 pytest_plugins = ["vox_assets_tests.small_corpus"]
 
 
+#: The file that builds the whole graph takes longest, so one of two processes begins with it.
+LONGEST = "pipeline/test_build.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.match(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder where the packaged GGUF is dequantised, once for all tests."""
