@@ -174,7 +174,10 @@ class Training(Policy):
     block_tokens: Annotated[int, Field(ge=64)]
     blocks_per_step: Annotated[int, Field(ge=1)]
     eval_every_steps: Annotated[int, Field(ge=1)]
-    patience: Annotated[int, Field(ge=1)]
+    #: Evaluations without a lower held-out loss after which the training ends; it then keeps the
+    #: weights of the lowest loss. None: it uses its whole budget and keeps its last weights, for
+    #: profiles where the exam decides.
+    patience: Annotated[int, Field(ge=1)] | None
 
 
 class Evaluation(Policy):

@@ -230,7 +230,10 @@ class Trainer:
     # Evaluation for early stopping
 
     def _evaluate(self) -> None:
-        """Score the watched rows, each on one rank; save the adapter if it is the best so far."""
+        """Score the watched rows, each on one rank; save the adapter if it is to be kept.
+
+        Without patience the loss decides nothing, so the latest weights are the ones to keep.
+        """
         start = time.monotonic()
         scores = score_rows(self.model, self._watched[self.ranks.rank :: self.ranks.count])
         total, tokens = self.ranks.total(
@@ -246,14 +249,15 @@ class Trainer:
         progress.evaluated_step = self.step
         if self.step == 0:
             return
-        if nll < progress.best_nll * (1 - MIN_IMPROVEMENT):
+        patience = self._spec.training.patience
+        if patience is None or nll < progress.best_nll * (1 - MIN_IMPROVEMENT):
             progress.best_nll, progress.best_step = nll, self.step
             progress.looks_without_gain = 0
             if self.ranks.main:
                 assemble.save_weights(self.model, best_dir(self._spec, self.step))
         else:
             progress.looks_without_gain += 1
-            if progress.looks_without_gain >= self._spec.training.patience:
+            if progress.looks_without_gain >= patience:
                 count = progress.looks_without_gain
                 self.stopped_by = f"held-out loss has not fallen for {count} evaluations"
 
