@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import comb
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 
@@ -78,18 +78,34 @@ def differences(answers: pl.DataFrame, rungs: Iterable[str]) -> list[Difference]
         other = first_answers.filter(arm=arm)
         if arm == "adapter" or other.is_empty():
             continue
-        for rung in rungs:
-            pairs = (
-                adapter.select("task_id", "source_path", rung)
-                .join(other.select("task_id", pl.col(rung).alias("other")), on="task_id")
-                .drop_nulls()
-                .sort("task_id")
-            )
-            interval = clustered_difference(
-                list(pairs.select(rung, "other").iter_rows()), pairs["source_path"].to_list()
-            )
-            found.append(Difference(arm, rung, pairs.height, interval))
+        found += [Difference(arm, rung, *paired(adapter, other, rung)) for rung in rungs]
     return found
+
+
+def paired(answers: pl.DataFrame, other: pl.DataFrame, rung: str) -> tuple[int, Interval]:
+    """Compare the greedy answers of two models on a rung; return the tasks that both answered.
+
+    The interval is that of the first share minus the other, as in `differences`.
+    """
+    pairs = (
+        answers.select("task_id", "source_path", rung)
+        .join(other.select("task_id", pl.col(rung).alias("other")), on="task_id")
+        .drop_nulls()
+        .sort("task_id")
+    )
+    interval = clustered_difference(
+        list(pairs.select(rung, "other").iter_rows()), pairs["source_path"].to_list()
+    )
+    return pairs.height, interval
+
+
+def half(answers: pl.DataFrame, name: Literal["development", "report"]) -> pl.DataFrame:
+    """Return the answers to one half of the tasks, split by template file or source file.
+
+    A recipe is chosen by the development half, and its figures are those of the report half.
+    """
+    digests = [hashlib.sha256(path.encode()).digest()[0] % 2 for path in answers["source_path"]]
+    return answers.filter(pl.Series(digests, dtype=pl.Int64) == (name == "report"))
 
 
 def pass_at(answers: pl.DataFrame, k: int) -> dict[str, Interval]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -29,9 +29,22 @@ def sealed(tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup) -> list[str]
     compared with every turn of every row: whole, inside the turn, and under other names. A prompt
     is compared as prose: whole, and inside the turn.
     """
+    return sorted(
+        f"{leak.held_out}: {part}: {leak.reason} ({leak.similarity:.2f}): {leak.train}"
+        for part, leak in _revealed(tasks, rows, dedup)
+    )
+
+
+def revealing_rows(tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup) -> set[str]:
+    """Return the ids of the training rows that reveal a task, as `sealed` finds them."""
+    return {leak.train for _, leak in _revealed(tasks, rows, dedup)}
+
+
+def _revealed(
+    tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup
+) -> Iterator[tuple[str, Leak]]:
     train = _trained(rows)
     by_id = {task.task_id: task for task in tasks}
-    faults = []
     for part, mode in (("reference", "code_only"), ("prompt", "prose_only")):
         held_out = pl.DataFrame(
             {
@@ -48,12 +61,9 @@ def sealed(tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup) -> list[str]
                 "response_mode": pl.String(),
             },
         )
-        faults += [
-            f"{leak.held_out}: {part}: {leak.reason} ({leak.similarity:.2f}): {leak.train}"
-            for leak in leaks(held_out, train.select("pair_id", "messages"), dedup)
-            if reveals(leak, by_id[leak.held_out].kind)
-        ]
-    return sorted(faults)
+        for leak in leaks(held_out, train.select("pair_id", "messages"), dedup):
+            if reveals(leak, by_id[leak.held_out].kind):
+                yield part, leak
 
 
 def exam_sealed(tasks: Sequence[Task], rows: pl.DataFrame, dedup: Dedup) -> Verdict:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,6 +22,10 @@ PROFILE_DIR = Path(__file__).parent
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+
+
+#: The arm of an ablation that every other arm is compared with: the training mix as it is.
+CURATED = "curated"
 
 
 class ProfileError(ValueError):
@@ -234,6 +238,22 @@ class Exam(Policy):
         return self
 
 
+class Arm(Policy):
+    """One training of the ablation, with one factor changed against the mix and the rank table."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+    #: What differs and what the arm is to show.
+    why: str
+    #: `random` is a random sample of the raw rows with as many tokens as the mix.
+    rows: Literal["mix", "random"] = "mix"
+    #: Stages of the curation whose drops the arm takes back.
+    without: tuple[Literal["dedup", "score"], ...] = ()
+    #: Values that replace those of the profile and of the tier of its rank table.
+    mix: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    rank: dict[str, Any] = {}
+
+
 class Profile(Policy):
     """The whole policy of one project."""
 
@@ -258,6 +278,8 @@ class Profile(Policy):
     training: Training
     evaluation: Evaluation
     exam: Exam
+    #: Trainings that the job `ablate` compares, beside `curated`, which changes nothing.
+    ablation: tuple[Arm, ...] = ()
 
     @model_validator(mode="after")
     def _tables_cover_everything(self) -> Profile:
@@ -300,6 +322,29 @@ class Profile(Policy):
                 "mix.repository_cap: there are no repositories: expected named repositories"
             )
         return self
+
+    @model_validator(mode="after")
+    def _arms_change_what_exists(self) -> Profile:
+        names = [CURATED, *(arm.name for arm in self.ablation)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"ablation: arm {name!r} is named twice: expected different names")
+        for arm in self.ablation:
+            try:
+                self.for_arm(arm)
+                for tier in self.ranks:
+                    RankTier.model_validate({**tier.model_dump(), **arm.rank})
+            except ValidationError as error:
+                fault = error.errors(include_url=False)[0]
+                field = ".".join(map(str, fault["loc"]))
+                raise ValueError(f"ablation: arm {arm.name}: {field}: {fault['msg']}") from error
+        return self
+
+    def for_arm(self, arm: Arm) -> Profile:
+        """Return the profile with an arm's changes to the mix and the training."""
+        mix = Mix.model_validate({**self.mix.model_dump(), **arm.mix})
+        training = Training.model_validate({**self.training.model_dump(), **arm.training})
+        return self.model_copy(update={"mix": mix, "training": training})
 
     def locate(self, source_path: str) -> tuple[str, str]:
         """Split a row's `source_path` into the repository's name and the path below its root.

@@ -260,9 +260,9 @@ def render_ablation(
     sections = [
         Section(
             "Arms",
-            "All arms are trained with the same number of tokens and the same seed, and are "
-            "evaluated on the same held-out rows. Intervals are paired and over "
-            "sources.",
+            "All arms are trained with the same number of tokens, and are evaluated on the same "
+            "held-out rows and the development half of the same exam. Intervals are paired: "
+            "by source for the loss, by task for the exam.",
             table=Table(ABLATION_HEADER, lines),
             figures=[forest(ratios, "svg")],
         ),
