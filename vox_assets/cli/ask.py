@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vox_assets.cli.command import Commands, log
-from vox_assets.cli.ids import UsageError, full_id
+from vox_assets.cli.ids import UsageError, adapter_directory
 from vox_assets.cli.tables import STANDARD
 from vox_assets.settings import load_settings
 
@@ -118,10 +118,8 @@ def _prompt(text: str, path: Path | None) -> str:
 
 def _adapter(digest: str | None, root: Path, base: LocalModel) -> Path:
     """Return the directory of an adapter that can answer, by default the promoted one."""
-    from vox_assets.training.evaluation.load import obstacle
     from vox_assets.training.promote import PromotionError, current, known_adapters
 
-    known = known_adapters(root)
     if digest is None:
         try:
             promoted = current(root)
@@ -130,12 +128,7 @@ def _adapter(digest: str | None, root: Path, base: LocalModel) -> Path:
         if promoted is None:
             raise UsageError(
                 f"no adapter is promoted: expected --base, or --adapter with one of: "
-                f"{', '.join(known) or f'(none below {root})'}"
+                f"{', '.join(known_adapters(root)) or f'(none below {root})'}"
             )
         digest = str(promoted["digest"])
-    digest = full_id(digest, known, "adapter")
-    if digest not in known:
-        raise UsageError(f"{digest}: no such adapter below {root}")
-    if fault := obstacle(root / digest, base):
-        raise UsageError(f"adapter {digest} cannot answer: {fault}")
-    return root / digest
+    return adapter_directory(digest, root, base)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vox_assets.cli.command import Commands, log
-from vox_assets.cli.ids import UsageError, full_id
+from vox_assets.cli.ids import UsageError, adapter_directory
 from vox_assets.settings import Settings, load_settings, remote_model
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         codes={
             0: "the adapter is better than its base model, with and without help; of a served "
             "model, it answered",
-            1: "it is not, or too few tasks can tell, or the exam cannot be taken",
+            1: "it is not, or too few tasks can tell, or not all tasks were answered",
         },
     )
     exam.add_argument(
@@ -60,6 +60,7 @@ def sit_exam(options: argparse.Namespace) -> int:
     from vox_assets.exam.task import from_frame
     from vox_assets.publish.exam_report import ladder_lines
     from vox_assets.store.lake import Lake
+    from vox_assets.store.progress import quiet_libraries
 
     if (options.endpoint is None) != (options.model is None):
         raise UsageError("--endpoint and --model: expected both or neither")
@@ -67,7 +68,11 @@ def sit_exam(options: argparse.Namespace) -> int:
         raise UsageError("DIGEST and --endpoint: expected one of them")
     settings = load_settings()
     lake = Lake(settings.lake_uri)
-    tasks = from_frame(lake.read("exam_tasks"))
+    quiet_libraries()
+    try:
+        tasks = from_frame(lake.read("exam_tasks"))
+    except ValueError as error:
+        raise UsageError(f"{error}: expected tasks of this version: build exam_tasks") from error
     if not tasks:
         raise UsageError("exam_tasks: has no tasks: expected a profile whose exam has some")
     policy = settings.profile.exam
@@ -103,25 +108,25 @@ def _of_adapter(
     from vox_assets.compute.models import resolve_base_model
     from vox_assets.mix.schema import TRAIN
     from vox_assets.store.cache import BlobCache
-    from vox_assets.training.adapter.verify import verify
     from vox_assets.training.evaluation.exam_arms import ANSWERS_CACHE, answer_exam
-    from vox_assets.training.promote import current, known_adapters
+    from vox_assets.training.promote import PromotionError, current
 
     root = settings.adapters_dir
-    if options.digest is None:
+    base = resolve_base_model(settings.base_model, settings.cache_dir)
+    digest = options.digest
+    if digest is None:
         digest = lake.read("qlora_adapter")["digest"].item()
-    else:
-        digest = full_id(options.digest, known_adapters(root), f"adapter in {root}")
-    faults = verify(root / digest)
-    if faults:
-        raise UsageError(f"adapter {digest} is damaged: {'; '.join(faults)}")
-    promoted = current(root)
+    adapter = adapter_directory(digest, root, base)
+    try:
+        promoted = current(root)
+    except PromotionError as error:
+        raise UsageError(str(error)) from error
     return answer_exam(
         tasks,
         settings.profile.exam,
         settings.profile.dedup,
-        base=resolve_base_model(settings.base_model, settings.cache_dir),
-        adapter=root / digest,
+        base=base,
+        adapter=adapter,
         serving=root / promoted["digest"] if promoted else None,
         examples=lake.read("training_mix").filter(split=TRAIN),
         checks=_checks(settings),

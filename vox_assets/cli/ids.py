@@ -1,8 +1,13 @@
-"""Finds the id that a prefix stands for, and defines the error for bad input."""
+"""Finds what the first characters of an id stand for, and defines the error for bad input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vox_assets.compute.models import LocalModel
 
 #: Ids that the error for an ambiguous prefix shows.
 SHOWN = 3
@@ -28,3 +33,21 @@ def full_id(prefix: str, known: Iterable[str], noun: str) -> str:
         f"{prefix}: {len(matches):,} {noun}s start with it: expected more characters of one of "
         f"{', '.join(matches[:SHOWN])}{more}"
     )
+
+
+def adapter_directory(digest: str, root: Path, base: LocalModel) -> Path:
+    """Return the directory below `root` of an adapter that can answer with `base`.
+
+    `digest` may be its first characters. Raises UsageError if there is none, or if it is damaged or
+    was trained on another base.
+    """
+    from vox_assets.training.evaluation.load import obstacle
+    from vox_assets.training.promote import known_adapters
+
+    known = known_adapters(root)
+    digest = full_id(digest, known, "adapter")
+    if digest not in known:
+        raise UsageError(f"{digest}: no such adapter below {root}")
+    if fault := obstacle(root / digest, base):
+        raise UsageError(f"adapter {digest} cannot answer: {fault}")
+    return root / digest

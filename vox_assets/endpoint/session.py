@@ -53,7 +53,8 @@ class Session:
     budget: Budget
     answer_tokens: int
     schema_name: str
-    schema: Mapping[str, Any]
+    #: The JSON schema of an answer; None for plain text.
+    schema: Mapping[str, Any] | None
     keep: Callable[[str, WireCompletion], None]
     usage: Usage
     log: Log
@@ -297,12 +298,10 @@ class Session:
 
     def _parameters(self, without: frozenset[str]) -> dict[str, Any]:
         """Build the request parameters besides model and messages, without the refused ones."""
-        schema = {"name": self.schema_name, "schema": self.schema, "strict": True}
-        wanted = {
-            "max_tokens": self.answer_tokens,
-            "temperature": TEMPERATURE,
-            "response_format": {"type": "json_schema", "json_schema": schema},
-        }
+        wanted: dict[str, Any] = {"max_tokens": self.answer_tokens, "temperature": TEMPERATURE}
+        if self.schema is not None:
+            schema = {"name": self.schema_name, "schema": self.schema, "strict": True}
+            wanted["response_format"] = {"type": "json_schema", "json_schema": schema}
         unknown = without | self._given_up
         sent = {name: value for name, value in wanted.items() if name not in unknown}
         if "max_tokens" in unknown:
@@ -317,15 +316,15 @@ class Session:
             self.log(f"the server refuses {', '.join(sorted(fresh))}: later requests omit these")
 
     def _messages(self, question: Question) -> list[Any]:
-        shape = json.dumps(self.schema, sort_keys=True)
-        return [
-            {
-                "role": "system",
-                "content": f"{question.instructions}\n\nAnswer with one JSON object and nothing "
-                f"else, of this JSON Schema:\n{shape}",
-            },
-            {"role": "user", "content": question.content},
-        ]
+        instructions = question.instructions
+        if self.schema is not None:
+            shape = json.dumps(self.schema, sort_keys=True)
+            instructions = (
+                f"{instructions}\n\nAnswer with one JSON object and nothing else, of this JSON "
+                f"Schema:\n{shape}"
+            )
+        asked = {"role": "user", "content": question.content}
+        return [{"role": "system", "content": instructions}, asked] if instructions else [asked]
 
     def _bound(self, question: Question) -> int:
         """Bound the tokens of a question: no tokeniser makes more tokens than bytes."""

@@ -60,10 +60,19 @@ class Question:
     content: str
 
 
-Answer = TypeVar("Answer", bound=BaseModel)
+Answer = TypeVar("Answer")
+Schema = TypeVar("Schema", bound=BaseModel)
 
 #: The reason of a reply that holds an answer.
 NO_REASON = Reason("")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """An answer in plain text, and whether the model ended it within the limit of tokens."""
+
+    text: str
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class _Said(_Foreign):
     refusal: str | None = None
 
 
-class _Choice(_Foreign):
+class Choice(_Foreign):
     message: _Said
     finish_reason: str | None = None
 
@@ -119,11 +128,17 @@ class _Spent(_Foreign):
 
 
 class WireCompletion(_Foreign):
-    choices: list[_Choice]
+    choices: list[Choice]
     usage: _Spent | None = None
 
 
-def read_answer(choice: _Choice, kind: type[Answer]) -> Reply[Answer]:
+def read_text(choice: Choice) -> Reply[Completed]:
+    """Return the text of a choice; a model that declines ends its answer without text."""
+    text = (choice.message.content or "").strip()
+    return Reply(answer=Completed(text, choice.finish_reason != "length"))
+
+
+def read_answer(choice: Choice, kind: type[Schema]) -> Reply[Schema]:
     """Parse the answer in a choice as `kind`, or give the reason why it is unusable."""
     if choice.message.refusal:
         return Reply(why=Reason("the model declined"))

@@ -137,8 +137,12 @@ def to_frame(tasks: Iterable[Task]) -> pl.DataFrame:
 def from_frame(table: pl.DataFrame) -> list[Task]:
     """Read tasks back from their table.
 
-    Raises ValueError for a task whose `task_id` does not match its content.
+    Raises ValueError for a table without a column of TASK_SCHEMA, and for a task whose `task_id`
+    does not match its content.
     """
+    missing = TASK_SCHEMA.keys() - set(table.columns)
+    if missing:
+        raise ValueError(f"exam_tasks: has no column {', '.join(sorted(missing))}")
     tasks = []
     for line in table.select(TASK_SCHEMA.keys()).iter_rows(named=True):
         task_id = line.pop("task_id")

@@ -20,11 +20,11 @@ from vox_assets.compute.models import RemoteModel
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.session import SILENT_QUESTIONS
 from vox_assets.endpoint.wire import (
+    Choice,
     EndpointError,
     Patience,
     Question,
     Replies,
-    _Choice,
     _Said,
     read_answer,
 )
@@ -427,5 +427,5 @@ def test_the_log_reports_requests_and_tokens(ask: Asker) -> None:
 
 @given(st.text() | st.from_regex(r"\{[\[\]{}\",:0-9a-z ]*\}"))
 def test_any_text_of_a_model_gives_either_an_answer_or_a_reason(text: str) -> None:
-    reply = read_answer(_Choice(message=_Said(content=text)), Sum)
+    reply = read_answer(Choice(message=_Said(content=text)), Sum)
     assert (reply.answer is None) == bool(reply.reason)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import BaseModel
 
 from vox_assets.compute.models import LocalModel, preferred_dtype
 from vox_assets.compute.tokens import load_tokenizer
+from vox_assets.contract.answers import fenced_code
 from vox_assets.contract.rows import Message
 from vox_assets.endpoint.client import Endpoint
-from vox_assets.endpoint.wire import Question
+from vox_assets.endpoint.wire import EndpointError, Question
 from vox_assets.exam.answer import ANSWER_SCHEMA
 from vox_assets.exam.decide import NAMES, Arm
 from vox_assets.exam.help import helper
@@ -107,12 +107,6 @@ def answer_exam(
     return pl.concat(parts)
 
 
-class Program(BaseModel):
-    """What an endpoint answers: a program."""
-
-    code: str
-
-
 def answer_by_endpoint(
     tasks: Sequence[Task],
     policy: Policy,
@@ -121,30 +115,37 @@ def answer_by_endpoint(
     checks: Checks | None,
     log: Log = silent,
 ) -> pl.DataFrame:
-    """Let a served model answer as the arm `served`; a task without an answer does not end.
+    """Let a served model answer as the arm `served`, with the prompts of the other arms.
 
-    Raises EndpointError if the server refuses the key or the model.
+    Raises EndpointError if the server refuses the key or the model, or leaves a task without a
+    reply: a fault of a server is no answer of a model. The replies so far are in the store of
+    `endpoint`, so that the next call asks only the other tasks.
     """
-    questions = [Question(_INSTRUCTIONS, task.prompt) for task in tasks]
-    replies = endpoint.ask(
-        questions,
-        Program,
+    asked = endpoint.complete(
+        [Question("", task.prompt) for task in tasks],
         answer_tokens=policy.answer_tokens,
         budget=budget,
         label="exam",
         log=log,
     )
     texts = [
-        (reply.answer.code.strip(), True) if reply.answer is not None else ("", False)
-        for reply in replies.replies
+        (reply.answer.text, reply.answer.ended)
+        for reply in asked.replies
+        if reply.answer is not None
     ]
+    if len(texts) < len(tasks):
+        reason = next(reply.reason for reply in asked.replies if reply.answer is None)
+        raise EndpointError(
+            f"no reply to {len(tasks) - len(texts)} of {len(tasks)} tasks: {reason}: the same "
+            f"command asks them again, and the others are stored"
+        )
+    fenced = sum(bool(fenced_code(text)) for text, _ in texts)
+    if fenced:
+        log(
+            f"exam: {fenced} of {len(tasks)} answers have fences, so that they are more than code: "
+            f"the model should be told to answer with code alone, in its system prompt"
+        )
     return graded(tasks, texts, arm="served", model=endpoint.model.name, checks=checks)
-
-
-_INSTRUCTIONS = (
-    "Write the Vox program that the user asks for. Answer with the code alone, without fences or "
-    "explanations, in the field `code`."
-)
 
 
 def _plainly(prompt: str) -> list[Message]:
