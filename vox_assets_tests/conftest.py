@@ -41,6 +41,13 @@ def embedding_model() -> LocalModel:
 
 
 @pytest.fixture(scope="session")
+def package_cache(pytestconfig: pytest.Config) -> Path:
+    """Return the folder of the packages that single tests install, kept for later runs."""
+    assert pytestconfig.cache is not None
+    return pytestconfig.cache.mkdir("packages")
+
+
+@pytest.fixture(scope="session")
 def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a tree of two crates, one part of the documentation, and the programs it includes."""
     root = tmp_path_factory.mktemp("tree")

@@ -166,10 +166,10 @@ def make_tokenizer(family: Family) -> Any:
 @cache
 def tokenizer_of(name: str) -> Any:
     """Return the tokenizer of a family of FAMILIES as `load_tokenizer` would."""
-    from vox_assets.compute.tokens import pin_date, stop_tokens
+    from vox_assets.compute.tokens import pin_template, stop_tokens
 
     tokenizer = make_tokenizer(FAMILIES[name])
-    pin_date(tokenizer)
+    pin_template(tokenizer)
     tokenizer.pad_token_id = stop_tokens(tokenizer)[-1]
     return tokenizer
 

@@ -28,6 +28,9 @@ _PINNED_CLOCK = (
     + " -}}{%- endmacro -%}"
 )
 
+#: Lets the saved template of an adapter ask for answers without thoughts, as in training.
+_NO_THOUGHTS = "{%- set enable_thinking = false -%}"
+
 EMPTY_THOUGHT = re.compile(r"<think>\s*</think>")
 
 
@@ -55,7 +58,7 @@ class TemplateError(ValueError):
 
 
 def load_tokenizer(model_path: Path | str) -> Any:
-    """Load the tokenizer of a model directory, with a pad token and a template of a fixed date.
+    """Load the tokenizer of a model directory, with a pad token and the template of the training.
 
     Raises TemplateError when the model has no chat template.
     """
@@ -64,17 +67,18 @@ def load_tokenizer(model_path: Path | str) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(str(model_path))
     if tokenizer.chat_template is None:
         raise TemplateError(f"model {model_path} has no chat template: it cannot be instructed")
-    pin_date(tokenizer)
+    pin_template(tokenizer)
     if tokenizer.pad_token is None:
         tokenizer.pad_token_id = stop_tokens(tokenizer)[-1]
     return tokenizer
 
 
-def pin_date(tokenizer: Any) -> None:
-    """Let a chat template that writes today's date write PINNED_DATE."""
-    template = tokenizer.get_chat_template()
-    if "strftime_now" in template and not template.startswith(_PINNED_CLOCK):
-        tokenizer.chat_template = _PINNED_CLOCK + template
+def pin_template(tokenizer: Any) -> None:
+    """Let a chat template write PINNED_DATE for today's date, and ask for no thoughts."""
+    for word, pin in (("strftime_now", _PINNED_CLOCK), ("enable_thinking", _NO_THOUGHTS)):
+        template = tokenizer.get_chat_template()
+        if word in template and pin not in template:
+            tokenizer.chat_template = pin + template
 
 
 def render(tokenizer: Any, messages: Sequence[Message], *, asking: bool = False) -> str:

@@ -22,7 +22,7 @@ from vox_assets.compute.models import (
     fastest_device,
     preferred_dtype,
 )
-from vox_assets.compute.tokens import chat_ids, pin_date
+from vox_assets.compute.tokens import chat_ids, pin_template
 from vox_assets.curate.evaluators import RATED, RATINGS, UNRATED
 from vox_assets.curate.meter import dialogues
 from vox_assets.store.cache import VectorCache, content_key
@@ -119,7 +119,7 @@ def _loaded(model: LocalModel, dtype: str) -> tuple[Any, Any]:
         detail = " ".join(str(error).split())[:200]
         raise ModelError(f"VOX_REWARD_MODEL: {model.name} cannot be loaded: {detail}") from error
     if tokenizer.chat_template:
-        pin_date(tokenizer)
+        pin_template(tokenizer)
     if loading["missing_keys"]:
         raise ModelError(
             f"VOX_REWARD_MODEL: {model.name} has no trained classification head: "

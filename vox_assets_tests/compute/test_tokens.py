@@ -124,6 +124,22 @@ def test_the_template_of_each_family_ends_an_answer_with_its_own_token(name: str
     assert tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer)) == list(expected)
 
 
+@pytest.mark.parametrize("caller", [{}, {"enable_thinking": True}])
+@pytest.mark.parametrize("name", ["qwen3", "smollm3"])
+def test_a_saved_template_asks_for_no_thoughts_as_in_training(
+    name: str, caller: dict[str, bool], tmp_path: Any
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = tokenizer_of(name)
+    tokenizer.save_pretrained(tmp_path)
+    saved = AutoTokenizer.from_pretrained(tmp_path)
+    ids = saved.apply_chat_template(
+        DIALOGUE[:-1], add_generation_prompt=True, return_dict=False, **caller
+    )
+    assert ids == chat_ids(tokenizer, DIALOGUE[:-1], asking=True)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_in_each_family_the_answers_through_their_end_are_in_the_loss(name: str) -> None:
     tokenizer, family = tokenizer_of(name), FAMILIES[name]

@@ -14,6 +14,7 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.publish import huggingface, trainers
 from vox_assets.store.lake import Lake
 from vox_assets.training.plan.ranks import RankChoice
+from vox_assets_tests.packages import installed
 
 pytestmark = pytest.mark.slow
 
@@ -54,15 +55,6 @@ def configs(
     return target
 
 
-def install(folder: Path, *packages: str) -> Path:
-    """Install packages without their dependencies, which would replace the pinned ones."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
-    done = subprocess.run([*command, "--no-deps", *packages], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"{packages[0]} cannot be installed here: {done.stderr.strip()[-200:]}")
-    return folder
-
-
 def runs(program: str, folder: Path, packages: Path) -> None:
     """Run a Python program in `folder` with the packages of a folder beside the installed ones."""
     path = os.pathsep.join([str(packages), str(Path.cwd())])
@@ -76,12 +68,12 @@ def runs(program: str, folder: Path, packages: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_axolotl_validates_its_configuration(configs: Path, tmp_path: Path) -> None:
-    runs(READ_AXOLOTL, configs, install(tmp_path / "axolotl", AXOLOTL))
+def test_axolotl_validates_its_configuration(configs: Path, package_cache: Path) -> None:
+    runs(READ_AXOLOTL, configs, installed(package_cache, AXOLOTL))
 
 
-def test_llama_factory_validates_its_configuration(configs: Path, tmp_path: Path) -> None:
-    packages = install(tmp_path / "llamafactory", *LLAMA_FACTORY, "antlr4-python3-runtime==4.9.3")
+def test_llama_factory_validates_its_configuration(configs: Path, package_cache: Path) -> None:
+    packages = installed(package_cache, *LLAMA_FACTORY, "antlr4-python3-runtime==4.9.3")
     runs(READ_LLAMA_FACTORY, configs, packages)
 
 
@@ -99,13 +91,13 @@ def test_the_command_line_of_trl_trains_two_steps(configs: Path) -> None:
 
 
 def test_duckdb_and_polars_read_a_table_of_the_lake_and_the_export(
-    tmp_path: Path, scored: pl.DataFrame, mixed: pl.DataFrame
+    tmp_path: Path, package_cache: Path, scored: pl.DataFrame, mixed: pl.DataFrame
 ) -> None:
     lake = Lake(str(tmp_path / "lake"))
     lake.write("scored_corpus", scored)
     huggingface.write_dataset(scored.lazy(), mixed, tmp_path / "hf", "n", "mit")
     assert pl.read_delta(lake.uri("scored_corpus")).height == len(scored)
-    packages = install(tmp_path / "duckdb", DUCKDB)
+    packages = installed(package_cache, DUCKDB)
     count, lanes = len(scored), sorted(scored["lane"].unique().to_list())
     read = f"""
 import duckdb

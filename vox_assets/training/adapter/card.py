@@ -98,10 +98,13 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         "",
         _vllm(manifest),
         "",
-        "llama.cpp: `convert_lora_to_gguf.py --base BASE_FOLDER --outfile adapter.gguf "
-        "PATH_OF_THIS_FOLDER`, then `llama-cli -m BASE.gguf --lora adapter.gguf`.",
+        "llama.cpp: `convert_hf_to_gguf.py --outfile base.gguf BASE_FOLDER` and "
+        "`convert_lora_to_gguf.py --base BASE_FOLDER --outfile adapter.gguf PATH_OF_THIS_FOLDER`, "
+        "then `llama-server -m base.gguf --lora adapter.gguf --jinja --chat-template-file "
+        "PATH_OF_THIS_FOLDER/chat_template.jinja`.",
         "",
-        f"Ollama: `{MODELFILE}` has the chat template that it was trained with.",
+        f"Ollama: `{MODELFILE}` has the chat template that it was trained with, or says why Ollama "
+        f"cannot serve it.",
         "",
     ]
     return "\n".join(lines)
@@ -119,7 +122,8 @@ def _vllm(manifest: Mapping[str, Any]) -> str:
     revision = f" --revision {base['revision']}" if base["revision"] else ""
     return (
         f"vLLM: `vllm serve {base['name']}{revision} --enable-lora --max-lora-rank {limit} "
-        f"--lora-modules {manifest['name']}=PATH_OF_THIS_FOLDER`."
+        f"--lora-modules {manifest['name']}=PATH_OF_THIS_FOLDER "
+        f"--chat-template PATH_OF_THIS_FOLDER/chat_template.jinja`."
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vox_assets.compute.tokens import render, stop_tokens
+from vox_assets.compute.tokens import TemplateError, render, stop_tokens
 from vox_assets.contract.rows import Message, turns
 
 MODELFILE = "Modelfile"
@@ -27,43 +27,53 @@ class TurnTemplate:
 
     opening: str
     before_user: str
+    after_user: str
     before_answer: str
     after_answer: str
+    #: Stands in place of `before_answer` where the answer is still to come: Qwen3 writes an empty
+    #: thought there alone, and Mistral opens an answer with a space that the model writes itself.
+    asking: str
 
     def render(self, messages: Sequence[Message]) -> str:
         """Render the prompt of a dialogue that ends with a user turn."""
         text = self.opening
         for turn in messages:
             if turn["role"] == "user":
-                text += self.before_user + turn["content"] + self.before_answer
+                text += self.before_user + turn["content"] + self.after_user
             else:
-                text += turn["content"] + self.after_answer
-        return text
+                text += self.before_answer + turn["content"] + self.after_answer
+        return text + self.asking
 
 
 def turn_template(tokenizer: Any) -> TurnTemplate | None:
     """Derive the tokenizer's chat template; None if it is not made of fixed texts around turns."""
     first, second, third = _SENTINELS
     prompt = [*turns(first, second), Message(role="user", content=third)]
-    text = render(tokenizer, prompt, asking=True)
+    try:
+        text = render(tokenizer, prompt, asking=True)
+    except TemplateError:
+        # The template takes one turn of a user alone.
+        return None
     parts = []
     for sentinel in _SENTINELS:
         before, separator, text = text.partition(sentinel)
         if not separator:
             return None
         parts.append(before)
-    head, before_answer, between = parts
+    head, answered, between = parts
     # The common ending of the texts before the first and the second user turn opens a user turn.
     # The first token of a text belongs to the opening, though `<s>` and `</s>` end alike.
-    longest = min(len(head.removeprefix(tokenizer.bos_token or "")), len(between))
-    shared = 0
-    while shared < longest and head[-1 - shared] == between[-1 - shared]:
-        shared += 1
+    first_user = head.removeprefix(tokenizer.bos_token or "")
+    shared = _common_start(first_user[::-1], between[::-1])
+    # The common start of the texts after the first and the last user turn closes a user turn.
+    closing = _common_start(answered, text)
     template = TurnTemplate(
         opening=head[: len(head) - shared],
         before_user=head[len(head) - shared :],
-        before_answer=before_answer,
+        after_user=text[:closing],
+        before_answer=answered[closing:],
         after_answer=between[: len(between) - shared],
+        asking=text[closing:],
     )
     dialogue = [
         *turns("Write f.", "fn f() {}", "And g.", "fn g() {}"),
@@ -74,8 +84,26 @@ def turn_template(tokenizer: Any) -> TurnTemplate | None:
     )
 
 
+def _common_start(one: str, other: str) -> int:
+    """Return how many characters two texts share at their start."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
 def render_modelfile(tokenizer: Any, base_name: str, model_type: str) -> str:
-    """Render the Modelfile; `model_type` comes from the configuration of the base model."""
+    """Render the Modelfile; `model_type` comes from the configuration of the base model.
+
+    Without a TEMPLATE, Ollama takes one of its own that looks alike, or sends the prompt without
+    any. The Modelfile of a chat template that has no TEMPLATE therefore has no instruction, so that
+    Ollama refuses it.
+    """
+    template = turn_template(tokenizer)
+    if template is None:
+        return (
+            f"# Ollama cannot serve this adapter: the chat template of {base_name} changes the\n"
+            "# turns of a dialogue, and a TEMPLATE only writes texts around them. Serve it with\n"
+            "# llama.cpp or vLLM and chat_template.jinja, as README.md says.\n"
+        )
     adapter = "." if model_type in CONVERTED_BY_OLLAMA else "./adapter.gguf"
     lines = [
         f"# Put {base_name} (safetensors) beside this file as ./base, then:",
@@ -83,27 +111,37 @@ def render_modelfile(tokenizer: Any, base_name: str, model_type: str) -> str:
     ]
     if adapter != ".":
         lines.append("#   after convert_lora_to_gguf.py --base base --outfile adapter.gguf .")
-    lines += ["FROM ./base", f"ADAPTER {adapter}"]
-    template = turn_template(tokenizer)
-    if template is None:
-        lines.append("# No TEMPLATE: the chat template is not made of fixed texts around turns, so")
-        lines.append("# Ollama reads it from the base.")
-    else:
-        opening, bos = template.opening, tokenizer.bos_token_id
-        if bos is not None and tokenizer("")["input_ids"][:1] == [bos]:
-            # Ollama adds the token in front of a text itself, as the tokenizer does.
-            opening = opening.removeprefix(tokenizer.bos_token)
-        body = (
-            f"{_literal(opening)}"
-            "{{- range .Messages }}"
-            '{{- if eq .Role "user" }}' + _literal(template.before_user) + "{{ .Content }}"
-            f"{_literal(template.before_answer)}"
-            '{{- else if eq .Role "assistant" }}{{ .Content }}' + _literal(template.after_answer)
-        )
-        lines.append(f'TEMPLATE """{body}' + '{{- end }}{{- end }}"""')
+    lines += [
+        "# TEMPLATE leaves out system messages: no training row has one.",
+        "FROM ./base",
+        f"ADAPTER {adapter}",
+        f'TEMPLATE """{_go_template(template, tokenizer)}"""',
+    ]
     stops = tokenizer.convert_ids_to_tokens(stop_tokens(tokenizer))
     lines += [*(f'PARAMETER stop "{stop}"' for stop in stops), "PARAMETER temperature 0", ""]
     return "\n".join(lines)
+
+
+def _go_template(template: TurnTemplate, tokenizer: Any) -> str:
+    opening, bos = template.opening, tokenizer.bos_token_id
+    if bos is not None and tokenizer("")["input_ids"][:1] == [bos]:
+        # Ollama adds the token in front of a text itself, as the tokenizer does.
+        opening = opening.removeprefix(tokenizer.bos_token)
+    asking = ""
+    if template.asking:
+        asking = (
+            "{{- if eq (len (slice $.Messages $i)) 1 }}" + _literal(template.asking) + "{{- end }}"
+        )
+    parts = (
+        _literal(opening),
+        "{{- range $i, $turn := .Messages }}",
+        '{{- if eq .Role "user" }}',
+        _literal(template.before_user) + "{{ .Content }}" + _literal(template.after_user) + asking,
+        '{{- else if eq .Role "assistant" }}',
+        _literal(template.before_answer) + "{{ .Content }}" + _literal(template.after_answer),
+        "{{- end }}{{- end }}",
+    )
+    return "".join(parts)
 
 
 def _literal(text: str) -> str:

@@ -142,7 +142,6 @@ def test_plain_peft_loads_and_merges_it_and_both_generate_the_same(family: Train
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": "Write f."}],
         add_generation_prompt=True,
-        enable_thinking=False,
         return_tensors="pt",
     )
     with torch.no_grad():
