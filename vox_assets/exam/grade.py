@@ -107,6 +107,10 @@ def _more_than_code(answer: str) -> _Fault | None:
 
 
 def _refused(answer: str) -> _Fault | None:
+    try:
+        answer.encode()
+    except UnicodeEncodeError:
+        return _Fault("the answer has half of a surrogate pair, which no file can hold")
     message = _grammar(answer)
     return None if message is None else _Fault(message)
 
@@ -115,9 +119,13 @@ def _refused(answer: str) -> _Fault | None:
 
 
 def _undeclared(task: Task, found: tuple[Declared, ...]) -> _Fault | None:
-    """Return the first declaration that is missing, different or written twice."""
+    """Return a name that is declared twice, or else the first declaration that is not as asked."""
     times = Counter(item.name for item in found if item.name and item.kind != "import")
     asked = Counter(item.name for item in task.declarations)
+    for name in times:
+        # Of two declarations of a name, each could satisfy a part of the task.
+        if times[name] > max(1, asked[name]):
+            return _Fault(f"`{name}` is declared more than once", name)
     for item in task.declarations:
         alike = [other for other in found if other.name == item.name]
         own = [other for other in alike if other.kind == item.kind]
@@ -125,9 +133,6 @@ def _undeclared(task: Task, found: tuple[Declared, ...]) -> _Fault | None:
         if not own:
             kinds = ", ".join(sorted({other.kind for other in alike})) or "nothing"
             return _Fault(f"{label} is not declared", label, _signature(item), kinds)
-        # Of two declarations of a name, each could satisfy a part of the task.
-        if times[item.name] > max(1, asked[item.name]):
-            return _Fault(f"`{item.name}` is declared more than once", label)
         if _signature(item) not in map(_signature, own):
             return _Fault(
                 f"{label} has another signature", label, _signature(item), _signature(own[0])

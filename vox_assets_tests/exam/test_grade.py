@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vox_assets.exam.grade import MAX_CHARACTERS, Grade, grade
-from vox_assets.exam.running import hidden_calls
+from vox_assets.exam.running import examples, hidden_calls, outcomes
 from vox_assets.exam.structure import declared, facts
-from vox_assets.exam.task import RUNGS, Task
+from vox_assets.exam.task import RUNGS, Call, Task
 from vox_assets.vox_syntax.builtin import MAX_CHARACTERS as MAX_PARSED
 
 REFERENCE = """fn penalty_for(faults: int) to int {
@@ -25,6 +25,7 @@ fn points_for(length: int, faults: int) to int {
     let penalty = penalty_for(faults)
     return length - penalty
 }"""
+HELPER = "fn helper() to int {\n    return 1\n}"
 PAGE = """component Notice(waiting: int) {
     view: column() {
         text() { "{waiting} boats" }
@@ -82,6 +83,10 @@ def test_the_reference_passes_and_reaches_the_last_rung(whole: Task) -> None:
         (REFERENCE.replace("to int", "to bool"), "parses", "another signature"),
         (REFERENCE.replace("fn points_for", "@test\nfn points_for"), "parses", "not declared"),
         (f"{REFERENCE}\n\n{REFERENCE}", "parses", "more than once"),
+        (f"{REFERENCE}\n\n{HELPER}\n\n{HELPER.replace('1', '2')}", "parses", "more than once"),
+        (f"{REFERENCE}\n\ntype penalty_for = | A | B", "parses", "more than once"),
+        (f"{REFERENCE}\n\nlet penalty_for = 3", "parses", "more than once"),
+        (REFERENCE.replace("return 0", 'print("\ud800")'), "code_only", "half of a surrogate pair"),
         (REFERENCE.replace("<= 6", "<= 7"), "declares", "another outcome"),
         (REFERENCE.replace("* 2", "* 3"), "declares", "another outcome"),
         (REFERENCE.replace("(faults - 6) * 2", "missing(faults)"), "declares", "another outcome"),
@@ -143,6 +148,67 @@ def test_other_declarations_may_help() -> None:
     assert graded(answer).passed
 
 
+#: Values that are equal to the expected one in some languages, or look like it.
+ALIKE = {
+    "to int": (
+        "1",
+        ["true", "1.0", "1dec", '"1"', "[1]", "Some(1)", "Ok(1)", "{ a: 1 }", "(1, 1)"],
+    ),
+    "to bool": ("true", ["1", '"true"', "1.0", "Some(true)", "[true]"]),
+    "to str": ('"1"', ["1", "'1 '", "1.0", '"\\"1\\""', '["1"]']),
+    "to float": ("1.0", ["1", "1dec", '"1.0"', "true"]),
+    "to Result[int]": ("Ok(1)", ["1", "Some(1)", "Ok(true)", "Ok(1.0)", 'Ok("1")', "Ok(Ok(1))"]),
+    "to Option[bool]": ("Some(true)", ["Some(1)", 'Some("true")', "true", "Ok(true)", "None"]),
+    "to list[int]": ("[1, 0]", ["[true, false]", "[1.0, 0.0]", '["1", "0"]', "[0, 1]", "[1]"]),
+}
+
+
+@pytest.mark.parametrize("result", ALIKE)
+def test_a_value_of_another_type_is_another_outcome(result: str) -> None:
+    right, others = ALIKE[result]
+    source = f"fn one(n: int) {result} {{\n    return {right}\n}}"
+    asked = replace(task(source), calls=(Call(("one(1)",), outcomes(source, ("one(1)",))),))
+    assert graded(source, asked).passed
+    for value in others:
+        found = graded(source.replace(f"return {right}", f"return {value}"), asked)
+        assert found.reached == "declares" and not found.passed, value
+
+
+WORDED = """fn berth_for(draught: int, guest: bool) to str {
+    if guest {
+        return "quay"
+    }
+    if draught > 14 {
+        return "outer"
+    }
+    return "inner"
+}"""
+
+
+@pytest.mark.parametrize("source", [REFERENCE, WORDED])
+def test_a_table_of_the_outcomes_that_a_prompt_shows_does_not_pass(source: str) -> None:
+    asked = task(source)
+    shown = examples(source, 1, asked.calls, 3)
+    assert shown and not {call.steps for call in shown} & {call.steps for call in asked.calls}
+    for fallback in {call.outcomes[0] for call in (*shown, *asked.calls)}:
+        table = ""
+        for item in asked.declarations:
+            lines = ""
+            for call in shown:
+                name, _, arguments = call.steps[0].rstrip(")").partition("(")
+                if name == item.name:
+                    values = zip(item.parameters, arguments.split(", "), strict=True)
+                    test = " and ".join(
+                        f"{parameter} is {value}" for (parameter, _), value in values
+                    )
+                    lines += f"    if {test} {{\n        return {call.outcomes[0]}\n    }}\n"
+            parameters = ", ".join(f"{name}: {kind}" for name, kind in item.parameters)
+            start = f"fn {item.name}({parameters}) to {item.result} {{"
+            table += f"{start}\n{lines}    return {fallback}\n}}\n\n"
+        found = graded(table, asked)
+        assert found.reached == "declares" and not found.passed
+
+
 HOSTILE = {
     "a loop without an end": REFERENCE.replace("return 0", "loop { let x = 1 }"),
     "endless recursion": REFERENCE.replace("return 0", "return penalty_for(faults - 1)"),
@@ -161,6 +227,31 @@ HOSTILE = {
     "many holes": f'fn f(a: int) to str {{ return "{"{a+a}" * 1_500}" }}',
     "nested choices": f"fn f() {{ {'if a { 1 } else ' * 600}{{ 2 }} }}",
     "lone surrogates": REFERENCE + "\n\ud800",
+    "a megabyte of one word": "x" * 1_000_000,
+    "a megabyte of code": f"{REFERENCE}\n// {'y' * 1_000_000}",
+    "a megabyte of fences": "```\n~~~~\n" * 100_000,
+    "a sentence without an end": "A " + "a " * 4_900 + ";",
+    "many fences": "\n".join("~" * (3 + length) for length in range(130)),
+    "many escapes": REFERENCE.replace("return 0", 'loop { let s = "' + "\\n" * 4_000 + '" }'),
+    "recursion of two": REFERENCE.replace("return 0", "return other(faults)")
+    + "\n\nfn other(n: int) to int {\n    return penalty_for(n)\n}",
+    "recursion in a lambda": REFERENCE.replace(
+        "return 0", "return [1].map(fn(x) penalty_for(x)).length()"
+    ),
+    "recursion in a text": REFERENCE.replace("return 0", 'let s = "{penalty_for(1)}"\n return 0'),
+    "doubling lambdas": REFERENCE.replace(
+        "return 0",
+        "let f0 = fn(x) x + 1\n"
+        + "".join(f" let f{n + 1} = fn(x) f{n}(f{n}(x))\n" for n in range(30))
+        + " return f30(1)",
+    ),
+    "doubling records": REFERENCE.replace(
+        "return 0",
+        "let v0 = { a: 1, b: 2 }\n"
+        + "".join(f" let v{n + 1} = {{ a: v{n}, b: v{n} }}\n" for n in range(60))
+        + " if v60 is v60 { return 0 }",
+    ),
+    "a number beyond 64 bits": REFERENCE.replace("faults <= 6", f"faults <= {'9' * 20}"),
     "a null": REFERENCE.replace("return 0", "return 0\x00"),
 }
 

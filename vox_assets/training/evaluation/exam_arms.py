@@ -12,7 +12,7 @@ import polars as pl
 
 from vox_assets.compute.models import LocalModel, preferred_dtype
 from vox_assets.compute.tokens import load_tokenizer
-from vox_assets.contract.answers import fenced_code
+from vox_assets.contract.answers import FENCE
 from vox_assets.contract.rows import Message
 from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import EndpointError, Question
@@ -139,7 +139,7 @@ def answer_by_endpoint(
             f"no reply to {len(tasks) - len(texts)} of {len(tasks)} tasks: {reason}: the same "
             f"command asks them again, and the others are stored"
         )
-    fenced = sum(bool(fenced_code(text)) for text, _ in texts)
+    fenced = sum(FENCE.search(text) is not None for text, _ in texts)
     if fenced:
         log(
             f"exam: {fenced} of {len(tasks)} answers have fences, so that they are more than code: "

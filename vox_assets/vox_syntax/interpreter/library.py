@@ -79,13 +79,15 @@ def _texts(*values: Any) -> None:
 
 
 def _slice(budget: Budget, whole: str, start: int, end: int) -> str:
-    if start < 0 or end < 0:
-        raise UnknownError("a slice from a negative place")
+    if type(start) is not int or type(end) is not int or start < 0 or end < 0:
+        raise UnknownError("a slice between other places than natural numbers")
+    budget.make(len(whole))
     return whole[start:end]
 
 
 def _split(budget: Budget, whole: str, separator: str) -> list[str]:
     _texts(separator)
+    budget.make(len(whole))
     budget.make(whole.count(separator) + 1 if separator else 0)
     return whole.split(separator)
 
@@ -163,12 +165,20 @@ def _is(*names: str) -> Function:
     return check
 
 
+def _changed(change: Callable[[str], str]) -> Function:
+    def make(budget: Budget, whole: str) -> str:
+        budget.make(len(whole))
+        return change(whole)
+
+    return make
+
+
 METHODS: dict[tuple[type, str], Function] = {
     (str, "length"): _length,
     (str, "len"): _length,
-    (str, "trim"): lambda budget, whole: whole.strip(),
-    (str, "to_lower"): lambda budget, whole: whole.lower(),
-    (str, "to_upper"): lambda budget, whole: whole.upper(),
+    (str, "trim"): _changed(str.strip),
+    (str, "to_lower"): _changed(str.lower),
+    (str, "to_upper"): _changed(str.upper),
     (str, "split"): _split,
     (str, "replace"): _replace,
     (str, "slice"): _slice,

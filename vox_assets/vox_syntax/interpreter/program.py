@@ -255,6 +255,7 @@ class Run:
             field = name_of(target)
             if field not in owner:
                 raise UnknownError(f"no field {field}")
+            self.budget.make(len(owner))
             changed: Any = {**owner, field: value}
         else:
             index = self.evaluate(target.children[-1], scope)
@@ -319,7 +320,7 @@ class Run:
                     scope.names[name] = value
                 return True
             case "literal_pattern":
-                expected = literal_value(inner[0])
+                expected = self._read(inner[0])
                 if type(value) is not type(expected):
                     raise UnknownError("a pattern of another type")
                 return bool(value == expected)
@@ -371,12 +372,18 @@ class Run:
 
     def _literal(self, node: Node, scope: Scope) -> Any:
         token = node.children[0]
-        value = literal_value(token)
+        value = self._read(token)
         if token.type != "STRING" or "{" not in value:
             return value
         pieces = _HOLE.split(value)
         pieces[1::2] = [self.evaluate(read_expression(hole), scope) for hole in pieces[1::2]]
         return joined(pieces, self.budget)
+
+    def _read(self, token: Token) -> Any:
+        """Return the value of a literal; a text is made anew each time."""
+        if token.type in ("STRING", "QUOTED"):
+            self.budget.make(len(token))
+        return literal_value(token)
 
     def _name(self, node: Node, scope: Scope) -> Any:
         name = str(node.children[0])
@@ -407,7 +414,8 @@ class Run:
         }
 
     def _attribute(self, node: Node, scope: Scope) -> Any:
-        if node.children[0].data == "name" and str(node.children[0].children[0]) == "db":
+        before = node.children[0]
+        if before.data == "name" and before.children[0] == "db" and scope.holder("db") is None:
             return self.database.table(name_of(node))
         owner = self.evaluate(node.children[0], scope)
         if not isinstance(owner, dict):

@@ -18,6 +18,8 @@ from vox_assets.vox_syntax.interpreter.values import UnknownError
 #: A tree or a token; the grammar decides which.
 Node = Any
 
+#: Digits of a decimal: with more, the arithmetic of the interpreter would round.
+MAX_DIGITS = 28
 #: Constructors that every program has, with the number of their values.
 CONSTRUCTORS = {"Ok": 1, "Error": 1, "Some": 1, "None": 0}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -198,7 +200,10 @@ def literal_value(token: Token) -> Any:
         case "FLOAT":
             return float(token)
         case "DECIMAL":
-            return Decimal(token.removesuffix("dec"))
+            value = Decimal(token.removesuffix("dec"))
+            if len(value.as_tuple().digits) > MAX_DIGITS:
+                raise UnknownError(f"a decimal of more than {MAX_DIGITS} digits")
+            return value
         case "STRING" | "QUOTED":
             return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), token[1:-1])
     if token in ("true", "false"):

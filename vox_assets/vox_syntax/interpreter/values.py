@@ -93,8 +93,10 @@ class Budget:
     def make(self, size: int) -> None:
         """Allow a new text or list, before it is made."""
         self.left -= size
-        if size > MAX_LENGTH or self.left < 0:
+        if size > MAX_LENGTH:
             raise UnknownError(f"a value of more than {MAX_LENGTH:,} characters or elements")
+        if self.left < 0:
+            raise UnknownError(f"more than {MAX_MADE:,} characters and elements in one call")
 
 
 def equal(left: Any, right: Any, budget: Budget) -> bool:

@@ -50,6 +50,41 @@ ENDLESS = {
 }
 
 
+#: Values that are made anew in each round of a loop, all of them below the limit of one value.
+REMADE = {
+    "a text with escapes": '"' + "\\n" * 4000 + '"',
+    "a text in upper case": "word.to_upper()",
+    "a trimmed text": "word.trim()",
+    "a slice": "word.slice(1, 4000)",
+    "the parts of a text": 'word.split("b")',
+}
+
+
+@pytest.mark.parametrize("made", REMADE.values(), ids=REMADE.keys())
+def test_every_text_counts_that_a_loop_makes_again(made: str) -> None:
+    source = _function(
+        f'    let word = "{"a" * 4000}"\n    loop {{\n        let x = {made}\n    }}'
+    )
+    with pytest.raises(UnknownError, match="characters and elements in one call"):
+        Run(Program(source)).step("f()")
+
+
+def test_every_field_counts_of_a_record_that_a_loop_changes() -> None:
+    fields = ", ".join(f"a{number}: 0" for number in range(400))
+    source = _function(f"    let mut x = {{ {fields} }}\n    loop {{\n        x.a0 = 1\n    }}")
+    with pytest.raises(UnknownError, match="characters and elements in one call"):
+        Run(Program(source)).step("f()")
+
+
+def test_a_pattern_with_a_text_counts_like_the_text() -> None:
+    source = _function(
+        f'    let s = "b"\n    loop {{\n        match s {{\n            "{"a" * 4000}" => 1\n'
+        f"            _ => 2\n        }}\n    }}"
+    )
+    with pytest.raises(UnknownError, match="characters and elements in one call"):
+        Run(Program(source)).step("f()")
+
+
 @pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS.keys())
 def test_a_program_without_end_is_given_up(source: str) -> None:
     run = Run(Program(source))

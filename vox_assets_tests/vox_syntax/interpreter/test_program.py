@@ -206,6 +206,9 @@ def test_an_expression_has_its_value(program: Program, expression: str, value: A
         "12345678901234567890.1dec * 12345678901234567890.1dec",
         "str(1000.0dec / 0.1dec)",
         '"abc".slice(-2, 3)',
+        '"abc".slice(true, 3)',
+        '"abc".slice(1, 2.0)',
+        f"1.{'0' * 30}1dec > 1.0dec",
         '"a-b-c".replace("-", "")',
         "None.unwrap()",
         "Nothing",
@@ -250,6 +253,11 @@ def test_a_name_of_an_inner_block_leaves_the_outer_one_as_it_is() -> None:
         "    return a\n}"
     )
     assert program.value("f(1)") == 1
+
+
+def test_a_local_value_may_have_the_name_of_the_database() -> None:
+    program = Program("fn f() to int {\n    let db = { Boat: 3 }\n    return db.Boat\n}")
+    assert program.value("f()") == 3
 
 
 def test_steps_see_the_state_that_earlier_steps_left_and_what_they_printed() -> None:
