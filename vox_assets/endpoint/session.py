@@ -72,6 +72,13 @@ class Session:
     _not_before: float = 0.0
     #: Parameters that this server has refused.
     _given_up: set[str] = field(default_factory=set)
+    #: Questions that are with the server, and the most of them at once.
+    _sent: int = 0
+    _at_once: int = 0
+    _replied: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._at_once = self.budget.concurrency
 
     def spread(self, questions: Mapping[str, Question], engine: Engine) -> dict[str, Question]:
         """Ask questions on many machines while the budget covers their worst case.
@@ -216,14 +223,26 @@ class Session:
         while True:
             while (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
-            sent = self._parameters(without)
-            outcome = await self._send(client, question, sent)
+            while self._sent >= self._at_once:
+                self._replied.clear()
+                await self._replied.wait()
+                if self._stopped:
+                    return str(self._stopped)
+            sent, at_once = self._parameters(without), self._at_once
+            self._sent += 1
+            try:
+                outcome = await self._send(client, question, sent)
+            finally:
+                self._sent -= 1
+                self._replied.set()
             if isinstance(outcome, WireCompletion):
                 self._silent = 0
                 self._give_up(without)
                 return outcome
             if outcome.may_be_charged:
                 self.usage.tokens += cost
+            if outcome.timed_out:
+                self._ask_fewer(at_once)
             if outcome.hopeless:
                 self.hopeless = (
                     f"the endpoint {self.model.base_url} refuses the model {self.model.name!r} "
@@ -265,7 +284,10 @@ class Session:
                 text = self._redacted(raw.text)
         except (TimeoutError, openai.APITimeoutError):
             return Failure(
-                f"no reply within {self.patience.timeout:g} s", passing=True, may_be_charged=True
+                f"no reply within {self.patience.timeout:g} s",
+                passing=True,
+                may_be_charged=True,
+                timed_out=True,
             )
         except openai.APIConnectionError as error:
             return Failure(f"no connection ({self._brief(error.__cause__ or error)})", passing=True)
@@ -282,8 +304,10 @@ class Session:
     def _judge(self, error: openai.APIStatusError) -> Failure:
         """Decide what an HTTP error means for this question and for later ones."""
         status = error.status_code
-        complaint = self._brief(error).removeprefix(f"Error code: {status} - ")
-        text = f"HTTP {status} ({complaint})"
+        complaint = str(error).removeprefix(f"Error code: {status}").removeprefix(" - ")
+        # Only the errors of OpenAI's form have their text in the exception.
+        complaint = complaint or error.response.text.strip() or error.response.reason_phrase
+        text = f"HTTP {status} ({self._short(complaint)})"
         if status in HOPELESS:
             return Failure(text, hopeless=True)
         if status in MALFORMED:
@@ -295,6 +319,18 @@ class Session:
             passing=status in PASSING or status >= 500,
             asked_wait=requested_wait(error.response.headers),
         )
+
+    def _ask_fewer(self, at_once: int) -> None:
+        """Halve the number of questions at once, if one timed out at the present number.
+
+        A small server answers one after another, and the last of many waits longest.
+        """
+        if at_once == self._at_once > 1:
+            self._at_once = at_once // 2
+            self.log(
+                f"no reply within {self.patience.timeout:g} s with {at_once} questions at once: "
+                f"later {self._at_once} at once"
+            )
 
     def _parameters(self, without: frozenset[str]) -> dict[str, Any]:
         """Build the request parameters besides model and messages, without the refused ones."""
@@ -360,8 +396,10 @@ class Session:
         return text.replace(self.model.api_key, "***") if self.model.api_key else text
 
     def _brief(self, error: BaseException) -> str:
-        line = self._redacted(" ".join(str(error).split()))
-        return line[:COMPLAINT_CHARACTERS] or type(error).__name__
+        return self._short(str(error)) or type(error).__name__
+
+    def _short(self, text: str) -> str:
+        return self._redacted(" ".join(text.split()))[:COMPLAINT_CHARACTERS]
 
 
 def _ask_alone(batch: tuple[Question, Budget], given_up: frozenset[str], **terms: Any) -> Reported:

@@ -187,6 +187,7 @@ class Failure:
     hopeless: bool = False
     #: The server may have generated, and charge for, an answer.
     may_be_charged: bool = False
+    timed_out: bool = False
     #: Seconds that the server asks to wait.
     asked_wait: float | None = None
 

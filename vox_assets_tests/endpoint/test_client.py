@@ -274,6 +274,40 @@ def test_a_question_that_times_out_is_retried_and_charged(ask: Asker) -> None:
     assert replies.usage.tokens > TOKENS
 
 
+def test_fewer_questions_are_asked_at_once_after_one_timed_out(ask: Asker) -> None:
+    at_once, most = 0, 0
+
+    def slow_at_first(number: int, body: dict[str, Any]) -> Act:
+        nonlocal at_once, most
+        if number < 4:
+            return says(answer_of(body), delay=0.9)
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.05)
+        at_once -= 1
+        return says(answer_of(body))
+
+    ask.patience = replace(HASTY, timeout=0.6)
+    with serve(slow_at_first) as server:
+        assert totals(ask(server)) == TOTALS
+    assert most == 2
+    [line] = [line for line in ask.lines if "at once" in line]
+    assert line == "sums: no reply within 0.6 s with 4 questions at once: later 2 at once"
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (Act(400, '{"detail": "no such model"}'), 'HTTP 400 ({"detail": "no such model"})'),
+        (Act(400, "no such\nmodel"), "HTTP 400 (no such model)"),
+        (Act(400), "HTTP 400 (Bad Request)"),
+    ],
+)
+def test_an_error_of_another_form_keeps_its_text(ask: Asker, act: Act, reason: str) -> None:
+    with serve(lambda *_: act) as server:
+        assert reasons(ask(server, QUESTIONS[:1])) == [f"no answer: {reason}"]
+
+
 def test_a_run_ends_when_the_server_stops_answering_and_keeps_its_answers(ask: Asker) -> None:
     def fail_after_four(number: int, body: dict[str, Any]) -> Act:
         return says(answer_of(body)) if number < 4 else errs(500, "out of memory")
