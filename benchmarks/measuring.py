@@ -86,6 +86,7 @@ def surprise(rows: pl.DataFrame, meter: Meter, scratch: Path) -> tuple[Result, s
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     chosen = sample_evenly(rows, READ_ROWS)
+    assert meter.base_model is not None
     tokenizer = AutoTokenizer.from_pretrained(meter.base_model.path)
     network = AutoModelForCausalLM.from_pretrained(
         meter.base_model.path, dtype=torch.float32
@@ -167,6 +168,7 @@ def rebuild(profile: Profile, meter: Meter, scratch: Path) -> tuple[Result, str]
         rust = extract_rust(tree, profile, commit=None).rows
         docs = extract_docs(tree, profile, commit=None, check_vox=vox_fault).rows
         rows = pl.concat([rust, docs]).unique("pair_id", keep="first", maintain_order=True)
+        assert cached.embedding_model is not None
         vectors = embed(answers(rows), cached.embedding_model, cache)
         survivors = deduplicate(rows, vectors, profile.dedup).survivors
         return LocalEvaluator(cached, Calibration.load(), profile.scoring).score(survivors)

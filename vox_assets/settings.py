@@ -13,12 +13,11 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vox_assets import profiles
+from vox_assets import extras, profiles
 from vox_assets.compute.models import RemoteModel
 from vox_assets.extract import SourceError, SourceRoot, source_roots
 from vox_assets.store.cache import DEFAULT_LIMIT
@@ -476,6 +475,6 @@ def _ray_address(value: str | None) -> str | None:
             f"host:port, on a machine of that cluster (Ray Data does not run over ray://); "
             f"unset it to run on this machine only"
         )
-    if find_spec("ray") is None:
-        raise SettingsError("RAY_ADDRESS: Ray is not installed: expected the extra vox-assets[ray]")
+    if not extras.installed("ray"):
+        raise SettingsError(f"RAY_ADDRESS: Ray is not installed: type {extras.command('ray')}")
     return value

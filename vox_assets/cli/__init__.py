@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    from vox_assets import extras
     from vox_assets.cli.ids import UsageError
     from vox_assets.compute.models import ModelError
     from vox_assets.compute.ray_data import ClusterError
@@ -64,8 +65,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         SourceError,
         ClusterError,
         InstanceError,
+        extras.MissingExtraError,
     ) as error:
         print(f"vox-assets: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        # A setting can need more than its command, as an endpoint does.
+        missing = extras.explain(error)
+        if missing is None:
+            raise
+        print(f"vox-assets: {missing}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError, full_id
+from vox_assets.extras import require
 from vox_assets.settings import load_settings
 from vox_assets.terminal import hanging, table
 
@@ -99,6 +100,7 @@ def promote_adapter(options: argparse.Namespace) -> int:
 
 
 def verify_adapter(options: argparse.Namespace) -> int:
+    require("pipeline", "train")
     from vox_assets.store.lake import Lake
     from vox_assets.training.adapter.verify import verify, verify_tables
     from vox_assets.training.promote import known_adapters

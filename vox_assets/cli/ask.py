@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError, adapter_directory
 from vox_assets.cli.tables import STANDARD
+from vox_assets.extras import require
 from vox_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def add(commands: Commands) -> None:
 
 
 def _ask(options: argparse.Namespace) -> int:
+    require("train")
     from vox_assets.compute.models import resolve_base_model
     from vox_assets.contract.rows import Message
     from vox_assets.pipeline.resources.frontend import front_end

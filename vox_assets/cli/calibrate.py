@@ -12,6 +12,7 @@ import polars as pl
 from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError
 from vox_assets.cli.tables import IN_HELP, check_writable, read
+from vox_assets.extras import require
 from vox_assets.settings import load_settings
 from vox_assets.store.files import write_text
 
@@ -37,6 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
+    require("models")
     from vox_assets.curate.calibrate import LEAST_ROWS, SEED, fit_forms
     from vox_assets.pipeline.resources.model_set import Models
 

@@ -21,6 +21,7 @@ from vox_assets.cli.tables import (
     written,
 )
 from vox_assets.curate.tables import write_table, write_with
+from vox_assets.extras import command, installed
 from vox_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def add(commands: Commands) -> None:
 def _dedup(options: argparse.Namespace) -> int:
     from vox_assets.curate.compared import answers, prompts
     from vox_assets.curate.dedup import deduplicate, evidence, secret_kinds
-    from vox_assets.curate.embedding import embed
+    from vox_assets.curate.embedding import embed, not_embedded
     from vox_assets.pipeline.resources.engine import engine
     from vox_assets.pipeline.resources.model_set import Models
 
@@ -78,8 +79,11 @@ def _dedup(options: argparse.Namespace) -> int:
     secrets = secret_kinds(rows)
     rows = rows.with_columns(pl.Series("holds_secret", map(bool, secrets), dtype=pl.Boolean))
     where = engine(settings)
+    with_models = installed("models")
 
     def embedded(texts: list[str]) -> np.ndarray:
+        if not with_models:
+            return not_embedded(texts)
         return embed(texts, models.embedder, models.store, log, where)
 
     asked = None if options.by == "answer" else embedded(prompts(rows))
@@ -119,6 +123,11 @@ def _dedup(options: argparse.Namespace) -> int:
         log(f"{unread:,} rows are compared by text alone: the model does not read their script")
     if reading.passed_over:
         log(f"{len(reading.passed_over):,} rows were not compared and stay: {reading.reasons}")
+    if not with_models:
+        log(
+            f"compared by text: rows that say the same in other words are not found; "
+            f"{command('models')} adds the model that finds them"
+        )
     log_secrets([kinds for kinds in secrets if kinds])
     log_replaced(table, added)
     print_result(

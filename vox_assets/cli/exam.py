@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError, adapter_directory
+from vox_assets.extras import require
 from vox_assets.settings import Settings, load_settings, remote_model
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def add(commands: Commands) -> None:
 
 def sit_exam(options: argparse.Namespace) -> int:
     """Collect, grade and print the answers to the tasks of the lake."""
+    require("pipeline", "train")
     from vox_assets.exam.results import figures, shares
     from vox_assets.exam.task import from_frame
     from vox_assets.publish.exam_report import ladder_lines

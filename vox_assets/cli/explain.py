@@ -9,6 +9,7 @@ import polars as pl
 from vox_assets.cli.command import Commands
 from vox_assets.cli.ids import UsageError, full_id
 from vox_assets.contract.rows import CORPUS_TABLES
+from vox_assets.extras import require
 from vox_assets.settings import load_settings
 
 
@@ -29,6 +30,7 @@ def add(commands: Commands) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    require("pipeline")
     from vox_assets.curate.ledger import story
     from vox_assets.store.lake import Lake, TableMissingError
 

@@ -14,6 +14,7 @@ from typing import Any
 from vox_assets.cli.command import Commands
 from vox_assets.cli.ids import UsageError
 from vox_assets.compute.models import dequantised_models
+from vox_assets.extras import require
 from vox_assets.settings import Settings, load_settings, parse_size
 from vox_assets.store.cache import ASIDE, BlobCache
 from vox_assets.terminal import table
@@ -73,12 +74,15 @@ def add(commands: Commands) -> None:
 
 
 def run_build(options: argparse.Namespace) -> int:
+    """Run a job. A corpus is measured with models and reported with plots, so it needs both."""
+    require("pipeline", "report", "train" if options.job == "rebuild" else "models")
     from vox_assets.pipeline.build import build
 
     return build(options.job, options.json)
 
 
 def send_test_alert(_: argparse.Namespace) -> int:
+    require("pipeline")
     from vox_assets.pipeline.resources.notifier import DeliveryError, Notifier
 
     settings = load_settings()

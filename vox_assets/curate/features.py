@@ -77,6 +77,8 @@ FEATURES: Mapping[str, str] = {
     ),
     "artefacts": "number of kinds of artefacts in the answers; a row with one is dropped; from 0",
 }
+#: Features that need the embedding model.
+EMBEDDED_FEATURES = ("alignment", "closer_answers", "neighbour_distance")
 #: Features that need the language model.
 MODEL_FEATURES = ("surprise", "ifd", "model_gain")
 

@@ -54,10 +54,13 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Meter:
-    """Measures features with the models and the cache of a deployment."""
+    """Measures features with the models and the cache of a deployment.
 
-    base_model: LocalModel
-    embedding_model: LocalModel
+    Without a model, the features that need it are not measured.
+    """
+
+    base_model: LocalModel | None
+    embedding_model: LocalModel | None
     store: VectorCache
     #: Tokens of prompt plus answer that the language model reads of a row.
     model_tokens: int
@@ -67,19 +70,41 @@ class Meter:
     #: `names` of each corpus that this meter describes.
     names: Collection[str] | None = None
 
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Return the features that this meter cannot measure, because it has no model for them."""
+        return (
+            *(features.EMBEDDED_FEATURES if self.embedding_model is None else ()),
+            *(features.MODEL_FEATURES if self.base_model is None else ()),
+        )
+
     def cheap(self, rows: pl.DataFrame, corpus: Corpus | None = None) -> pl.DataFrame:
         """Measure all features but the language model's.
 
         A dialogue is measured as a whole: all its questions, and all its answers. Needs `language`
         and either `messages` or `prompt` and `response`; a column `embedding` is used as the
         embedding of the answers. `corpus` is what the rows are compared with, by default
-        the rows themselves.
+        the rows themselves. Without an embedding model, the columns that need it are null.
         """
         corpus = corpus or self.corpus_of(rows)
         table = pl.concat(
             _cheap_features(part, corpus.vocabulary, corpus.names)
             for part in rows.iter_slices(ROWS_AT_ONCE)
         )
+        undated = pl.Series([None] * len(rows), dtype=pl.String)
+        dates = rows["source_date"] if "source_date" in rows.columns else undated
+        return table.with_columns(
+            pl.Series("freshness", features.freshness(dates)),
+            *self._embedded_features(rows, corpus),
+        )
+
+    def _embedded_features(self, rows: pl.DataFrame, corpus: Corpus) -> list[pl.Series]:
+        """Measure the features that need embeddings; nulls where there is no model."""
+        if self.embedding_model is None:
+            return [
+                pl.Series(name, [None] * len(rows), pl.Float64)
+                for name in features.EMBEDDED_FEATURES
+            ]
         questions = pl.Series([turns_by(dialogue, "user") for dialogue in dialogues(rows)])
         if "embedding" in rows.columns:
             answer_vectors = embedding_matrix(rows["embedding"])
@@ -93,19 +118,17 @@ class Meter:
             closer[chosen] = corpus.closer_answers(
                 prompt_vectors[chosen], answer_vectors[chosen], language
             )
-        undated = pl.Series([None] * len(rows), dtype=pl.String)
-        dates = rows["source_date"] if "source_date" in rows.columns else undated
-        return table.with_columns(
+        return [
             pl.Series("alignment", _products(prompt_vectors, answer_vectors), pl.Float64),
             pl.Series("closer_answers", closer, pl.Float64),
             pl.Series("neighbour_distance", neighbour_distance(answer_vectors), dtype=pl.Float64),
-            pl.Series("freshness", features.freshness(dates)),
-        )
+        ]
 
     def corpus_of(self, rows: pl.DataFrame) -> Corpus:
         """Describe a table as the corpus of its rows."""
         answers = {}
-        for (language,), group in rows.partition_by("language", as_dict=True).items():
+        parts = rows.partition_by("language", as_dict=True) if self.embedding_model else {}
+        for (language,), group in parts.items():
             some = in_hash_order(group, "reference").head(REFERENCE_ANSWERS)
             if "embedding" in rows.columns:
                 answers[language] = embedding_matrix(some["embedding"])
@@ -116,7 +139,8 @@ class Meter:
         return Corpus(words, answers, self.names)
 
     def _embedded(self, texts: pl.Series) -> np.ndarray:
-        return embed(texts.to_list(), self.embedding_model, self.store, self.log, self.engine)
+        model = _present(self.embedding_model)
+        return embed(texts.to_list(), model, self.store, self.log, self.engine)
 
     def surprise(self, rows: pl.DataFrame, prompted: bool = True) -> np.ndarray:
         """Compute the language model's mean negative log-likelihood of each answer, in nats.
@@ -125,7 +149,7 @@ class Meter:
         """
         nll, _ = answer_nll(
             dialogues(rows),
-            self.base_model,
+            _present(self.base_model),
             self.model_tokens,
             self.store,
             self.log,
@@ -142,6 +166,12 @@ class Meter:
             pl.Series("surprise", surprise), pl.Series("ifd", ifd), pl.Series("model_gain", gain)
         )
         return measured.select(*features.FEATURES).to_numpy()
+
+
+def _present(model: LocalModel | None) -> LocalModel:
+    if model is None:
+        raise ValueError("this meter has no model: expected a caller that reads `unmeasured`")
+    return model
 
 
 def _cheap_features(

@@ -141,7 +141,8 @@ class LocalEvaluator:
 
         The model reads only rows whose verdict an ordinary value (`ORDINARY`) can change, and reads
         the answer alone, for IFD and model gain, only where that can still change it. Features that
-        were not measured get the mean of their language; perplexity is null in that case.
+        were not measured get the mean of their language; perplexity is null in that case. Features
+        that the meter has no model for count as the mean too, and their columns are null.
         """
         if rows.is_empty():
             return rows.with_columns(
@@ -149,29 +150,20 @@ class LocalEvaluator:
             )
         languages = rows["language"]
         forms = [self.calibration.form(language) for language in languages]
+        unmeasured = self.meter.unmeasured
         cheap = self.meter.cheap(rows, corpus)
         cheap = cheap if known is None else cheap.with_columns(known.get_columns())
         measured = cheap.with_columns(
             pl.Series(name, [form.center[name] for form in forms])
-            for name in features.MODEL_FEATURES
+            for name in dict.fromkeys((*features.MODEL_FEATURES, *unmeasured))
         )
-        wanted = self._undecided(measured, languages, features.MODEL_FEATURES)
-        self.meter.log(f"the language model reads {wanted.sum():,} of {len(rows):,} rows")
-        surprise = measured["surprise"].to_numpy().copy()
-        surprise[wanted] = self.meter.surprise(to_read(rows, wanted))
-        measured = measured.with_columns(pl.Series("surprise", surprise))
-        twice = wanted & self._undecided(measured, languages, ("ifd", "model_gain"))
-        self.meter.log(f"and {twice.sum():,} of them again without the prompt")
-        ifd, gain = (measured[name].to_numpy().copy() for name in ("ifd", "model_gain"))
-        ifd[twice], gain[twice] = features.guidance(
-            surprise[twice], self.meter.surprise(to_read(rows, twice), prompted=False)
-        )
-        measured = measured.with_columns(pl.Series("ifd", ifd), pl.Series("model_gain", gain))
+        measured, wanted = self._read(rows, measured)
         scores, contributions = self.judge(measured, languages)
-        perplexity = np.where(wanted, np.exp(surprise), np.nan)
+        perplexity = np.where(wanted, np.exp(measured["surprise"].to_numpy()), np.nan)
         scored = rows.with_columns(
             pl.Series("score", scores),
-            *(measured[name] for name in features.FEATURES),
+            *(measured[name] for name in features.FEATURES if name not in unmeasured),
+            *(pl.lit(None, pl.Float64).alias(name) for name in unmeasured),
             pl.Series("perplexity", perplexity).fill_nan(None),
         )
         good = pl.col("score") >= self.policy.threshold
@@ -179,7 +171,8 @@ class LocalEvaluator:
         read = scored.select("pair_id", "lane", "language", "perplexity", "score").filter(
             good & was_read
         )
-        readable = within_perplexity(read, self.policy.perplexity_quantile)
+        quantile = self.policy.perplexity_quantile
+        readable = set() if read.is_empty() else within_perplexity(read, quantile)
         details, costliest = self._reasons(measured, scores, contributions)
         is_artefact = (measured["artefacts"] > 0).rename("")
         too_low = pl.lit(f"score below {self.policy.threshold:g}")
@@ -213,6 +206,25 @@ class LocalEvaluator:
             reason_text(pl.col("drop_kind"), pl.col("drop_detail")).alias("drop_reason"),
             costliest.alias("costliest_feature"),
         )
+
+    def _read(self, rows: pl.DataFrame, measured: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
+        """Let the language model read what it can decide: its features, and which rows it read."""
+        languages = rows["language"]
+        if self.meter.base_model is None:
+            return measured, np.zeros(len(rows), dtype=bool)
+        wanted = self._undecided(measured, languages, features.MODEL_FEATURES)
+        self.meter.log(f"the language model reads {wanted.sum():,} of {len(rows):,} rows")
+        surprise = measured["surprise"].to_numpy().copy()
+        surprise[wanted] = self.meter.surprise(to_read(rows, wanted))
+        measured = measured.with_columns(pl.Series("surprise", surprise))
+        twice = wanted & self._undecided(measured, languages, ("ifd", "model_gain"))
+        self.meter.log(f"and {twice.sum():,} of them again without the prompt")
+        ifd, gain = (measured[name].to_numpy().copy() for name in ("ifd", "model_gain"))
+        ifd[twice], gain[twice] = features.guidance(
+            surprise[twice], self.meter.surprise(to_read(rows, twice), prompted=False)
+        )
+        columns = pl.Series("ifd", ifd), pl.Series("model_gain", gain)
+        return measured.with_columns(*columns), wanted
 
     def _undecided(
         self, measured: pl.DataFrame, languages: pl.Series, names: Sequence[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from vox_assets.curate.calibrate import (
     missing_intercept,
 )
 from vox_assets.curate.evaluators import RATINGS, Evaluator
-from vox_assets.curate.features import FEATURES, MODEL_FEATURES
+from vox_assets.curate.features import EMBEDDED_FEATURES, FEATURES, MODEL_FEATURES
 from vox_assets.curate.meter import Meter
 from vox_assets.curate.perplexity import MIN_GROUP_ROWS, answer_nll, within_perplexity
 from vox_assets.curate.scoring import Calibration, LocalEvaluator
@@ -288,3 +289,26 @@ def test_at_least_half_of_the_rows_for_a_fit_are_written_by_people(
     assert (real["origin"] == "human").mean() == pytest.approx(share, abs=0.06)
     assert real["pair_id"].is_unique().all()
     assert mutants.height > real.height
+
+
+def test_features_without_a_model_count_as_their_means(
+    evaluator: LocalEvaluator, scored: pl.DataFrame, rows: pl.DataFrame
+) -> None:
+    bare = replace(evaluator, meter=replace(evaluator.meter, base_model=None, embedding_model=None))
+    unread = bare.score(rows)
+    absent = (*EMBEDDED_FEATURES, *MODEL_FEATURES)
+    assert unread.select(*absent, "perplexity").null_count().row(0) == (len(rows),) * 7
+    means = [
+        pl.Series(name, [evaluator.calibration.form("rust").center[name]] * len(rows))
+        for name in absent
+    ]
+    expected = evaluator.judge(scored.with_columns(means), rows["language"])[0]
+    assert unread["score"].to_list() == pytest.approx(expected.tolist())
+
+
+def test_without_a_model_only_the_features_that_need_it_are_absent(
+    evaluator: LocalEvaluator, scored: pl.DataFrame, rows: pl.DataFrame
+) -> None:
+    unread = replace(evaluator, meter=replace(evaluator.meter, base_model=None)).score(rows)
+    assert unread["alignment"].to_list() == pytest.approx(scored["alignment"].to_list())
+    assert unread["surprise"].null_count() == len(rows)

@@ -10,10 +10,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vox_assets import extras
 from vox_assets.extract import SourceError
 from vox_assets.settings import Settings, SettingsError, load_settings
 from vox_assets.store.files import write_text
@@ -41,10 +41,10 @@ def prepare_home(settings: Settings) -> Path:
     SettingsError when that folder is missing, the home cannot be written, or PostgreSQL is
     configured without its extra.
     """
-    if settings.with_postgres and find_spec("dagster_postgres") is None:
+    if settings.with_postgres and not extras.installed("postgres"):
         raise SettingsError(
-            "DAGSTER_POSTGRES_URL: dagster-postgres is not installed: expected the extra "
-            "vox-assets[postgres]"
+            f"DAGSTER_POSTGRES_URL: dagster-postgres is not installed: type "
+            f"{extras.command('postgres')}"
         )
     home = settings.dagster_home
     if home != settings.own_dagster_home:

@@ -65,11 +65,11 @@ class Models:
             evaluators.append(RewardModel(model, self.store, log, engine(self.settings)))
         return evaluators
 
-    def meter(self, log: Log) -> Meter:
+    def meter(self, log: Log, *, with_models: bool = True) -> Meter:
         """Create the meter that measures features; it logs its progress to `log`."""
         return Meter(
-            base_model=self.base,
-            embedding_model=self.embedder,
+            base_model=self.base if with_models else None,
+            embedding_model=self.embedder if with_models else None,
             store=self.store,
             model_tokens=self.settings.profile.scoring.model_tokens,
             log=log,
