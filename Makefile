@@ -16,7 +16,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # Models come from packages or local directories, so the Hugging Face libraries send no usage data.
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test test-slow bench bench-train bench-month dev build corpus check format lint audit constraints instance
+.PHONY: help setup demo test test-slow bench bench-train bench-month results dev build corpus check format lint audit constraints instance
 
 help:
 	@echo "make demo      set up, build everything on the bundled workspace, show a summary"
@@ -26,6 +26,7 @@ help:
 	@echo "make test      set up and run the tests; make test-slow runs the slower tests"
 	@echo "make bench     time stages against peers; make bench-train compares training with TRL"
 	@echo "make bench-month  time the UI after a month of ticks and builds (needs make demo)"
+	@echo "make results   render docs/results.md from the stored figures of trainings"
 	@echo "make check     check format, lint, types, import rules and dependencies; write nothing"
 	@echo "make format    format the code; make lint formats and checks"
 	@echo "make audit     list known vulnerabilities and licences of the pinned packages"
@@ -71,6 +72,9 @@ bench-train: $(READY)
 
 bench-month: $(READY)
 	$(BIN)/python benchmarks/month.py
+
+results: $(READY)
+	$(BIN)/python benchmarks/results.py
 
 check: $(READY)
 	$(BIN)/ruff format --check $(PYTHON_FOLDERS)

@@ -52,8 +52,9 @@ def _capped_columns(rows: pl.DataFrame) -> list[str]:
 def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]:
     """Return the largest allowed share of each present value, by (column, value).
 
-    No selection can meet a cap below an even share of the present values, so such a cap is raised
-    to an even share. The floor for human rows is a cap on all other rows, if there are human rows.
+    No selection can meet caps that sum to less than 1 over the present values, so those below an
+    even share are then raised to it. The floor for human rows is a cap on all other rows, if there
+    are human rows.
     """
     configured: dict[str, Callable[[str], float]] = {
         "language": lambda value: policy.language_caps.get(value, 1.0),
@@ -64,10 +65,9 @@ def _caps(rows: pl.DataFrame, policy: MixPolicy) -> dict[tuple[str, str], float]
     }
     caps: dict[tuple[str, str], float] = {}
     for column in _capped_columns(rows):
-        values = rows[column].unique().to_list()
-        # With some rows by people, any floor for human rows can be met.
-        even = 1 / max(1, len(values)) if column != "_author" or len(values) < 2 else 0.0
-        caps |= {(column, value): max(configured[column](value), even) for value in values}
+        shares = {value: configured[column](value) for value in rows[column].unique().to_list()}
+        even = 0.0 if sum(shares.values()) >= 1 else 1 / max(1, len(shares))
+        caps |= {(column, value): max(share, even) for value, share in shares.items()}
     return caps
 
 

@@ -212,6 +212,15 @@ def test_a_cap_that_no_selection_can_meet_becomes_an_even_share(profile: Profile
     assert len(built.rows) == 40
 
 
+def test_a_cap_below_an_even_share_holds_where_another_value_has_no_cap(profile: Profile) -> None:
+    pairs = [make_pair(index, index % 20) for index in range(40)]
+    pairs += [make_pair(index, 20 + index % 20, language="vox") for index in range(40, 80)]
+    capped = shaped(profile, mix={"language_caps": {"rust": 0.2}})
+    train = rows_of(build(as_scored(pairs), capped), "train")
+    counts = Counter(train["language"].to_list())
+    assert 0 < counts["rust"] <= 0.2 * len(train) < counts["vox"]
+
+
 def test_the_token_budget_keeps_the_best_of_every_category(
     scored: pl.DataFrame, profile: Profile
 ) -> None:
