@@ -6,7 +6,7 @@ Every function reads a table with the columns of `answer.ANSWER_SCHEMA`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import comb
 from typing import Any, Literal, get_args
@@ -16,6 +16,7 @@ import polars as pl
 from vox_assets.contract.interval import Interval, clustered_difference, mean_of_groups, wilson
 from vox_assets.exam.decide import Arm, Difference
 from vox_assets.exam.task import KINDS, RUNGS
+from vox_assets.synthesize.vox.reserved import EXAM_TEMPLATES
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 #: The last line of a ladder: the task is passed on the last rung that applies to it.
@@ -130,6 +131,32 @@ def pass_at(answers: pl.DataFrame, k: int) -> dict[str, Interval]:
         values = [1 - comb(n - c, k) / comb(n, k) for n, c in lines.select("n", "c").iter_rows()]
         rates[arm] = mean_of_groups(values, lines["source_path"].to_list())
     return rates
+
+
+#: Tasks of a construct below which its share says nothing.
+MIN_TASKS_OF_CONSTRUCT = 3
+
+
+def weak_constructs(exam: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return the constructs of which an adapter passes a smaller share of tasks than of all tasks.
+
+    `exam` has the figures of its exam. Constructs with few tasks, and those that the exam keeps
+    from training as a whole, are left out. The values are the tasks passed and the tasks.
+    """
+    [overall] = [
+        line["share"]
+        for line in exam["shares"]
+        if line["arm"] == "adapter" and line["rung"] == PASSED
+    ]
+    return {
+        line["construct"]: (line["reached"], line["tasks"])
+        for line in exam["constructs"]
+        if line["arm"] == "adapter"
+        and line["rung"] == PASSED
+        and line["tasks"] >= MIN_TASKS_OF_CONSTRUCT
+        and line["share"] < overall
+        and line["construct"] not in EXAM_TEMPLATES
+    }
 
 
 def figures(answers: pl.DataFrame, rungs: Sequence[str], ks: Sequence[int] = ()) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from vox_assets.compute.batches import Engine
 from vox_assets.contract.rows import SOURCE_TABLES
 from vox_assets.contract.verdict import Verdict
 from vox_assets.curate.trim import trim_rows
+from vox_assets.exam.results import weak_constructs
 from vox_assets.extract import (
     NO_COMMIT,
     RUST_FOLDER,
@@ -43,6 +44,8 @@ from vox_assets.synthesize import synthesize
 from vox_assets.synthesize.audit import MAX_ALIKE, instructions_alike
 from vox_assets.synthesize.model.uplift import Uplift, uplift
 from vox_assets.synthesize.vox.coverage import missing
+from vox_assets.training.adapter.manifest import read_manifest
+from vox_assets.training.promote import current
 from vox_assets.vox_syntax import drift
 from vox_assets.vox_syntax.answers import drop_refused, faults_by_answer
 from vox_assets.vox_syntax.frontend import FrontEnd, one_by_one
@@ -136,12 +139,16 @@ def synthetic_pairs(
 
     Where the endpoint of a language model is configured, the model writes more rows from live rows.
     """
+    weak = _weak_constructs(settings)
+    if weak:
+        context.log.info(f"more programs of {', '.join(sorted(weak))}")
     synthesis = synthesize(
         raw_rust_fns,
         doc_qa_pairs,
         settings.profile,
         check_vox=vox_fault,
         read_source=reader_of(settings.source_roots),
+        weak=weak,
         log=context.log.info,
     )
     row_tables, drop_tables = [synthesis.rows], [synthesis.drops]
@@ -195,10 +202,32 @@ def synthetic_pairs(
             **uplift_metadata,
             "tokens_trimmed": dict(saved),
             "coverage": table(synthesis.coverage),
+            "weak_constructs": table(
+                pl.DataFrame(
+                    [(construct, *counts) for construct, counts in sorted(weak.items())],
+                    schema={"construct": pl.String, "passed": pl.Int64, "tasks": pl.Int64},
+                    orient="row",
+                )
+            ),
             "instructions_alike": instructions_alike(rows),
             "instructions_alike_at_most": MAX_ALIKE,
         },
     )
+
+
+def _weak_constructs(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Return the constructs that the promoted adapter is weak in, where the exam decides."""
+    if settings.profile.exam.decides != "exam":
+        return {}
+    try:
+        promoted = current(settings.adapters_dir)
+        if promoted is None:
+            return {}
+        evaluation = read_manifest(settings.adapters_dir / promoted["digest"])["evaluation"]
+    except ValueError:
+        # `adapter_eval` reports a damaged adapter; a corpus can be built without it.
+        return {}
+    return weak_constructs(evaluation["exam"]) if evaluation["exam"] else {}
 
 
 def _covered(coverage: pl.DataFrame) -> str:

@@ -10,6 +10,7 @@ The same input gives the same rows, byte for byte. It calls no language model; `
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -51,9 +52,12 @@ def synthesize(
     *,
     check_vox: Gate,
     read_source: Reader,
+    weak: Collection[str] = (),
     log: Log = silent,
 ) -> Synthesis:
     """Expand templates and live code into as many rows as the profile asks for.
+
+    Of the constructs in `weak`, templates give more programs: see `programs.candidates`.
 
     `check_vox` returns the reason why a Vox program is refused, or None; no refused program becomes
     an answer. `read_source` returns the text of a source file by its path below the source root.
@@ -69,7 +73,7 @@ def synthesize(
     log(f"live code: {len(live)} rows")
 
     variants = reserved.open_variants(template_files.load())
-    stream = programs.candidates(variants, domains, seed)
+    stream = programs.candidates(variants, domains, seed, weak)
     written, lost = programs.take(stream, wanted.programs - len(live), pool, seed, check_vox)
     drops += lost
     log(f"templates: {len(written)} programs, {len(lost)} candidates refused")

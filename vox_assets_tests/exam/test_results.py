@@ -66,3 +66,22 @@ def test_the_figures_are_plain_values_and_the_digest_depends_on_the_tasks_alone(
     assert {line["arm"] for line in found["shares"]} == {"base", "adapter"}
     assert found["digest"] == results.digest(BOTH.filter(arm="base"))
     assert found["digest"] != results.digest(BOTH.filter(pl.col("task_id") != "task0"))
+
+
+def test_a_construct_is_weak_if_enough_of_its_tasks_are_passed_less_often_than_all_tasks() -> None:
+    def line(construct: str, reached: int, tasks: int, rung: str = "passed") -> dict:
+        facts = {"arm": "adapter", "construct": construct, "rung": rung}
+        return {**facts, "reached": reached, "tasks": tasks, "share": reached / tasks}
+
+    exam = {
+        "shares": [{"arm": "adapter", "rung": "passed", "share": 0.5}],
+        "constructs": [
+            line("lambdas", 1, 4),
+            line("lists", 3, 4),
+            line("actors", 0, 2),
+            line("recursion", 0, 9),
+            line("forms", 0, 9, rung="parses"),
+            line("forms", 9, 9),
+        ],
+    }
+    assert results.weak_constructs(exam) == {"lambdas": (1, 4)}

@@ -1,4 +1,8 @@
-"""Tests the whole graph on the small workspace, with real models and a training of a few steps."""
+"""Tests the whole graph on the small workspace, with a small base and a training of a few steps.
+
+The base is a random Llama with the packaged model's tokenizer, so that the test takes a minute. The
+slow tests build with the packaged model.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +42,30 @@ class Built:
 
 
 @pytest.fixture(scope="module")
+def small_base(base_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a Llama of two layers with random weights and the packaged model's tokenizer."""
+    import torch
+    from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
+
+    path = tmp_path_factory.mktemp("small-base")
+    AutoTokenizer.from_pretrained(base_model.path).save_pretrained(path)
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+    config = AutoConfig.from_pretrained(base_model.path, **sizes, **heads)
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def built(
-    small_tree: Path,
-    base_model: LocalModel,
-    model_dir: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    small_tree: Path, small_base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Built]:
     data = tmp_path_factory.mktemp("data")
-    # Reuse the models that the session has already dequantised.
-    shutil.copytree(model_dir, data / "cache", dirs_exist_ok=True)
-    settings = settings_for(small_tree, data, write_profile(data / "quick.yaml", **QUICK))
+    settings = replace(
+        settings_for(small_tree, data, write_profile(data / "quick.yaml", **QUICK)),
+        base_model=str(small_base),
+    )
     with dg.instance_for_test() as instance:
         yield Built(settings, instance, build(settings, "rebuild", instance))
 
@@ -117,13 +135,9 @@ def test_every_row_has_a_fate_in_the_ledger(built: Built) -> None:
     )
 
 
-def test_the_adapter_loads_with_plain_peft_and_names_its_base(built: Built) -> None:
-    from peft import PeftConfig
-
+def test_the_adapter_loads_and_contains_no_path_of_this_machine(built: Built) -> None:
     digest = built.lake.read("qlora_adapter")["digest"].item()
     directory = built.settings.adapters_dir / digest
-    config = PeftConfig.from_pretrained(str(directory))
-    assert config.base_model_name_or_path == "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert verdicts(built.result)["qlora_adapter:adapter_loads"].passed
     assert verdicts(built.result)["qlora_adapter:provenance"].passed
     content = b"".join(
@@ -343,6 +357,21 @@ def test_a_missing_source_folder_ends_the_run_and_writes_no_table(tmp_path: Path
     failures = [str(event.event_specific_data) for event in result.get_step_failure_events()]
     assert any("crates" in failure for failure in failures)
     assert not (tmp_path / "data" / "lake" / "raw_rust_fns").exists()
+
+
+@pytest.mark.slow
+def test_the_packaged_model_is_trained_and_named_in_the_adapter(
+    small_tree: Path, base_model: LocalModel, model_dir: Path, tmp_path: Path
+) -> None:
+    from peft import PeftConfig
+
+    shutil.copytree(model_dir, tmp_path / "cache")
+    settings = settings_for(small_tree, tmp_path, write_profile(tmp_path / "quick.yaml", **QUICK))
+    with dg.instance_for_test() as instance:
+        assert build(settings, "rebuild", instance).success
+    digest = Lake(settings.lake_uri).read("qlora_adapter")["digest"].item()
+    config = PeftConfig.from_pretrained(str(settings.adapters_dir / digest))
+    assert config.base_model_name_or_path == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vox_assets.contract.answers import without_fenced_blocks
@@ -85,28 +85,42 @@ def symbol(rendered: Rendered) -> str:
     return f"{rendered.variant.construct}::{rendered.variant.name}::{rendered.domain.name}"
 
 
+#: Domains in which a variant of a weak construct is rendered per lap, instead of one: enough to
+#: shift the mix, too few to crowd out what the adapter already writes.
+WEAK_TURNS = 2
+
+
 def candidates(
-    variants: Sequence[Variant], domains: Sequence[Domain], seed: int
+    variants: Sequence[Variant],
+    domains: Sequence[Domain],
+    seed: int,
+    weak: Collection[str] = (),
 ) -> Iterator[tuple[int, Rendered]]:
     """Yield every variant in every domain once, with a number that counts from 0.
 
-    A variant of a template file that the exam keeps from training is rendered in one domain only:
-    its rows are never trained, and would take the places of rows that are.
+    Variants of the constructs in `weak` come earlier: WEAK_TURNS times per lap. A variant of a
+    template file that the exam keeps from training is rendered in one domain only: its rows are
+    never trained, and would take the places of rows that are.
     """
     rng = random.Random(f"{seed}:order")
     routes = {}
     for variant in variants:
         route = list(domains)
         rng.shuffle(route)
-        routes[variant.source_path, variant.name] = route
+        routes[variant.source_path, variant.name] = iter(route)
     order = list(variants)
+    for variant in variants:
+        if variant.construct in weak and not is_exam_template(variant):
+            order += [variant] * (WEAK_TURNS - 1)
     number = 0
     for lap in range(len(domains)):
         rng.shuffle(order)
         for variant in order:
             if lap and is_exam_template(variant):
                 continue
-            domain = routes[variant.source_path, variant.name][lap]
+            domain = next(routes[variant.source_path, variant.name], None)
+            if domain is None:
+                continue
             own = random.Random(f"{seed}:{variant.construct}:{variant.name}:{domain.name}")
             yield number, templates.render(variant, domain, own)
             number += 1

@@ -90,7 +90,10 @@ def test_a_build_records_its_run_in_a_home_that_it_creates(tmp_path: Path) -> No
     done = run_command(tmp_path, "build", "corpus", VOX_SOURCE_DIR="tree")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert lines[0] == f"corpus  {tmp_path / 'tree'}, profile vox"
+    # A long path breaks the line after it.
+    assert " ".join(" ".join(lines[:2]).split()).startswith(
+        f"corpus {tmp_path / 'tree'}, profile vox"
+    )
     assert any(line.startswith("FAILED raw_rust_fns: ") for line in lines)
     assert lines[-1].startswith(f"The output of the steps is in {tmp_path / 'data'}")
     # The log of Dagster stays in its own files.

@@ -23,6 +23,21 @@ def test_the_stream_yields_every_variant_once_before_it_repeats_any() -> None:
     assert len(list(stream)) == len(variants)
 
 
+def test_variants_of_a_weak_construct_come_twice_per_lap_and_never_in_a_domain_again() -> None:
+    weak = "lambdas"
+    plain = [rendered for _, rendered in programs.candidates(VARIANTS, DOMAINS[:4], 5)]
+    shifted = [rendered for _, rendered in programs.candidates(VARIANTS, DOMAINS[:4], 5, {weak})]
+    assert sorted(map(programs.symbol, plain)) == sorted(map(programs.symbol, shifted))
+    half = len(plain) // 2
+    counts = [
+        sum(rendered.variant.construct == weak for rendered in stream[:half])
+        for stream in (plain, shifted)
+    ]
+    assert counts[1] > 1.5 * counts[0] > 0
+    again = [rendered for _, rendered in programs.candidates(VARIANTS, DOMAINS[:4], 5, {weak})]
+    assert [item.source for item in again] == [item.source for item in shifted]
+
+
 def test_kept_programs_are_similar_neither_in_code_nor_in_instruction(gate: Gate) -> None:
     few = [variant for variant in VARIANTS if variant.construct in ("contracts", "properties")]
     kept, drops = programs.take(programs.candidates(few, DOMAINS, 5), 10**6, Pool(), 5, gate)
