@@ -51,6 +51,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     from vox_assets.pipeline.automation.instance import InstanceError
     from vox_assets.settings import SettingsError
     from vox_assets.store.lake import TableMissingError, TableUnreadableError
+    from vox_assets.vox_syntax.other_languages import FrontEndError
 
     options = _parser().parse_args(arguments)
     try:
@@ -65,6 +66,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         SourceError,
         ClusterError,
         InstanceError,
+        FrontEndError,
         extras.MissingExtraError,
     ) as error:
         print(f"vox-assets: {error}", file=sys.stderr)

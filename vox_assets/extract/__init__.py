@@ -18,7 +18,7 @@ from vox_assets.extract.repositories import (
 from vox_assets.extract.run import (
     DOCS_FOLDER,
     RUST_FOLDER,
-    docs_folder,
+    docs_folders,
     extract_docs,
     extract_rust,
     source_reader,
@@ -42,7 +42,7 @@ __all__ = [
     "SourceError",
     "SourceRoot",
     "commits",
-    "docs_folder",
+    "docs_folders",
     "extract_docs",
     "extract_docs_of",
     "extract_rust",

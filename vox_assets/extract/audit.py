@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,15 +41,16 @@ MAX_LISTED = 100
 
 
 def files_accounted(
-    roots: Mapping[str, Path], folder: str, files: pl.DataFrame, rows: pl.DataFrame
+    roots: Mapping[str, Path], folders: Sequence[str], files: pl.DataFrame, rows: pl.DataFrame
 ) -> Verdict:
-    """Check that `files` lists every file below `folder` once, and the file of every row.
+    """Check that `files` lists every file below `folders` once, and the file of every row.
 
     `roots` maps the prefix of paths in the tables to the source root.
     """
     present = {
         prefix + Path(parent, name).relative_to(root).as_posix()
         for prefix, root in roots.items()
+        for folder in folders
         for parent, _, names in os.walk(root / folder)
         for name in names
     }

@@ -10,7 +10,6 @@ import polars as pl
 from vox_assets.extract import source_tree
 from vox_assets.extract.live_programs import EXAMPLES_FOLDER
 from vox_assets.extract.repositories import SourceRoot
-from vox_assets.extract.run import RUST_FOLDER, docs_folder
 from vox_assets.extract.source_tree import UnreadableError
 
 #: The column of the account.
@@ -27,13 +26,13 @@ def identifiers(roots: Iterable[SourceRoot]) -> pl.DataFrame:
     """
     names: set[str] = set()
     for root in roots:
-        for folder in dict.fromkeys((RUST_FOLDER, docs_folder(root.directory), EXAMPLES_FOLDER)):
-            if not (root.directory / folder).is_dir():
-                continue
-            for file in source_tree.walk(root.directory, folder, "a folder of the source tree"):
-                if file.refused is None and file.path.endswith(_ENDINGS):
-                    try:
-                        names.update(_IDENTIFIER.findall(source_tree.read(file)))
-                    except UnreadableError:
-                        continue
+        folders = dict.fromkeys((*root.all_folders, EXAMPLES_FOLDER))
+        present = [folder for folder in folders if (root.directory / folder).exists()]
+        files = source_tree.walk_all(root.directory, present, "a folder of the source tree")
+        for file in files:
+            if file.refused is None and file.path.endswith(_ENDINGS):
+                try:
+                    names.update(_IDENTIFIER.findall(source_tree.read(file)))
+                except UnreadableError:
+                    continue
     return pl.DataFrame({NAME: sorted(names)}, schema={NAME: pl.String})

@@ -18,13 +18,13 @@ from vox_assets.extract.docs import mdbook
 from vox_assets.extract.run import (
     DOCS_FOLDER,
     RUST_FOLDER,
-    docs_folder,
+    docs_folders,
     extract_docs,
     extract_rust,
     source_reader,
 )
 from vox_assets.extract.source_tree import NO_COMMIT, Extraction, SourceError, git_commit
-from vox_assets.profiles import Profile
+from vox_assets.profiles import DEFAULT_FOLDERS, Folders, Profile
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,22 @@ class SourceRoot:
 
     name: str
     directory: Path
+    folders: Folders = DEFAULT_FOLDERS
 
     @property
     def prefix(self) -> str:
         """The prefix of the paths in its rows."""
         return f"{self.name}/" if self.name else ""
+
+    @property
+    def docs_folders(self) -> tuple[str, ...]:
+        """The folders of its pages."""
+        return docs_folders(self.directory, self.folders)
+
+    @property
+    def all_folders(self) -> tuple[str, ...]:
+        """The folders that extraction reads."""
+        return (*self.folders.rust, *self.docs_folders)
 
 
 def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
@@ -46,46 +57,42 @@ def source_roots(profile: Profile, source_dir: Path) -> tuple[SourceRoot, ...]:
     Raises SourceError for a root that is missing, has neither folder, or overlaps another root.
     """
     if not profile.repositories:
-        return (SourceRoot("", source_dir),)
+        return (SourceRoot("", source_dir, profile.folders),)
     roots: list[SourceRoot] = []
     for repository in profile.repositories:
         # Unlike Path.resolve, this does not fail on links that lead to each other.
         directory = Path(os.path.realpath(source_dir / repository.root))
         field = f"profile {profile.name!r}: repositories: root of {repository.name!r}"
-        if not any((directory / folder).is_dir() for folder in _folders(directory)):
+        root = SourceRoot(repository.name, directory, profile.folders)
+        if not any((directory / folder).exists() for folder in root.all_folders):
             raise SourceError(
                 f"{field}: {directory} holds neither {RUST_FOLDER}/ nor {DOCS_FOLDER}/: expected a "
                 f"directory with one of them, absolute or relative to VOX_SOURCE_DIR"
             )
         for other in roots:
-            if _overlap(directory, other.directory) or _overlap(other.directory, directory):
+            if _overlap(directory, other) or _overlap(other.directory, root):
                 raise SourceError(
                     f"{field}: {directory} is read as a part of {other.name!r} already: expected "
                     f"roots that share no files"
                 )
-        roots.append(SourceRoot(repository.name, directory))
+        roots.append(root)
     return tuple(roots)
 
 
-def _overlap(inner: Path, outer: Path) -> bool:
-    folders = [outer / folder for folder in _folders(outer)]
-    return inner == outer or any(inner.is_relative_to(folder) for folder in folders)
-
-
-def _folders(directory: Path) -> tuple[str, str]:
-    """Return the folders of a root that extraction reads."""
-    return RUST_FOLDER, docs_folder(directory)
+def _overlap(inner: Path, outer: SourceRoot) -> bool:
+    folders = [outer.directory / folder for folder in outer.all_folders]
+    return inner == outer.directory or any(inner.is_relative_to(folder) for folder in folders)
 
 
 def holding(roots: Sequence[SourceRoot], folder: str) -> list[SourceRoot]:
     """Return the roots that have `folder`, or all roots if none has it: reading them fails.
 
-    `DOCS_FOLDER` means the folder of the pages, which a book can rename.
+    `RUST_FOLDER` and `DOCS_FOLDER` mean the folders of the profile, or of the book.
     """
 
     def has_folder(root: SourceRoot) -> bool:
-        name = docs_folder(root.directory) if folder == DOCS_FOLDER else folder
-        return (root.directory / name).is_dir()
+        names = root.docs_folders if folder == DOCS_FOLDER else root.folders.rust
+        return any((root.directory / name).exists() for name in names)
 
     return list(filter(has_folder, roots)) or list(roots)
 

@@ -29,7 +29,7 @@ from vox_assets.extract.source_tree import (
     SourceFile,
     UnreadableError,
 )
-from vox_assets.profiles import Profile
+from vox_assets.profiles import Folders, Profile
 from vox_assets.store.progress import Log, silent
 
 RUST_FOLDER = "crates"
@@ -47,6 +47,11 @@ Included = Mapping[str, str | mdbook.IncludeError]
 
 #: Where a book may have its configuration, below a source root.
 _BOOKS = ("docs/book.toml", "book.toml")
+
+
+def docs_folders(root: Path, folders: Folders) -> tuple[str, ...]:
+    """Return the folders of the pages below `root`: those of the profile, or `docs_folder`."""
+    return folders.docs or (docs_folder(root),)
 
 
 def docs_folder(root: Path) -> str:
@@ -95,13 +100,14 @@ def extract_rust(
     log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
-    """Extract rows from the Rust files below `root/crates`. Raises SourceError without that folder.
+    """Extract rows from the Rust files in the folders of the profile. Raises SourceError.
 
     Every row records `commit`. `log` receives a line for each file that cannot be read.
     """
-    tree = source_tree.walk(root, RUST_FOLDER, "a folder of Rust crates")
+    folders = profile.folders.rust
+    tree = source_tree.walk_all(root, folders, "a folder of Rust crates")
     accounts: dict[str, FileAccount] = {}
-    manifests: list[crates.Crate] = []
+    manifests = list(_manifests_above(root, folders))
 
     def library() -> Iterator[tuple[str, str]]:
         for file in tree:
@@ -197,6 +203,21 @@ def _rust_refusal(file: SourceFile) -> tuple[source_tree.FileStatus, str] | None
     return None
 
 
+def _manifests_above(root: Path, folders: Iterable[str]) -> Iterator[crates.Crate]:
+    """Yield the packages of the folders above, such as the crate that has its code in `src`."""
+    for above in {posixpath.dirname(folder) for folder in folders}:
+        while True:
+            path = posixpath.join(above, "Cargo.toml")
+            if (root / path).is_file():
+                crate = _manifest(source_tree.file_inside(root, path))
+                # A workspace alone is no package.
+                if crate.name:
+                    yield crate
+            if not above:
+                break
+            above = posixpath.dirname(above)
+
+
 def _manifest(file: SourceFile) -> crates.Crate:
     try:
         text = source_tree.read(file)
@@ -216,15 +237,15 @@ def extract_docs(
     log: Log = silent,
     engine: Engine = HERE,
 ) -> Extraction:
-    """Extract rows from the pages in `docs_folder(root)`. Raises SourceError without that folder.
+    """Extract rows from the pages in `docs_folders`. Raises SourceError without these folders.
 
     `check_vox` returns None for valid Vox, else the fault in one line. It runs on this machine even
     when an engine parses the pages elsewhere, because the compiler and its cache are here.
     Questions name the `repository` when a profile has several: each may have a page called
     Introduction.
     """
-    folder = docs_folder(root)
-    tree = source_tree.walk(root, folder, "the pages of an mdBook")
+    folders = docs_folders(root, profile.folders)
+    tree = source_tree.walk_all(root, folders, "the pages of an mdBook")
     accounts: dict[str, FileAccount] = {}
     reader = source_reader(root)
 
@@ -246,11 +267,12 @@ def extract_docs(
     readings = {path: (title, reading) for batch in read for path, title, reading in batch}
     reasons = {path: reading.front_matter.opted_out for path, (_, reading) in readings.items()}
     eligible = {path: title for path, (title, _) in readings.items() if reasons[path] is None}
-    labels = _labels(eligible, repository, folder)
+    below = {path: _folder_of(path, folders) for path in eligible}
+    labels = _labels(eligible, repository, below)
     pairs: list[Pair] = []
     drops: list[Drop] = []
     for path, label in labels.items():
-        rows = doc_rows.pairs(path, label, readings[path][1], profile, check_vox, folder)
+        rows = doc_rows.pairs(path, label, readings[path][1], profile, check_vox, below[path])
         pairs += rows.pairs
         drops += rows.drops
     dated = [pair.at_commit(commit) for pair in pairs]
@@ -311,7 +333,14 @@ def _distinct(
     return kept, drops
 
 
-def _labels(titles: Mapping[str, str], repository: str, folder: str) -> dict[str, str]:
+def _folder_of(path: str, folders: Iterable[str]) -> str:
+    """Return the folder that a page is in; the folders share no files."""
+    return next((name for name in folders if path.startswith(f"{name}/")), "")
+
+
+def _labels(
+    titles: Mapping[str, str], repository: str, folders: Mapping[str, str]
+) -> dict[str, str]:
     """Return a unique name for each page, for use in questions: its title.
 
     The name is the title. In parentheses follow the name of the repository, if it has one, and the
@@ -322,7 +351,7 @@ def _labels(titles: Mapping[str, str], repository: str, folder: str) -> dict[str
     for path, title in titles.items():
         where = [repository] if repository else []
         if shared[title] > 1:
-            where.append(path.removeprefix(f"{folder}/"))
+            where.append(path.removeprefix(f"{folders[path]}/"))
         labels[path] = f"{title} ({'/'.join(where)})" if where else title
     return labels
 

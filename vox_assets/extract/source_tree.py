@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,6 +83,18 @@ class SourceFile:
 
     def account(self, status: FileStatus, reason: str | None, rows: int = 0) -> FileAccount:
         return FileAccount(self.path, self.bytes, status, reason, rows)
+
+
+def walk_all(root: Path, folders: Iterable[str], purpose: str) -> list[SourceFile]:
+    """List every file of several folders, as `walk` does. A folder may also be a single file."""
+    files: list[SourceFile] = []
+    for folder in folders:
+        top = root / folder
+        if top.is_file() and top.resolve().is_relative_to(root.resolve()):
+            files.append(regular_file(folder, top.resolve()))
+        else:
+            files += walk(root, folder, purpose)
+    return sorted(files, key=lambda file: file.path)
 
 
 def walk(root: Path, folder: str, purpose: str) -> list[SourceFile]:

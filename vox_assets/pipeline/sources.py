@@ -14,7 +14,6 @@ from vox_assets.curate.trim import trim_rows
 from vox_assets.exam.results import weak_constructs
 from vox_assets.extract import (
     NO_COMMIT,
-    RUST_FOLDER,
     Extraction,
     SourceRoot,
     audit,
@@ -308,10 +307,11 @@ def files_accounted(
     lake: dg.ResourceParam[Lake],
     raw_rust_fns: pl.LazyFrame,
 ) -> dg.AssetCheckResult:
-    """Every file below `crates/` produced rows or is listed with the reason why it did not."""
+    """Every file of the Rust folders produced rows or is listed with the reason why it did not."""
     files = lake.read_account("raw_rust_fns", "files")
     rows = raw_rust_fns.select("source_path").collect()
-    return report(audit.files_accounted(_roots(settings), RUST_FOLDER, files, rows))
+    folders = settings.profile.folders.rust
+    return report(audit.files_accounted(_roots(settings), folders, files, rows))
 
 
 @dg.asset_check(asset="raw_rust_fns")
@@ -357,9 +357,11 @@ def grammar_drift(
     It does so unless the language has moved on, or a program is wrong. The grammar is what is
     checked here, also where a compiler checks the rows.
     """
+    # The grammar has nothing to say about another language.
+    roots = settings.source_roots if settings.profile.language == "vox" else ()
     programs = {
         root.prefix: live_programs(root.directory, settings.profile.within(root.name).language)
-        for root in settings.source_roots
+        for root in roots
     }
     return warn(audit.grammar_drift(programs, _refusal))
 

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from vox_assets.contract.rows import LANES, Lane, ResponseMode, SourceKind
 
@@ -48,6 +57,73 @@ class Repository(Policy):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     #: A directory with `crates/`, `docs/src/` or both; relative to VOX_SOURCE_DIR, or absolute.
     root: Annotated[str, Field(pattern=r"^[^\x00]+$")]
+
+
+def _below(path: str) -> str:
+    if not path or any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
+        raise ValueError(
+            f"{path!r} is no path below a source root: expected one such as crates or docs/src"
+        )
+    return path
+
+
+Below = Annotated[str, AfterValidator(_below)]
+
+
+class Folders(Policy):
+    """Where the sources are, below each source root."""
+
+    #: Folders of Rust code: of a workspace `crates`, of a single crate `src`. Empty for none.
+    rust: tuple[Below, ...] = ("crates",)
+    #: Folders and files of Markdown. Empty for the folder that book.toml names, else `docs/src`.
+    docs: tuple[Below, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_file_is_read_twice(self) -> Folders:
+        for kind, folders in (("rust", self.rust), ("docs", self.docs)):
+            for place, one in enumerate(folders):
+                for other in (*folders[:place], *folders[place + 1 :]):
+                    if f"{one}/".startswith(f"{other}/"):
+                        raise ValueError(
+                            f"folders.{kind}: {one!r} is inside {other!r}: expected folders that "
+                            f"share no files"
+                        )
+        return self
+
+
+#: The folders of a Vox workspace.
+DEFAULT_FOLDERS = Folders()
+
+
+class Grammar(Policy):
+    """A tree-sitter grammar from an installed package, which checks syntax."""
+
+    #: Name of the Python module, such as `tree_sitter_rust`.
+    grammar: Annotated[str, Field(pattern=r"^tree_sitter_\w+$")]
+
+
+class Command(Policy):
+    """A program that checks a file: exit code 0 accepts it."""
+
+    #: The program and its arguments; the path of the file follows.
+    command: tuple[str, ...] = Field(min_length=1)
+    #: Ending of the file, such as `.nu`.
+    extension: Annotated[str, Field(pattern=r"^\.[\w.]+$")]
+
+
+def _kind_of_front_end(value: object) -> str:
+    if isinstance(value, Grammar) or (isinstance(value, dict) and "grammar" in value):
+        return "grammar"
+    return "command" if isinstance(value, (Command, dict)) else "name"
+
+
+#: The kind is decided first, so that an error names the field of that kind.
+FrontEndChoice = Annotated[
+    Annotated[Literal["vox", "none"], Tag("name")]
+    | Annotated[Grammar, Tag("grammar")]
+    | Annotated[Command, Tag("command")],
+    Discriminator(_kind_of_front_end),
+]
 
 
 class LaneRule(Policy):
@@ -258,8 +334,14 @@ class Profile(Policy):
     """The whole policy of one project."""
 
     name: str
+    #: The project's name in questions; the language's name where it is not set.
+    project: str | None = None
     #: The info string of the fences that are code rows.
     language: str
+    #: What checks code of that language. `vox` is the Vox compiler or the built-in grammar, see
+    #: VOX_FRONTEND. With `none`, rows of code have the task family `docs_code_unchecked`.
+    frontend: FrontEndChoice = "vox"
+    folders: Folders = DEFAULT_FOLDERS
     #: Licence of the sources, as a hub identifier: the exported dataset carries it.
     license: str
     #: In order of precedence: of equal rows from two repositories, the first repository's is kept.
@@ -280,6 +362,22 @@ class Profile(Policy):
     exam: Exam
     #: Trainings that the job `ablate` compares, beside `curated`, which changes nothing.
     ablation: tuple[Arm, ...] = ()
+
+    @model_validator(mode="after")
+    def _the_front_end_knows_the_language(self) -> Profile:
+        if self.language != "vox" and self.frontend == "vox":
+            raise ValueError(
+                f"frontend: vox checks Vox, but language is {self.language}: expected none, "
+                f"grammar: tree_sitter_..., or command: [...] with an extension"
+            )
+        if self.language != "vox" and (synthesis := self.synthesis).programs + (
+            synthesis.dialogues + synthesis.repairs
+        ):
+            raise ValueError(
+                f"synthesis: its templates are Vox, but language is {self.language}: expected 0 "
+                f"programs, dialogues and repairs"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tables_cover_everything(self) -> Profile:
@@ -345,6 +443,16 @@ class Profile(Policy):
         mix = Mix.model_validate({**self.mix.model_dump(), **arm.mix})
         training = Training.model_validate({**self.training.model_dump(), **arm.training})
         return self.model_copy(update={"mix": mix, "training": training})
+
+    @property
+    def language_name(self) -> str:
+        """Return the name of the language in questions."""
+        return self.language.capitalize()
+
+    @property
+    def project_name(self) -> str:
+        """Return the name of the project in questions."""
+        return self.project or self.language_name
 
     def locate(self, source_path: str) -> tuple[str, str]:
         """Split a row's `source_path` into the repository's name and the path below its root.

@@ -1,10 +1,8 @@
 """The real compiler as a front end: runs `vox check` in processes that may hang or crash.
 
 This module runs the compiler and reads its verdict. `vox check` takes a single file, so a batch is
-a folder of programs and a few processes at a time. Each process leads its own process group, which
-is killed when its time is over or its output too long. It works in a folder of its own, which is
-also its home, because `vox` opens a database and writes telemetry in its working directory. It
-inherits only the search path from the environment, so no key of this deployment reaches it.
+a folder of programs and a few processes at a time. Each works in a folder of its own, because `vox`
+opens a database and writes telemetry in its working directory.
 
 `vox check` reads every file as an ordinary program, and no other command of the compiler knows
 ``.vox.ui`` modules either: only its library does. Hence the built-in grammar judges them.
@@ -19,9 +17,7 @@ import hashlib
 import json
 import os
 import re
-import selectors
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +27,11 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
 from vox_assets.store.cache import BlobCache, content_key
 from vox_assets.store.progress import Log, progress, silent
+from vox_assets.vox_syntax.confined import NoVerdictError, run_confined
 from vox_assets.vox_syntax.diagnostics import VoxSyntaxError
 from vox_assets.vox_syntax.frontend import BuiltInGrammar
 from vox_assets.vox_syntax.lexer import refuse_dropped
@@ -51,28 +48,14 @@ BATCH_SECONDS = 180.0
 """About three seconds for each program of a batch, so that a compiler that hangs on some programs
 does not hold up a build for hours."""
 
-MAX_OUTPUT = 1 << 20
-"""Bytes read from one process: a hundred times what twenty diagnostics take."""
-
 MAX_MESSAGE = 400
 """Characters of a diagnostic that a reason quotes."""
 
 _OPTIONS = ("check", "--for-llm")
 """`--for-llm` prints a stable JSON object, also for programs that do not parse."""
 
-_ENVIRONMENT = {
-    "LC_ALL": "C.UTF-8",
-    "NO_COLOR": "1",
-    # The compiler writes its log to the same stream as the verdict.
-    "RUST_LOG": "off",
-}
-
 _OBJECTS_TRIED = 10
 """Lines that may start the verdict; only a log line or two precede it."""
-
-
-class NoVerdictError(Exception):
-    """A process gave no verdict on its program; the message is a short reason."""
 
 
 @dataclass(frozen=True)
@@ -184,34 +167,8 @@ class Compiler:
         return verdicts, failures
 
     def _run(self, arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int, str]:
-        """Run the compiler: exit code and output; raises NoVerdictError when it must be stopped."""
-        deadline = time.monotonic() + seconds
-        environment = {**_ENVIRONMENT, "PATH": self.search_path}
-        environment |= dict.fromkeys(("HOME", "TMPDIR"), str(folder))
-        try:
-            process = subprocess.Popen(
-                [self.program, *arguments],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise NoVerdictError(f"the compiler does not start: {error.strerror}") from error
-        with process:
-            assert process.stdout is not None
-            try:
-                output = _read(process.stdout, deadline)
-                code = process.wait(max(0.0, deadline - time.monotonic()))
-            except (TimeoutError, subprocess.TimeoutExpired):
-                raise NoVerdictError(f"timed out after {seconds:.3g} s") from None
-            finally:
-                # This also ends processes that the compiler started and left behind.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-        return code, output.decode("utf-8", "replace")
+        command = [str(self.program), *arguments]
+        return run_confined(command, self.search_path, folder, seconds)
 
 
 def _dropped(source: str) -> str | None:
@@ -220,23 +177,6 @@ def _dropped(source: str) -> str | None:
     except VoxSyntaxError as error:
         return str(error)
     return None
-
-
-def _read(stream: IO[bytes], deadline: float) -> bytes:
-    """Read up to the end of the stream.
-
-    Raises TimeoutError at the deadline, and NoVerdictError past `MAX_OUTPUT` bytes.
-    """
-    output = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        while selector.select(max(0.0, deadline - time.monotonic())):
-            if not (part := os.read(stream.fileno(), MAX_OUTPUT)):
-                return output
-            output += part
-            if len(output) > MAX_OUTPUT:
-                raise NoVerdictError(f"printed more than {MAX_OUTPUT:,} bytes")
-    raise TimeoutError
 
 
 def _verdict(code: int, output: str) -> str | None:

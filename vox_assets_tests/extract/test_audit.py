@@ -29,12 +29,12 @@ def test_a_file_missing_from_the_files_table_is_reported(tmp_path: Path) -> None
         (tmp_path / "crates" / name).write_text("fn f() {}")
     row = to_frame([make_pair("p", "fn f() {}", source_path="crates/a.rs")])
     complete = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", "nothing in it"))
-    assert audit.files_accounted({"": tmp_path}, "crates", complete, row).passed
-    verdict = audit.files_accounted({"": tmp_path}, "crates", complete.head(1), row)
+    assert audit.files_accounted({"": tmp_path}, ["crates"], complete, row).passed
+    verdict = audit.files_accounted({"": tmp_path}, ["crates"], complete.head(1), row)
     assert not verdict.passed
     assert "crates/b.rs is not accounted for" in verdict.summary
     without_reason = files(("crates/a.rs", "rows", None), ("crates/b.rs", "no_rows", None))
-    assert not audit.files_accounted({"": tmp_path}, "crates", without_reason, row).passed
+    assert not audit.files_accounted({"": tmp_path}, ["crates"], without_reason, row).passed
 
 
 @pytest.mark.parametrize(

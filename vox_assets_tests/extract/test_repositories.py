@@ -191,9 +191,9 @@ def test_a_lane_rule_may_name_a_repository(profile: Profile, workspace: Path) ->
 def test_every_file_of_every_root_is_accounted_for(both: Profile, workspace: Path) -> None:
     roots = {root.prefix: root.directory for root in source_roots(both, workspace)}
     extraction = rust(both, workspace)
-    assert audit.files_accounted(roots, "crates", extraction.files, extraction.rows).passed
+    assert audit.files_accounted(roots, ["crates"], extraction.files, extraction.rows).passed
     main_files = extraction.files.filter(pl.col("path").str.starts_with("main/"))
-    verdict = audit.files_accounted(roots, "crates", main_files, extraction.rows)
+    verdict = audit.files_accounted(roots, ["crates"], main_files, extraction.rows)
     assert "other/crates/books/src/lib.rs is not accounted for" in verdict.summary
     pages = docs(both, workspace).rows
     assert audit.eligible_pages_only(roots, pages).passed

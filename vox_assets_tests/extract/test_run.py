@@ -20,7 +20,7 @@ from vox_assets.extract import (
     extract_docs,
     extract_rust,
 )
-from vox_assets.profiles import Profile
+from vox_assets.profiles import Folders, Profile
 from vox_assets_tests.extract.conftest import WriteTree
 
 LONG = "The harbour master writes down every boat that leaves, with the hour and the crew. "
@@ -381,3 +381,62 @@ def test_a_question_shows_declarations_that_are_imported_from_another_crate(
     assert "pub const DEPTH: u8 = 3;" in prompt
     assert "other" not in prompt
     assert "DEPTH: u8 = 9" not in prompt
+
+
+OTHER: dict[str, str | bytes] = {
+    "Cargo.toml": '[package]\nname = "tide"\n[workspace]\nmembers = ["kits/*"]\n',
+    "src/lib.rs": "/// Says how high the water stands.\npub fn level() -> u8 {\n    3\n}\n",
+    "kits/rope/Cargo.toml": '[package]\nname = "rope"\n',
+    "kits/rope/src/lib.rs": (
+        "/// Ties one rope to another rope with a knot.\npub fn tie() -> u8 {\n    4\n}\n"
+    ),
+    "README.md": f"# Tide\n\n{LONG * 3}\n\n```nu\nlet depth = 3 + 4\n```\n",
+    "manual/ports/north.md": f"# North\n\n{LONG * 3} North.\n",
+    "elsewhere/lib.rs": "/// Is in no folder that is read.\npub fn lost() -> u8 {\n    5\n}\n",
+}
+
+
+def other(profile: Profile) -> Profile:
+    """Make a profile of another language, with other folders."""
+    folders = Folders(rust=("src", "kits"), docs=("README.md", "manual"))
+    changes = {"language": "nu", "frontend": "none", "project": "Tide", "folders": folders}
+    return profile.model_copy(update=changes)
+
+
+def test_the_profile_names_the_folders_and_files_of_the_sources(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    root = write_tree(OTHER)
+    rust = extract_rust(root, other(profile), commit=None).rows
+    assert dict(rust.select("source_symbol", "category").rows()) == {
+        "tide::level": "tide",
+        "rope::tie": "rope",
+    }
+    docs = extract_docs(root, other(profile), commit=None, check_vox=lambda code: None)
+    assert docs.files["path"].to_list() == ["README.md", "manual/ports/north.md"]
+    assert dict(docs.rows.select("source_path", "category").rows()) == {
+        "README.md": "overview",
+        "manual/ports/north.md": "ports",
+    }
+
+
+def test_a_question_names_the_project_and_the_language(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    rows = extract_docs(
+        write_tree(OTHER), other(profile), commit=None, check_vox=lambda code: None
+    ).rows
+    assert all("Tide" in prompt and "Vox" not in prompt for prompt in rows["prompt"])
+    (code,) = rows.filter(response_mode="code_only").rows(named=True)
+    assert "Nu" in code["prompt"]
+    assert code["response"] == "let depth = 3 + 4"
+    assert code["language"] == "nu"
+    assert code["task_family"] == "docs_code_unchecked"
+
+
+def test_a_folder_of_the_profile_that_is_missing_is_named(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    root = write_tree({"src/lib.rs": ""})
+    with pytest.raises(SourceError, match="kits: no such folder; expected a folder of Rust crates"):
+        extract_rust(root, other(profile), commit=None)

@@ -88,6 +88,13 @@ def test_the_digest_depends_on_the_policy_and_not_on_the_layout(tmp_path: Path) 
             "lane_rules: repository 'b\\*' matches no repository",
         ),
         ({"lane_rules": [{"lane": "vox_speech", "repository": "b*"}]}, "last rule has cond"),
+        ({"folders": {"rust": ["../crates"]}}, r"folders.rust.0: .*'../crates' is no path below"),
+        ({"folders": {"docs": ["a", "a/b"]}}, "folders.docs: 'a/b' is inside 'a'"),
+        ({"folders": {"docs": ["a", "a"]}}, "folders.docs: 'a' is inside 'a'"),
+        ({"language": "nu"}, "frontend: vox checks Vox, but language is nu: expected none"),
+        ({"language": "nu", "frontend": "none"}, "synthesis: its templates are Vox, but language"),
+        ({"frontend": {"command": [], "extension": ".nu"}}, "frontend.command.command"),
+        ({"frontend": {"grammar": "os"}}, "frontend.grammar.grammar"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:

@@ -61,16 +61,25 @@ def prose_question(project: str, label: str, trail: tuple[str, ...], text: str) 
 
 
 def code_question(
-    project: str, label: str, trail: tuple[str, ...], context: str, declared: list[str]
+    language: str,
+    project: str,
+    label: str,
+    trail: tuple[str, ...],
+    context: str,
+    declared: list[str],
 ) -> str:
-    """Ask for the code below a heading, in one of several wordings."""
+    """Ask for the code below a heading, in one of several wordings.
+
+    Where the project is not named after its language, the question names both.
+    """
     heading = " > ".join(trail) or label
     names = f" Declare {', '.join(declared)}." if declared else ""
     about = f"\n\n{context}" if context else ""
+    page = f'"{label}"' if project == language else f'"{label}" of the {project} documentation'
     return choose(
         label + heading + context + names,
-        f'Write {project} code for "{heading}", as on the page "{label}".{names}{about}',
-        f'Show "{heading}" from "{label}" in {project}.{names}{about}',
-        f'Give the {project} program that the page "{label}" describes under "{heading}".'
+        f'Write {language} code for "{heading}", as on the page {page}.{names}{about}',
+        f'Show "{heading}" from {page} in {language}.{names}{about}',
+        f'Give the {language} program that the page {page} describes under "{heading}".'
         f"{names}{about}",
     )

@@ -129,6 +129,7 @@ class _Writer:
         self.profile = profile
         self.check_vox = check_vox
         self.language = profile.language
+        self.code_family = "docs_code_unchecked" if profile.frontend == "none" else "docs_code"
         #: The first lines of the sections with the same heading path.
         self.same_path: dict[tuple[str, ...], list[int]] = {}
         for section in reading.sections:
@@ -161,7 +162,7 @@ class _Writer:
             trail = (*trail[:-1], f"{trail[-1]}, {ends}" if trail else ends)
         self._add(
             section,
-            prose_question(self.language.capitalize(), self.label, trail, text),
+            prose_question(self.profile.project_name, self.label, trail, text),
             text,
             "prose_only",
             "docs_qa",
@@ -198,14 +199,15 @@ class _Writer:
         described = fields.get("@training_prompt") or _context(fence) or self._summary()
         context = as_statement(described)
         trail = self._trail(section, context)
-        question = code_question(self.language.capitalize(), self.label, trail, context, declared)
+        names = self.profile.language_name, self.profile.project_name
+        question = code_question(*names, self.label, trail, context, declared)
         branches = len(BRANCH.findall(code))
         self._add(
             section,
             question,
             code,
             "code_only",
-            "docs_code",
+            self.code_family,
             (fence.start_line, fence.end_line),
             min(10, 1 + min(5, code.count("\n") // 6) + min(4, branches // 2)),
         )

@@ -58,7 +58,7 @@ class Crate:
         tables = (lib, *_tables(content.get("bin")), *_tables(content.get("example")))
         targets = dict(_target_roots(folder, tables))
         if build := _string(package.get("build")):
-            targets.setdefault(posixpath.normpath(f"{folder}/{build}"), BUILD_SCRIPT)
+            targets.setdefault(posixpath.normpath(posixpath.join(folder, build)), BUILD_SCRIPT)
         test_targets = {
             root: kind
             for kind in TEST_TARGETS
@@ -100,7 +100,7 @@ def _target_roots(folder: str, tables: Iterable[object]) -> Iterator[tuple[str, 
     """Yield the root file and the name, which may be empty, of each target with a path."""
     for table in tables:
         if isinstance(table, dict) and (path := _string(table.get("path"))):
-            yield posixpath.normpath(f"{folder}/{path}"), _string(table.get("name"))
+            yield posixpath.normpath(posixpath.join(folder, path)), _string(table.get("name"))
 
 
 def _string(value: object) -> str:
@@ -128,11 +128,11 @@ class CrateIndex:
 
     def of(self, path: str) -> Crate:
         """Return the crate of a file; without a manifest, it is the folder below `crates/`."""
-        folder = posixpath.dirname(path)
+        folder = path
         while folder:
+            folder = posixpath.dirname(folder)
             if folder in self._by_folder:
                 return self._by_folder[folder]
-            folder = posixpath.dirname(folder)
         parts = path.split("/")
         folder = "/".join(parts[: min(2, len(parts) - 1)])
         return self._by_folder.setdefault(folder, Crate(folder, posixpath.basename(folder)))

@@ -17,11 +17,12 @@ from vox_assets.extract import (
     DOCS_FOLDER,
     RUST_FOLDER,
     SourceRoot,
-    docs_folder,
+    docs_folders,
     holding,
     source_tree,
 )
 from vox_assets.extract.docs import mdbook
+from vox_assets.profiles import DEFAULT_FOLDERS, Folders
 from vox_assets.settings import Settings
 
 #: Inputs that the sensors watch. A change of any of them starts a build.
@@ -46,34 +47,37 @@ def sources(settings: Settings) -> dict[str, Fingerprint]:
     policy = profiles.load(settings.profile_reference).digest
     models = f"{settings.base_model}\0{settings.embedding_model}"
     return {
-        "crates": _together(roots, RUST_FOLDER, crates),
-        "docs": _together(roots, DOCS_FOLDER, docs),
+        "crates": _together(roots, RUST_FOLDER, crates, settings.profile.folders),
+        "docs": _together(roots, DOCS_FOLDER, docs, settings.profile.folders),
         "profile": Fingerprint(_digest([("profile", _hash(f"{policy}\0{models}".encode()))]), 1),
     }
 
 
-def crates(root: Path) -> Fingerprint:
-    """Digest every file below `crates/` that extraction reads. Raises SourceError.
+def crates(root: Path, folders: Folders = DEFAULT_FOLDERS) -> Fingerprint:
+    """Digest every file of the Rust folders that extraction reads. Raises SourceError.
 
     The bytes are read even when the tree is in git: git lists files that extraction refuses, and
     `git status` lets the configuration of a working tree start programs.
     The digest leaves out times, so that a fresh checkout of the same tree has the same digest.
     """
-    return _of(source_tree.walk(root, "crates", "Rust sources"))
+    return _of(source_tree.walk_all(root, folders.rust, "Rust sources"))
 
 
-def docs(root: Path) -> Fingerprint:
-    """Digest every file of the pages' folder and the files elsewhere that the pages include."""
-    folder = docs_folder(root)
-    pages = source_tree.walk(root, folder, "mdBook pages")
-    return _of([*pages, *_included(root, pages, folder)])
+def docs(root: Path, folders: Folders = DEFAULT_FOLDERS) -> Fingerprint:
+    """Digest every file of the pages' folders and the files elsewhere that the pages include."""
+    read = docs_folders(root, folders)
+    pages = source_tree.walk_all(root, read, "mdBook pages")
+    return _of([*pages, *_included(root, pages, read)])
 
 
 def _together(
-    roots: Sequence[SourceRoot], folder: str, of_root: Callable[[Path], Fingerprint]
+    roots: Sequence[SourceRoot],
+    folder: str,
+    of_root: Callable[[Path, Folders], Fingerprint],
+    folders: Folders,
 ) -> Fingerprint:
     """Combine the fingerprints of `folder` in all repositories; a nameless root keeps its own."""
-    by_name = {root.name: of_root(root.directory) for root in holding(roots, folder)}
+    by_name = {root.name: of_root(root.directory, folders) for root in holding(roots, folder)}
     if list(by_name) == [""]:
         return by_name[""]
     digest = _digest((name, _hash(item.digest.encode())) for name, item in by_name.items())
@@ -144,9 +148,9 @@ def _digest(parts: Iterable[tuple[str, bytes]]) -> str:
 
 
 def _included(
-    root: Path, pages: Iterable[source_tree.SourceFile], folder: str
+    root: Path, pages: Iterable[source_tree.SourceFile], folders: Sequence[str]
 ) -> list[source_tree.SourceFile]:
-    """Return the files outside the pages' folder that the pages include, sorted by path."""
+    """Return the files outside the pages' folders that the pages include, sorted by path."""
     included: dict[str, source_tree.SourceFile] = {}
 
     def read(path: str) -> str:
@@ -161,4 +165,5 @@ def _included(
     for page in pages:
         if page.refused is None and mdbook.is_page(page.path):
             mdbook.Includes(page.path, read).expand(_contents(page).text)
-    return [included[path] for path in sorted(included) if not path.startswith(f"{folder}/")]
+    inside = tuple(f"{folder}/" for folder in folders)
+    return [included[path] for path in sorted(included) if not path.startswith(inside)]
