@@ -25,7 +25,7 @@ help:
 	@echo "make build     build everything for VOX_SOURCE_DIR"
 	@echo "make test      set up and run the tests; make test-slow runs the slower tests"
 	@echo "make bench     time stages against peers; make bench-train compares training with TRL"
-	@echo "make bench-month  time the UI after a month of ticks and builds (needs make demo)"
+	@echo "make bench-month  simulate a month with faults, and time the UI after it (needs make demo)"
 	@echo "make results   render docs/results.md from the stored figures of trainings"
 	@echo "make check     check format, lint, types, import rules and dependencies; write nothing"
 	@echo "make format    format the code; make lint formats and checks"
