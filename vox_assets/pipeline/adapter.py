@@ -37,6 +37,7 @@ from vox_assets.training.adapter.evaluation_table import (
 )
 from vox_assets.training.adapter.manifest import read_curve, read_manifest
 from vox_assets.training.adapter.manifest import record as record_in_manifest
+from vox_assets.training.adapter.recorded import recorded_evaluation
 from vox_assets.training.adapter.verify import check_loads, verify
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.evaluation.run import record as record_evaluation
@@ -417,7 +418,7 @@ def _verdict(name: str, description: str) -> dg.AssetChecksDefinition:
         settings: dg.ResourceParam[Settings], qlora_adapter: pl.DataFrame
     ) -> dg.AssetCheckResult:
         digest = qlora_adapter["digest"].item()
-        evaluation = read_manifest(settings.adapters_dir / digest)["evaluation"]
+        evaluation = recorded_evaluation(read_manifest(settings.adapters_dir / digest))
         if evaluation is None:
             return report(Verdict(False, f"adapter {digest} is not evaluated"))
         [entry] = [entry for entry in evaluation["verdicts"] if entry["name"] == name]
@@ -437,7 +438,7 @@ def exam_beats_base(
     It warns where the profile lets the loss decide.
     """
     digest = qlora_adapter["digest"].item()
-    evaluation = read_manifest(settings.adapters_dir / digest)["evaluation"]
+    evaluation = recorded_evaluation(read_manifest(settings.adapters_dir / digest))
     if evaluation is None or evaluation["exam"] is None:
         return report(Verdict(False, f"adapter {digest} did not sit the exam"))
     entry, decides = evaluation["exam"]["verdict"], evaluation["exam"]["decides"] == "exam"

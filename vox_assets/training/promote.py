@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from vox_assets.store.files import exclusive
 from vox_assets.training.adapter import manifest, verify
+from vox_assets.training.adapter.recorded import recorded_evaluation
 from vox_assets.training.evaluation.statistics import paired_ratio
 from vox_assets.training.plan.spec import write_json
 
@@ -93,7 +94,7 @@ def _by_exam(
     promoted: str, other: Mapping[str, Any], evaluation: Mapping[str, Any]
 ) -> tuple[bool, str]:
     """Return whether the exam lets the adapter replace `promoted`, and the reason."""
-    compared = (evaluation.get("exam") or {}).get("serving")
+    compared = (evaluation["exam"] or {}).get("serving")
     if compared is None or compared["digest"] != promoted:
         return False, f"it did not sit the exam beside {promoted}: evaluate it again"
     words = {"not_worse": "is no worse than", "worse": "is worse than"}
@@ -186,10 +187,10 @@ def _evaluation_of(root: Path, digest: str) -> Mapping[str, Any]:
     faults = verify.verify(directory)
     if faults:
         raise PromotionError(f"adapter {digest} is damaged: {'; '.join(faults)}")
-    evaluation = manifest.read_manifest(directory)["evaluation"]
+    evaluation = recorded_evaluation(manifest.read_manifest(directory))
     if evaluation is None:
         raise PromotionError(f"adapter {digest} is not evaluated")
-    return dict(evaluation)
+    return evaluation
 
 
 def _failed_verdicts(evaluation: Mapping[str, Any]) -> str:

@@ -1,7 +1,4 @@
-"""Renders the model card of an adapter.
-
-`verify` renders the card again: a change of its wording makes existing adapters fail verification.
-"""
+"""Renders the model card of an adapter from its manifest, which may be of an earlier version."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from vox_assets.training.adapter.evaluation_table import (
 )
 from vox_assets.training.adapter.layout import ROWS
 from vox_assets.training.adapter.modelfile import MODELFILE
+from vox_assets.training.adapter.recorded import recorded_evaluation
 
 #: Values that vLLM takes for `--max-lora-rank`.
 VLLM_MAX_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -75,7 +73,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         "",
         "## Evaluation",
         "",
-        *_evaluation_section(manifest.get("evaluation")),
+        *_evaluation_section(recorded_evaluation(manifest)),
         "",
         "## Limits",
         "",
@@ -147,7 +145,7 @@ def _evaluation_section(evaluation: Mapping[str, Any] | None) -> list[str]:
         *_markdown_table(LOSS_HEADER, loss_lines(evaluation)),
         "",
         *_markdown_table(ANSWER_HEADER, answer_lines(evaluation)),
-        *_exam_section(evaluation.get("exam")),
+        *_exam_section(evaluation["exam"]),
     ]
 
 

@@ -1,7 +1,6 @@
 """Formats the figures of an evaluation as table lines, for both the model card and the report.
 
-The input is the evaluation in a manifest, so the base model is not needed. `verify` renders the
-card again: a change of a label makes existing adapters fail verification.
+The input is the evaluation in a manifest, so the base model is not needed.
 """
 
 from __future__ import annotations

@@ -35,7 +35,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"{MANIFEST} cannot be read: {error}") from error
     if not isinstance(content, dict) or content.get("schema") != MANIFEST_SCHEMA:
-        raise ValueError(f"{MANIFEST} does not have schema {MANIFEST_SCHEMA}")
+        schema = content.get("schema", "none") if isinstance(content, dict) else "none"
+        raise ValueError(
+            f"{MANIFEST} has schema {schema}, but this version reads {MANIFEST_SCHEMA}"
+        )
     return content
 
 
