@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from vox_assets.cli import _parser, main
+from vox_assets.terminal import COLUMNS
 
 SAMPLE = Path("data/sample_workspace").resolve()
 ROW = {"prompt": "Why does it wait?", "response": "It waits until the disk has written the page."}
@@ -142,7 +143,8 @@ def test_the_help_of_every_command_has_examples_exit_codes_and_every_argument() 
         examples = shown.partition("examples:\n")[2].partition("\n\n")[0].splitlines()
         assert examples, name
         assert all(line.startswith(f"  vox-assets {name}") for line in examples)
-        assert re.search(r"exit codes:\n  0    \S.*\n  1    \S", shown), name
+        assert re.search(r"exit codes:\n  0    \S.*(\n {7}.*)*\n  1    \S", shown), name
+        assert all(len(line) <= COLUMNS for line in shown.splitlines()), name
         for action in parser._actions:
             assert action.help, f"{name}: {action.dest}"
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from vox_assets.terminal import hanging
+
 #: Exit codes that every command has besides 0 and 1.
 WRONG_ARGUMENTS, CANCELLED, BROKEN_PIPE = 2, 130, 141
 _COMMON_CODES = {
@@ -44,7 +46,11 @@ class Commands:
                     *(f"  vox-assets {example}" for example in examples),
                     "",
                     "exit codes:",
-                    *(f"  {code:<4} {text}" for code, text in {**codes, **_COMMON_CODES}.items()),
+                    *(
+                        line
+                        for code, text in {**codes, **_COMMON_CODES}.items()
+                        for line in hanging(f"  {code:<4} ", text)
+                    ),
                 ]
             ),
             formatter_class=_Layout,
