@@ -60,7 +60,7 @@ def sit_exam(options: argparse.Namespace) -> int:
     require("pipeline", "train")
     from vox_assets.exam.results import figures, shares
     from vox_assets.exam.task import from_frame
-    from vox_assets.publish.exam_report import ladder_lines
+    from vox_assets.publish.exam_report import ladder_lines, sample_lines
     from vox_assets.store.lake import Lake
     from vox_assets.store.progress import quiet_libraries
 
@@ -84,14 +84,16 @@ def sit_exam(options: argparse.Namespace) -> int:
     else:
         answers = _of_adapter(options, settings, lake, tasks)
         verdict = _verdict(answers, policy)
+    found = figures(answers, policy.rungs)
     if options.json:
-        found = figures(answers, policy.rungs)
         if verdict is not None:
             found["verdict"] = {"outcome": verdict.outcome, "reason": verdict.summary}
         print(json.dumps(found, indent=1, sort_keys=True))
     else:
         print("\n".join(ladder_lines(shares(answers))))
         print("\n".join(["", *ladder_lines(shares(answers, "kind"), by="kind")]))
+        if found["pass_at"]:
+            print("\n".join(["", *sample_lines(found["pass_at"])]))
         if verdict is not None:
             print(f"\nbetter than the base model: {verdict.outcome}: {verdict.summary}")
     return 0 if verdict is None or verdict.passed else 1

@@ -117,25 +117,44 @@ def clustered_difference(
     counts = [sum(tuple(pair) == outcome for pair in pairs) for outcome in outcomes]
     if len(set(clusters)) < 2:
         return Interval((counts[1] - counts[2]) / max(1, len(pairs)), -1.0, 1.0)
-    effect = _design_effect(pairs, clusters)
+    changes = [float(first) - second for first, second in pairs]
+    mean = sum(changes) / len(changes)
+    effect = _design_effect(changes, clusters, sum((change - mean) ** 2 for change in changes))
     return paired_difference(*(count / effect for count in counts))
 
 
-def _design_effect(pairs: Sequence[tuple[bool, bool]], clusters: Sequence[Hashable]) -> float:
+def share_of_groups(values: Sequence[float], groups: Sequence[Hashable]) -> Interval:
+    """Estimate the mean of shares, each between 0 and 1, with an interval over their groups.
+
+    It is Wilson's interval for the effective number of observations, their number divided by the
+    design effect as above, relative to observations that are 0 or 1. So it has a width where all
+    values are equal, and is cautious where values vary less. It is 0 to 1 with fewer than two
+    groups.
+    """
+    count, mean = len(values), sum(values) / max(1, len(values))
+    if len(set(groups)) < 2:
+        return Interval(mean, 0.0, 1.0)
+    effect = _design_effect(values, groups, count * mean * (1 - mean))
+    return wilson(mean * (count / effect), count / effect)
+
+
+def _design_effect(
+    values: Sequence[float], clusters: Sequence[Hashable], independent: float
+) -> float:
+    """Compare the sum of squares over groups with that of independent observations."""
     from scipy.stats import norm
 
-    sums: dict[Hashable, list[int]] = defaultdict(list)
-    for (first, second), cluster in zip(pairs, clusters, strict=True):
-        sums[cluster].append(first - second)
+    sums: dict[Hashable, list[float]] = defaultdict(list)
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster].append(value)
     groups = list(sums.values())
-    count, mean = len(pairs), sum(map(sum, groups)) / len(pairs)
+    count, mean = len(values), sum(values) / len(values)
     over_groups = sum((sum(group) - mean * len(group)) ** 2 for group in groups)
     over_groups *= len(groups) / (len(groups) - 1)
-    over_pairs = sum((value - mean) ** 2 for group in groups for value in group)
-    over_pairs *= count / (count - 1)
+    independent *= count / (count - 1)
     normal_quantile = float(norm.ppf((1 + CONFIDENCE) / 2))
     small_sample = (student_quantile(len(groups) - 1) / normal_quantile) ** 2
-    return max(1.0, over_groups / over_pairs if over_pairs else 1.0) * small_sample
+    return max(1.0, over_groups / independent if independent else 1.0) * small_sample
 
 
 def area_under_curve(area: float, positives: int, negatives: int) -> Interval:
@@ -164,18 +183,6 @@ def area_under_curve(area: float, positives: int, negatives: int) -> Interval:
 
 
 _NEXT_TO_A_BOUND = 1e-9
-
-
-def mean_of_groups(values: Sequence[float], groups: Sequence[Hashable]) -> Interval:
-    """Estimate the mean of `values` with an interval over their groups.
-
-    The mean is a ratio of sums, with its linearised variance and Student's t (W. G. Cochran,
-    Sampling Techniques, 1977, chapter 6). It is unbounded with fewer than two groups.
-    """
-    sums: dict[Hashable, list[float]] = defaultdict(list)
-    for value, group in zip(values, groups, strict=True):
-        sums[group].append(value)
-    return ratio_of_sums([sum(group) for group in sums.values()], list(map(len, sums.values())))
 
 
 def ratio_of_sums(top: Sequence[float], bottom: Sequence[float]) -> Interval:

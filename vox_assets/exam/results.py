@@ -13,12 +13,14 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from vox_assets.contract.interval import Interval, clustered_difference, mean_of_groups, wilson
+from vox_assets.contract.interval import Interval, clustered_difference, share_of_groups, wilson
 from vox_assets.exam.decide import Arm, Difference
 from vox_assets.exam.task import KINDS, RUNGS
 from vox_assets.synthesize.vox.reserved import EXAM_TEMPLATES
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+#: Numbers of samples k of pass@k, as far as a task has so many.
+PASS_AT = (1, 5, 10)
 #: The last line of a ladder: the task is passed on the last rung that applies to it.
 PASSED = "passed"
 
@@ -129,7 +131,7 @@ def pass_at(answers: pl.DataFrame, k: int) -> dict[str, Interval]:
         if lines.is_empty():
             continue
         values = [1 - comb(n - c, k) / comb(n, k) for n, c in lines.select("n", "c").iter_rows()]
-        rates[arm] = mean_of_groups(values, lines["source_path"].to_list())
+        rates[arm] = share_of_groups(values, lines["source_path"].to_list())
     return rates
 
 
@@ -159,7 +161,16 @@ def weak_constructs(exam: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     }
 
 
-def figures(answers: pl.DataFrame, rungs: Sequence[str], ks: Sequence[int] = ()) -> dict[str, Any]:
+def pass_rates(answers: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return pass@k of each arm for each k of PASS_AT that its samples allow, as plain values."""
+    return [
+        {"arm": arm, "k": k, **asdict(interval)}
+        for k in PASS_AT
+        for arm, interval in pass_at(answers, k).items()
+    ]
+
+
+def figures(answers: pl.DataFrame, rungs: Sequence[str]) -> dict[str, Any]:
     """Return all figures of an exam as plain JSON values, for the manifest of an adapter."""
     return {
         "digest": digest(answers),
@@ -171,11 +182,7 @@ def figures(answers: pl.DataFrame, rungs: Sequence[str], ks: Sequence[int] = ())
             {"other": item.other, "rung": item.rung, "tasks": item.tasks, **asdict(item.interval)}
             for item in differences(answers, rungs)
         ],
-        "pass_at": [
-            {"arm": arm, "k": k, **asdict(interval)}
-            for k in ks
-            for arm, interval in pass_at(answers, k).items()
-        ],
+        "pass_at": pass_rates(answers),
     }
 
 

@@ -8,7 +8,7 @@ from vox_assets.exam import discriminate, sealed
 from vox_assets.exam.decide import NAMES
 from vox_assets.exam.draw import template_tasks
 from vox_assets.exam.live import live_tasks
-from vox_assets.exam.results import PASSED, shares
+from vox_assets.exam.results import PASSED, pass_rates, shares
 from vox_assets.exam.task import KINDS, Task, from_frame, to_frame
 from vox_assets.extract import reader_of
 from vox_assets.extract.live_programs import golden_programs
@@ -148,6 +148,7 @@ def exam_answers(
             "digest": digest,
             "shares": table(found),
             "kinds": table(shares(answers, "kind").filter(rung=PASSED)),
+            **({"samples": table(pl.DataFrame(rates))} if (rates := pass_rates(answers)) else {}),
             "ladders": picture(ladders(found, NAMES)),
             "constructs": picture(constructs_by_rung(constructs)),
             "answers": table(_shown(exam_tasks, answers)),

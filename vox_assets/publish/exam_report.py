@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,7 +13,7 @@ from vox_assets.exam.results import PASSED
 from vox_assets.exam.task import RUNGS
 from vox_assets.publish.exam_figures import constructs_by_rung, ladders, pass_rates
 from vox_assets.publish.pages import Section, Table
-from vox_assets.training.adapter.evaluation_table import kind_table, ladder_table
+from vox_assets.training.adapter.evaluation_table import kind_table, ladder_table, sample_table
 
 #: Answers of the adapter that a report shows.
 SHOWN_ANSWERS = 5
@@ -42,6 +42,11 @@ def exam_sections(
             figures=[ladders(shares, NAMES, "svg")],
         ),
         Section("The exam by kind of task", table=Table(*kind_table(exam))),
+        *(
+            [Section("Samples at temperature", table=Table(*sample_table(exam["pass_at"])))]
+            if exam["pass_at"]
+            else []
+        ),
         Section(
             "The exam by construct",
             figures=[constructs_by_rung(constructs.filter(pl.col("rung") != PASSED), "svg")],
@@ -111,6 +116,15 @@ def ladder_lines(found: pl.DataFrame, by: str | None = None) -> list[str]:
             cells.append(f"{_cell(line.row(0, named=True)) if line.height else '-':>22}")
         lines.append(f"{name.replace('_', ' '):<12}{''.join(cells)}")
     return lines
+
+
+def sample_lines(rates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Format pass@k (`exam.results.pass_rates`) as text for a terminal, a column per arm."""
+    header, lines = sample_table(rates)
+    names = ("samples", *(name.removesuffix(" [95 %]") for name in header[1:]))
+    return [
+        f"{line[0]:<12}{''.join(f'{cell:>22}' for cell in line[1:])}" for line in (names, *lines)
+    ]
 
 
 def _cell(line: Mapping[str, Any]) -> str:

@@ -10,10 +10,10 @@ from vox_assets.contract.interval import (
     Interval,
     area_under_curve,
     clustered_difference,
-    mean_of_groups,
     paired_difference,
     ratio_of_sums,
     share_difference,
+    share_of_groups,
     wilson,
 )
 
@@ -111,7 +111,25 @@ def test_a_ratio_of_equal_sums_is_rarely_below_one(sources: int) -> None:
     assert below / 1000 < 0.045
 
 
-def test_a_mean_over_groups_is_the_mean_of_all_values() -> None:
-    mean = mean_of_groups([1.0, 0.0, 1.0, 1.0], ["a", "a", "b", "c"])
-    assert mean.value == 0.75 and mean.low < 0.75 < mean.high
-    assert mean_of_groups([0.5], ["a"]) == Interval(0.5, float("-inf"), float("inf"))
+def test_a_share_over_groups_has_a_width_where_all_values_are_equal() -> None:
+    groups = [f"file{number % 10}" for number in range(40)]
+    nothing = share_of_groups([0.0] * 40, groups)
+    assert (nothing.value, nothing.low) == (0.0, 0.0)
+    assert wilson(0, 40).high < nothing.high < 0.2
+    quarter = share_of_groups([0.25] * 40, groups)
+    assert quarter.value == 0.25 and quarter.low < 0.2 and quarter.high > 0.3
+    assert share_of_groups([1.0] * 40, groups).high == 1.0
+    assert share_of_groups([0.5], ["a"]) == Interval(0.5, 0.0, 1.0)
+
+
+def test_the_interval_of_a_share_over_groups_contains_the_true_share() -> None:
+    """Pass@1 of five samples: the rate of a group varies, and each of its tasks has some rate."""
+    rng = np.random.default_rng(5)
+    groups = [number % 12 for number in range(48)]
+    outside = 0
+    for _ in range(400):
+        rate = np.clip(rng.beta(1, 3, 12), 0, 1)
+        values = [float(rng.binomial(5, rate[group]) / 5) for group in groups]
+        interval = share_of_groups(values, groups)
+        outside += not interval.low <= 0.25 <= interval.high
+    assert outside / 400 < 0.08

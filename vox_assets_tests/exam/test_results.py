@@ -56,12 +56,14 @@ def test_pass_at_k_is_the_unbiased_estimate_over_samples() -> None:
     assert results.pass_at(sampled, 1)["adapter"].value == pytest.approx(0.25)
     assert results.pass_at(sampled, 2)["adapter"].value == pytest.approx(0.5)
     assert results.pass_at(sampled, 5) == {}
+    assert [(rate["arm"], rate["k"]) for rate in results.pass_rates(sampled)] == [("adapter", 1)]
+    assert results.pass_rates(BOTH) == []
     # Samples do not change the greedy figures.
     assert results.shares(sampled).equals(results.shares(BOTH))
 
 
 def test_the_figures_are_plain_values_and_the_digest_depends_on_the_tasks_alone() -> None:
-    found = results.figures(BOTH, ["parses"], ks=[1])
+    found = results.figures(BOTH, ["parses"])
     assert found["tasks"] == 10
     assert {line["arm"] for line in found["shares"]} == {"base", "adapter"}
     assert found["digest"] == results.digest(BOTH.filter(arm="base"))

@@ -287,6 +287,51 @@ def test_a_training_logs_its_progress_and_writes_a_complete_adapter(
     assert main(["verify", str(digest)]) == 1
 
 
+@pytest.mark.slow
+def test_the_samples_that_a_profile_asks_for_are_in_all_reports(
+    tmp_path: Path,
+    tiny_base: LocalModel,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = prepare_lake(
+        tmp_path / "data", tiny_base, exam={"answer_tokens": 16, "samples": 5, "temperature": 1.5}
+    )
+    result = train(settings, instance, "qlora_adapter", "exam_answers", "adapter_eval")
+    assert result.success
+    answers = Lake(settings.lake_uri).read("exam_answers")
+    for arm in ("adapter", "base", "base_with_help"):
+        sampled = answers.filter(arm=arm).sort("sample")
+        assert sampled["sample"].to_list() == list(range(6))
+        assert sampled["answer"].n_unique() > 3
+    events = {
+        event.asset_key.to_user_string(): event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    shown = events["exam_answers"]["samples"].value
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data["k"] for record in shown.records] == [1, 1, 1, 5, 5, 5]
+    digest = str(events["qlora_adapter"]["digest"].value)
+    card = (settings.adapters_dir / digest / layout.CARD).read_text()
+    report = (settings.reports_dir / "adapter.html").read_text()
+    for page in (card, report):
+        assert "pass@1" in page and "pass@5" in page and "pass@10" not in page
+        assert "0.0% [0.0%, 100.0%]" in page
+    content = manifest_module.read_manifest(settings.adapters_dir / digest)
+    rates = content["evaluation"]["exam"]["pass_at"]
+    assert [(rate["arm"], rate["k"]) for rate in rates] == [
+        (arm, k) for k in (1, 5) for arm in ("base", "base_with_help", "adapter")
+    ]
+    monkeypatch.setenv("VOX_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("VOX_PROFILE", str(settings.data_dir / "few.yaml"))
+    monkeypatch.setenv("VOX_BASE_MODEL", str(tiny_base.path))
+    assert main(["verify", digest]) == 0
+    assert main(["exam"]) == 1
+    assert "pass@5" in capsys.readouterr().out
+
+
 def test_answers_of_another_adapter_are_not_evaluated(
     tmp_path: Path, tiny_base: LocalModel, instance: dg.DagsterInstance
 ) -> None:

@@ -31,6 +31,18 @@ def test_the_report_has_the_ladder_the_plots_and_answers_with_their_verdicts() -
     assert "fn &lt;b&gt;() { }" in page and "<b>()" not in page
 
 
+def test_the_report_has_pass_at_k_where_answers_were_sampled() -> None:
+    sampled = [answers("adapter", [5, 5, 0, 0] * 2, sample=n) for n in range(1, 6)]
+    policy = load("sample").exam
+    evaluation = with_exam(evaluated(0.7, 0.8), pl.concat([ANSWERS, *sampled]), policy).to_json()
+    sections = exam_sections(evaluation["exam"], TASKS, ANSWERS, HISTORY)
+    page = render_adapter("Adapter a1", Origin({"adapter": "a1"}), [], evaluation, sections).html()
+    assert "pass@1" in page and "pass@5" in page and "pass@10" not in page
+    assert "50.0% [" in page
+    greedy = with_exam(evaluated(0.7, 0.8), ANSWERS, policy).to_json()["exam"]
+    assert all("k samples" not in str(s) for s in exam_sections(greedy, TASKS, ANSWERS, HISTORY))
+
+
 def test_answers_of_every_rung_are_shown_in_turn() -> None:
     shown = [line["label"] for line in shown_answers(TASKS, ANSWERS)]
     assert len(shown) == 5

@@ -12,6 +12,7 @@ from vox_assets.training.adapter.evaluation_table import (
     kind_table,
     ladder_table,
     loss_lines,
+    sample_table,
 )
 from vox_assets.training.adapter.layout import ROWS
 from vox_assets.training.adapter.modelfile import MODELFILE
@@ -165,6 +166,7 @@ def _exam_section(exam: Mapping[str, Any] | None) -> list[str]:
         *_markdown_table(*ladder_table(exam)),
         "",
         *_markdown_table(*kind_table(exam)),
+        *(["", *_markdown_table(*sample_table(exam["pass_at"]))] if exam["pass_at"] else []),
     ]
 
 

@@ -5,7 +5,7 @@ The input is the evaluation in a manifest, so the base model is not needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vox_assets.exam.decide import NAMES
@@ -99,6 +99,24 @@ def kind_table(exam: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str
             *(_counted(cells[kind, arm]) if (kind, arm) in cells else "-" for arm in arms),
         )
         for kind in kinds
+    ]
+
+
+def sample_table(
+    rates: Sequence[Mapping[str, Any]],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Format the share of tasks that one of k samples passes (pass@k), per arm: header and lines.
+
+    There are no lines without samples.
+    """
+    arms = list(dict.fromkeys(line["arm"] for line in rates))
+    cells = {(line["k"], line["arm"]): line for line in rates}
+    return ("one of k samples passes", *(f"{NAMES[arm]} [95 %]" for arm in arms)), [
+        (
+            f"pass@{k}",
+            *(_bounded(cells[k, arm], ".1%") if (k, arm) in cells else "-" for arm in arms),
+        )
+        for k in dict.fromkeys(line["k"] for line in rates)
     ]
 
 

@@ -138,8 +138,6 @@ class Evaluation:
 
 #: The verdict of the exam; promotion requires it if the exam decides.
 EXAM_VERDICT = "exam_beats_base"
-#: Numbers of samples k of pass@k, as far as the profile asks for that many.
-PASS_AT = (1, 5, 10)
 
 
 def with_exam(evaluation: Evaluation, answers: pl.DataFrame, policy: ExamPolicy) -> Evaluation:
@@ -153,7 +151,7 @@ def with_exam(evaluation: Evaluation, answers: pl.DataFrame, policy: ExamPolicy)
     verdict = beats_untrained(differences, policy)
     serving = answers.filter(arm="serving")["model"].unique().to_list()
     exam = {
-        **results.figures(answers, policy.rungs, [k for k in PASS_AT if k <= policy.samples]),
+        **results.figures(answers, policy.rungs),
         "decides": policy.decides,
         "reason": policy.reason,
         "verdict": _plain(EXAM_VERDICT, verdict),
