@@ -67,7 +67,7 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
     """Write model, tokenizer, rows and spec to `folder`; return the path of the spec."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
     profile = profiles.load("sample")
     rows = extract_rust(SAMPLE_WORKSPACE, profile, commit=None).rows
@@ -110,8 +110,9 @@ def prepare(folder: Path, shape: str, steps: int) -> Path:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    # In bfloat16 from the start: the large shapes would take twice the memory.
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = LlamaForCausalLM(config).to(torch.bfloat16)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(base)
 
     lengths = [len(tokenizer.apply_chat_template(m, return_dict=False)) for m in rows["messages"]]

@@ -110,7 +110,9 @@ def test_the_untrained_loss_is_that_of_the_model_itself(family: Trained) -> None
     total = tokens = 0.0
     with evaluating(model), torch.no_grad():
         for row in watched_rows(rows, watch_ids(mix)):
-            ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
+            ids, labels = (
+                torch.tensor([part], device=model.device) for part in (row.input_ids, row.labels)
+            )
             total += float(model(input_ids=ids, labels=labels).loss) * row.answer_tokens
             tokens += row.answer_tokens
     assert losses(family)[0] == pytest.approx(total / tokens, rel=2e-3)
