@@ -54,6 +54,11 @@ def batch_tokens(config: Any, device: Any) -> int:
 
     if torch.device(device).type != "cuda":
         return CPU_BATCH_TOKENS
-    # Without a gradient, the activations of one layer are alive at a time.
-    fitting = int(ACTIVATION_SHARE * free_bytes(device) / layer_bytes(config))
+    return fitting_tokens(config, free_bytes(device))
+
+
+def fitting_tokens(config: Any, memory: int) -> int:
+    """Return how many padded tokens without a gradient fit into the free memory of a GPU."""
+    # The activations of one layer are alive at a time.
+    fitting = int(ACTIVATION_SHARE * memory / layer_bytes(config))
     return max(CPU_BATCH_TOKENS, min(GPU_BATCH_TOKENS, 1 << max(fitting, 1).bit_length() - 1))

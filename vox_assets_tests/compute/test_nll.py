@@ -233,3 +233,19 @@ def test_a_confident_target_in_bfloat16_keeps_its_gradient() -> None:
     probability = float(torch.sigmoid(torch.tensor(7.0)))
     assert hidden.grad is not None
     assert float(hidden.grad) == pytest.approx(7 * (probability - 1), rel=0.01)
+
+
+def test_the_kernel_reads_no_value_back_from_the_device() -> None:
+    import torch
+
+    from vox_assets.compute.nll import CHUNK_POSITIONS, AnswerNll
+
+    # Tensors of this device have no values, so that a read fails: on a GPU it would wait.
+    count = 3 * CHUNK_POSITIONS
+    hidden = torch.empty(count, 16, device="meta", requires_grad=True)
+    head = torch.empty(50, 16, device="meta")
+    targets = torch.empty(count, dtype=torch.long, device="meta")
+    with pytest.raises(RuntimeError, match="item"):
+        bool(targets.any())
+    AnswerNll.apply(hidden, head, targets).sum().backward()  # type: ignore[no-untyped-call]
+    assert hidden.grad is not None and hidden.grad.shape == hidden.shape

@@ -17,6 +17,7 @@ import pytest
 from vox_assets.compute.models import LocalModel
 from vox_assets.profiles import Profile
 from vox_assets.training.adapter import layout
+from vox_assets.training.adapter.manifest import read_manifest
 from vox_assets.training.plan.spec import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
@@ -151,6 +152,20 @@ def test_ranks_with_unequal_clocks_stop_at_the_same_step(
     # One rank alone would go on for 20 seconds, the other for half a second.
     assert ended(start(tmp_path / "spec.json", (1, 40))) == [0, 0]
     assert spec.adapter_dir.exists()
+
+
+def test_two_ranks_stop_early_at_the_same_step(
+    tmp_path: Path, tiny_base: LocalModel, mixed: pl.DataFrame, profile: Profile
+) -> None:
+    hasty = shaped(profile, training={"max_steps": 40, "eval_every_steps": 1, "patience": 1})
+    change = {"learning_rate": 0.5, "epochs": 50.0}
+    ranks = tuple(tier.model_copy(update=change) for tier in hasty.ranks)
+    spec = written_spec(tmp_path, tiny_base, mixed, hasty.model_copy(update={"ranks": ranks}))
+    # Each rank scores other held-out rows; the sum decides.
+    assert ended(start(tmp_path / "spec.json")) == [0, 0]
+    training = read_manifest(spec.adapter_dir)["training"]
+    assert "has not fallen" in training["stopped_by"]
+    assert training["best_step"] < training["steps"] < training["planned_steps"]
 
 
 def test_both_ranks_refuse_a_digest_that_is_being_trained(
