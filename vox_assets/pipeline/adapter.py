@@ -17,9 +17,17 @@ from vox_assets.contract.rows import CORPUS_TABLES
 from vox_assets.contract.verdict import Verdict
 from vox_assets.exam.results import PASSED, shares
 from vox_assets.extract import NO_COMMIT, commits
+from vox_assets.mix.schema import EVAL, TRAIN
 from vox_assets.pipeline.check_result import report, warn
 from vox_assets.pipeline.corpus import mix_policy, refuse_mixed_builds
-from vox_assets.pipeline.metadata import FRESHNESS, OWNERS, picture, table
+from vox_assets.pipeline.metadata import (
+    FRESHNESS,
+    OWNERS,
+    adapter_before,
+    outline,
+    picture,
+    table,
+)
 from vox_assets.pipeline.reports import origin, publish
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.profiles import Profile
@@ -41,7 +49,7 @@ from vox_assets.training.adapter.recorded import recorded_evaluation
 from vox_assets.training.adapter.verify import check_loads, verify
 from vox_assets.training.evaluation.run import evaluate_adapter
 from vox_assets.training.evaluation.run import record as record_evaluation
-from vox_assets.training.evaluation.verdicts import with_exam
+from vox_assets.training.evaluation.verdicts import Evaluation, with_exam
 from vox_assets.training.plan.preflight import preflight
 from vox_assets.training.plan.ranks import RankChoice, choose_rank, response_tokens
 from vox_assets.training.plan.spec import (
@@ -132,6 +140,7 @@ def qlora_adapter(
     if manifest["provenance"] != spec.provenance:
         # Newer tables contain the same rows, so the adapter is valid for them too.
         record_in_manifest(spec.adapter_dir, "provenance", spec.provenance)
+    is_new = "stopped_by" in reported
     facts: dict[str, Any] = {
         "name": spec.name,
         "digest": spec.digest,
@@ -143,6 +152,19 @@ def qlora_adapter(
             [{**facts, "directory": str(spec.adapter_dir), "rows_digest": spec.rows_digest}]
         ),
         metadata={
+            **outline(
+                context,
+                settings,
+                {
+                    "rows in": _split_sizes(training_mix),
+                    "adapter out": f"{spec.digest}{adapter_before(context, spec.digest)}",
+                    "why this rank": f"rank {rank.rank}: {rank.reason}",
+                    "how good": f"{'' if is_new else 'trained in an earlier build: '}"
+                    f"{_ending(manifest['training'])}",
+                },
+                "exam_answers lets it answer the exam, and adapter_eval compares it with its base "
+                "model and decides whether it is promoted.",
+            ),
             **reported,
             **facts,
             "adapter": dg.MetadataValue.path(str(spec.adapter_dir)),
@@ -158,6 +180,11 @@ def qlora_adapter(
         },
         data_version=dg.DataVersion(spec.digest),
     )
+
+
+def _split_sizes(mix: pl.DataFrame) -> str:
+    train, held_out = (mix.filter(split=split).height for split in (TRAIN, EVAL))
+    return f"{train:,} rows of training_mix to train on, {held_out:,} held out"
 
 
 def _ending(reported: Mapping[str, Any]) -> str:
@@ -307,9 +334,25 @@ def adapter_eval(
         exam,
     )
     report_links = publish(context, settings, settings.reports_dir / "adapter.html", page)
+    rows = evaluation.row_table()
     return dg.MaterializeResult(
-        value=evaluation.row_table(),
+        value=rows,
         metadata={
+            **outline(
+                context,
+                settings,
+                {
+                    "rows in": _compared(evaluation, exam_answers),
+                    "rows out": f"{rows.height:,} held-out rows with both losses",
+                    "adapter": f"{digest}{adapter_before(context, digest)}",
+                    f"why {'' if decision.promoted else 'not '}promoted": decision.reason,
+                    "how good": _how_good(evaluation),
+                },
+                "`vox-assets ask` answers with the promoted adapter."
+                if decision.promoted
+                else "The report shows what the adapter lacks. A change of sources or `retrain` "
+                "trains the next one; `vox-assets adapters` lists all.",
+            ),
             "digest": digest,
             "promoted": decision.promoted,
             "decision": decision.reason,
@@ -332,6 +375,27 @@ def adapter_eval(
             **report_links,
         },
     )
+
+
+def _compared(evaluation: Evaluation, answers: pl.DataFrame) -> str:
+    """Count what an evaluation compares."""
+    held_out, other_lanes = evaluation.held_out, evaluation.other_lanes
+    return (
+        f"{held_out.rows:,} held-out rows of {held_out.sources:,} sources, "
+        f"{evaluation.trained.rows:,} training rows, "
+        f"{other_lanes.rows if other_lanes else 0:,} rows of other lanes, "
+        f"{answers.height:,} answers of the exam"
+    )
+
+
+def _how_good(evaluation: Evaluation) -> str:
+    """Name the verdicts by outcome, and give the loss of both models on held-out rows."""
+    named: dict[str, list[str]] = {}
+    for name, verdict in evaluation.verdicts.items():
+        named.setdefault(verdict.outcome, []).append(name)
+    outcomes = "; ".join(f"{outcome}: {', '.join(names)}" for outcome, names in named.items())
+    loss = f"{evaluation.held_out.base_nll:.3f} -> {evaluation.held_out.adapter_nll:.3f}"
+    return f"held-out loss {loss}; {outcomes}"
 
 
 def _other_build(directory: Path, commit: str | None, lake: Lake) -> list[str]:

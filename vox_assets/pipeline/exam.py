@@ -16,7 +16,7 @@ from vox_assets.mix.schema import TRAIN
 from vox_assets.pipeline.adapter import GPU_POOL
 from vox_assets.pipeline.check_result import report
 from vox_assets.pipeline.corpus import failed_checks
-from vox_assets.pipeline.metadata import OWNERS, picture, table
+from vox_assets.pipeline.metadata import OWNERS, picture, summary, table
 from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.publish.exam_figures import constructs_by_rung, ladders
 from vox_assets.publish.exam_report import shown_answers
@@ -68,6 +68,18 @@ def exam_tasks(
     return dg.MaterializeResult(
         value=drawn,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=f"templates that are reserved for the exam, {doc_qa_pairs.height:,} of "
+                f"doc_qa_pairs, {training_mix.height:,} of training_mix",
+                rows_out=drawn.height,
+                drops=None,
+                how_good=f"{_counts(tasks)}; hidden calls decide {_share_run(tasks):.0%} of the "
+                "template tasks",
+                next_step="When exam_sealed and exam_discriminates pass, exam_answers lets the "
+                "models answer.",
+            ),
             **{f"tasks/{kind}": sum(task.kind == kind for task in tasks) for kind in KINDS},
             "template_tasks_decided_by_running": _share_run(tasks),
             "kinds": table(
@@ -141,6 +153,17 @@ def exam_answers(
     return dg.MaterializeResult(
         value=answers,
         metadata={
+            **summary(
+                context,
+                settings,
+                rows_in=f"{exam_tasks.height:,} tasks of exam_tasks for "
+                f"{answers['arm'].n_unique():,} arms",
+                rows_out=answers.height,
+                drops=None,
+                how_good=_reached(found),
+                next_step="adapter_eval compares the arms by task and decides whether the adapter "
+                "is promoted.",
+            ),
             **{
                 f"passed/{arm}": share
                 for arm, share in found.filter(rung=PASSED).select("arm", "share").iter_rows()
@@ -153,6 +176,15 @@ def exam_answers(
             "constructs": picture(constructs_by_rung(constructs)),
             "answers": table(_shown(exam_tasks, answers)),
         },
+    )
+
+
+def _reached(found: pl.DataFrame) -> str:
+    """Name the share of tasks that each arm parses and passes."""
+    return "; ".join(
+        f"{rung} {', '.join(f'{NAMES[arm]} {share:.0%}' for arm, share in lines)}"
+        for rung in ("parses", PASSED)
+        if (lines := found.filter(rung=rung).select("arm", "share").rows())
     )
 
 

@@ -78,14 +78,30 @@ def summary(
     answers = {
         "rows in": rows_in,
         "rows out": f"{rows_out:,}{_since_the_build_before(context, rows_out)}",
-        "why fewer": _why(drops),
+        "why fewer": why_dropped(drops),
         "how good": how_good,
+    }
+    return outline(context, settings, answers, next_step)
+
+
+def outline(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    answers: Mapping[str, str],
+    next_step: str,
+) -> dict[str, Any]:
+    """Return the first table of an asset's page: `answers`, what it was built from, what is next.
+
+    A question without an answer is left out.
+    """
+    lines = {
+        **answers,
         "built from": f"commit {short(commits(settings.source_roots) or NO_COMMIT)}, profile "
         f"{settings.profile.name}, run {context.run.run_id[:RUN_ID_SHOWN]}",
         "what next": next_step,
     }
-    lines = [(question, answer) for question, answer in answers.items() if answer]
-    return {"summary": table(pl.DataFrame(lines, schema=["question", "answer"], orient="row"))}
+    answered = [(question, answer) for question, answer in lines.items() if answer]
+    return {"summary": table(pl.DataFrame(answered, schema=["question", "answer"], orient="row"))}
 
 
 def short(text: str) -> str:
@@ -99,7 +115,8 @@ def counted(counts: Mapping[str, int]) -> str:
     return f"{sum(counts.values()):,}: {parts}"
 
 
-def _why(drops: pl.DataFrame | None) -> str:
+def why_dropped(drops: pl.DataFrame | None) -> str:
+    """Name the most frequent reasons of drops with their numbers of rows."""
     if drops is None:
         return ""
     if drops.is_empty():
@@ -111,15 +128,35 @@ def _why(drops: pl.DataFrame | None) -> str:
 
 def _since_the_build_before(context: dg.AssetExecutionContext, rows: int) -> str:
     """Compare the number of rows with that of the materialisation before this one."""
-    before = context.instance.get_latest_materialization_event(context.asset_key)
-    if before is None or before.asset_materialization is None:
+    before = _build_before(context, "dagster/row_count")
+    if before is None:
         return "; this is the first build"
-    count = before.asset_materialization.metadata.get("dagster/row_count")
-    if count is None or not isinstance(count.value, int):
+    count, built = before
+    if not isinstance(count, int):
         return ""
-    difference = rows - count.value
+    difference = rows - count
     change = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than"
-    return f"; {change if difference else 'as many as'} in the build of {moment(before.timestamp)}"
+    return f"; {change if difference else 'as many as'} in the build of {built}"
+
+
+def adapter_before(context: dg.AssetExecutionContext, digest: str) -> str:
+    """Say whether the materialisation before this one had the same adapter."""
+    before = _build_before(context, "digest")
+    if before is None:
+        return "; this is the first build"
+    digest_before, built = before
+    if digest_before == digest:
+        return f"; the same as in the build of {built}"
+    return f"; the build of {built} had {digest_before}"
+
+
+def _build_before(context: dg.AssetExecutionContext, label: str) -> tuple[object, str] | None:
+    """Return a value of the metadata of the materialisation before this one, and its time."""
+    event = context.instance.get_latest_materialization_event(context.asset_key)
+    if event is None or event.asset_materialization is None:
+        return None
+    value = event.asset_materialization.metadata.get(label)
+    return value and value.value, moment(event.timestamp)
 
 
 def moment(timestamp: float) -> str:

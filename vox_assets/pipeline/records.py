@@ -1,6 +1,7 @@
 """Assets that describe and publish the corpus: the ledger, the exports and the report."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import polars as pl
@@ -23,9 +24,11 @@ from vox_assets.pipeline.metadata import (
     OWNERS,
     counted,
     lineage,
+    outline,
     pictures,
     summary,
     table,
+    why_dropped,
     wide_table,
 )
 from vox_assets.pipeline.reports import origin, publish
@@ -33,6 +36,7 @@ from vox_assets.pipeline.resources.model_set import Models
 from vox_assets.pipeline.sources import CHECKS as SOURCE_CHECKS
 from vox_assets.publish.corpus_report import corpus_report
 from vox_assets.publish.export import export
+from vox_assets.publish.pages import CheckLine
 from vox_assets.publish.trainers import TrainingChoice
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake, TableMissingError
@@ -148,9 +152,10 @@ def corpus_card(
         for definition in (*SOURCE_CHECKS, *CORPUS_CHECKS, *CHECKS)
         for spec in definition.check_specs
     ]
+    source = origin(context, settings, checks, _adapter_of_another_mix(lake, training_mix))
     page = corpus_report(
         profile,
-        origin(context, settings, checks, _adapter_of_another_mix(lake, training_mix)),
+        source,
         sources,
         # The report shows no embeddings, and takes its few sample texts from the mix.
         scored_corpus.drop("embedding", "prompt", "response").collect(),
@@ -165,12 +170,34 @@ def corpus_card(
     return dg.MaterializeResult(
         value=steps,
         metadata={
+            **outline(
+                context,
+                settings,
+                {
+                    "rows in": counted({name: rows.height for name, rows in sources.items()}),
+                    "rows out": counted(_by_split(training_mix)),
+                    "why fewer": why_dropped(row_ledger.filter(fate="dropped")),
+                    "how good": counted(_outcomes(source.checks)),
+                    "caution": " ".join(source.warnings),
+                },
+                f"{settings.exports_dir} has the dataset, the training contract, configurations "
+                "of trainers and the exam; the report shows the corpus.",
+            ),
             "funnel": table(steps),
             "plots": pictures(page.figures),
             **report_links,
             "exports": dg.MetadataValue.path(str(settings.exports_dir)),
         },
     )
+
+
+def _by_split(mix: pl.DataFrame) -> dict[str, int]:
+    return dict(mix["split"].value_counts().sort("split", descending=True).iter_rows())
+
+
+def _outcomes(checks: Sequence[CheckLine]) -> dict[str, int]:
+    """Count checks by their outcome."""
+    return {f"checks {name}": count for name, count in Counter(c.outcome for c in checks).items()}
 
 
 def _adapter_of_another_mix(lake: Lake, mix: pl.DataFrame) -> list[str]:

@@ -188,6 +188,52 @@ def test_assets_show_counts_lanes_and_a_preview(built: Built) -> None:
         assert ("front_end" in metadata) is has_vox_answers
 
 
+def test_the_pages_of_exam_adapter_and_card_answer_the_same_questions(built: Built) -> None:
+    lake = built.lake
+    digest = lake.read("qlora_adapter")["digest"].item()
+    mix, tasks = lake.read("training_mix"), lake.read("exam_tasks")
+    splits = dict(mix["split"].value_counts().iter_rows())
+    pages = {}
+    for event in built.result.get_asset_materialization_events():
+        metadata = event.materialization.metadata
+        if event.asset_key and "summary" in metadata:
+            assert next(iter(metadata)) == "summary"
+            pages[event.asset_key.to_user_string()] = {
+                record.data["question"]: str(record.data["answer"])
+                for record in metadata["summary"].value.records
+            }
+    graph = build_defs(resource_overrides={"settings": built.settings}).resolve_asset_graph()
+    assert set(pages) == {key.to_user_string() for key in graph.materializable_asset_keys} - {
+        "ablation"
+    }
+    for name, answers in pages.items():
+        assert {"rows in", "how good", "built from", "what next"} <= set(answers), name
+
+    adapter = pages["qlora_adapter"]
+    assert adapter["adapter out"] == f"{digest}; this is the first build"
+    assert adapter["rows in"].startswith(f"{splits['train']:,} rows of training_mix to train on")
+    assert adapter["how good"].startswith("stopped at step 3 of 3")
+    assert pages["exam_tasks"]["rows out"].startswith(f"{tasks.height:,};")
+    assert pages["exam_answers"]["rows in"] == f"{tasks.height:,} tasks of exam_tasks for 3 arms"
+    assert "base with help 0%, adapter 0%" in pages["exam_answers"]["how good"]
+    evaluated = pages["adapter_eval"]
+    assert evaluated["why not promoted"].startswith(f"{digest} is not promoted: ")
+    assert evaluated["rows in"].endswith(
+        f"{lake.read('exam_answers').height:,} answers of the exam"
+    )
+    card = pages["corpus_card"]
+    assert card["rows out"] == f"{mix.height:,}: train {splits['train']:,}, eval {splits['eval']:,}"
+    of_corpus = [
+        verdict.passed
+        for name, verdict in verdicts(built.result).items()
+        if name.partition(":")[0] not in ("exam_tasks", "qlora_adapter", "adapter_eval")
+    ]
+    total, _, outcomes = card["how good"].partition(": ")
+    assert total == str(len(of_corpus))
+    assert f"checks passed {sum(of_corpus)}" in outcomes.split(", ")
+    assert "caution" not in card
+
+
 def test_column_lineage_names_existing_upstream_columns(built: Built) -> None:
     lineage = {
         event.asset_key.to_user_string(): event.materialization.metadata[
