@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from vox_assets.cli import main
-from vox_assets.compute.models import LocalModel
+from vox_assets.compute.models import LocalModel, resolve_base_model
 from vox_assets.store.lake import Lake
 from vox_assets.training import promote
 from vox_assets.training.adapter import layout, verify
@@ -122,8 +122,11 @@ def test_a_build_beside_a_promoted_adapter_of_an_earlier_version_succeeds(
     tmp_path: Path, tiny_base: LocalModel, trained: TrainingSpec, changes: dict[str, str]
 ) -> None:
     settings = prepare_lake(tmp_path / "data", tiny_base)
+    base = resolve_base_model(str(tiny_base.path), settings.cache_dir)
+    manifest = manifest_module.read_manifest(trained.adapter_dir)
+    trained_on = manifest["base_model"] | {"fingerprint": base.fingerprint}
     serving = settings.adapters_dir / "ab12"
-    write_earlier(trained.adapter_dir, serving, BETTER, **changes)
+    write_earlier(trained.adapter_dir, serving, BETTER, base_model=trained_on, **changes)
     write_json(settings.adapters_dir / promote.PROMOTED, {"digest": "ab12", "history": []})
     with dg.instance_for_test() as instance:
         result = train(settings, instance, "qlora_adapter", "exam_answers", "adapter_eval")
