@@ -350,7 +350,8 @@ def test_the_help_lists_every_command() -> None:
         check=True,
     )
     commands = (
-        "extract check-vox dedup score explain adapters promote verify ask status alert cache build"
+        "init doctor extract check-vox dedup score explain adapters promote verify ask status "
+        "alert cache build"
     )
     for command in commands.split():
         assert command in done.stdout

@@ -90,8 +90,9 @@ def test_the_commands_on_files_need_no_extra(small_tree: Path, tmp_path: Path) -
         ["check-vox", str(next(small_tree.rglob("*.vox")))],
         ["status"],
         ["cache"],
+        ["init", str(small_tree), "--out", "mine.yaml"],
     )
-    assert codes == [0] * 6, errors
+    assert codes == [0] * 7, errors
     assert "rows that say the same in other words are not found" in errors
     assert "not measured without models, their means count: alignment, " in errors
     scored = [json.loads(line) for line in (tmp_path / "scored.jsonl").read_text().splitlines()]

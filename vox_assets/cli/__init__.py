@@ -112,9 +112,11 @@ def _parser() -> argparse.ArgumentParser:
         calibrate,
         check_vox,
         dedup,
+        doctor,
         exam,
         explain,
         extract,
+        init,
         operation,
         score,
         status,
@@ -129,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     commands = Commands(parser)
     for module in (
+        init,
+        doctor,
         extract,
         check_vox,
         dedup,

@@ -51,7 +51,7 @@ _BOOKS = ("docs/book.toml", "book.toml")
 
 def docs_folders(root: Path, folders: Folders) -> tuple[str, ...]:
     """Return the folders of the pages below `root`: those of the profile, or `docs_folder`."""
-    return folders.docs or (docs_folder(root),)
+    return (docs_folder(root),) if folders.docs is None else folders.docs
 
 
 def docs_folder(root: Path) -> str:

@@ -54,6 +54,7 @@ RESERVED_NAMES = frozenset({"synthesize", "tests", "benches", "target"})
 class Repository(Policy):
     """A source root. Its name is the prefix of the paths and categories of its rows."""
 
+    #: Lower-case name, used in paths and questions.
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     #: A directory with `crates/`, `docs/src/` or both; relative to VOX_SOURCE_DIR, or absolute.
     root: Annotated[str, Field(pattern=r"^[^\x00]+$")]
@@ -75,12 +76,13 @@ class Folders(Policy):
 
     #: Folders of Rust code: of a workspace `crates`, of a single crate `src`. Empty for none.
     rust: tuple[Below, ...] = ("crates",)
-    #: Folders and files of Markdown. Empty for the folder that book.toml names, else `docs/src`.
-    docs: tuple[Below, ...] = ()
+    #: Folders and files of Markdown; empty for none. Where it is not set, the folder that book.toml
+    #: names, else `docs/src`.
+    docs: tuple[Below, ...] | None = None
 
     @model_validator(mode="after")
     def _no_file_is_read_twice(self) -> Folders:
-        for kind, folders in (("rust", self.rust), ("docs", self.docs)):
+        for kind, folders in (("rust", self.rust), ("docs", self.docs or ())):
             for place, one in enumerate(folders):
                 for other in (*folders[:place], *folders[place + 1 :]):
                     if f"{one}/".startswith(f"{other}/"):
@@ -129,8 +131,11 @@ FrontEndChoice = Annotated[
 class LaneRule(Policy):
     """A rule that selects a lane. The first match wins; an omitted pattern matches everything."""
 
+    #: Lane of the rows that match.
     lane: Lane
+    #: Kind of source that matches: `rust`, `docs` or `synthetic`.
     source: SourceKind | None = None
+    #: Kind of answer that matches: `code_only` or `prose_only`.
     mode: ResponseMode | None = None
     #: Shell patterns over the repository's and the crate's name and the path below the root.
     repository: str = "*"
@@ -141,8 +146,11 @@ class LaneRule(Policy):
 class Yields(Policy):
     """Number of rows expected of each source asset; a lower number gives a warning."""
 
+    #: Rows from Rust code.
     raw_rust_fns: Count
+    #: Rows from pages.
     doc_qa_pairs: Count
+    #: Rows without a human author.
     synthetic_pairs: Count
 
 
@@ -156,9 +164,13 @@ class Size(Policy):
 class Synthesis(Policy):
     """Number of synthetic rows to make, before dedup."""
 
+    #: Another seed gives other rows.
     seed: int
+    #: Vox programs from templates and live code.
     programs: Count
+    #: Dialogues of several turns.
     dialogues: Count
+    #: Programs with a fault to correct.
     repairs: Count
 
 
@@ -194,8 +206,11 @@ class Judge(Policy):
 class Dedup(Policy):
     """Similarity from which two rows count as duplicates."""
 
+    #: Jaccard similarity of token shingles, for all texts.
     near_jaccard: Share
+    #: Cosine of the embeddings of prose.
     semantic_prose: Share
+    #: Cosine of the embeddings of code.
     semantic_code: Share
     #: Code with similar embeddings is a duplicate only at this Jaccard similarity or above.
     semantic_code_jaccard: Share
@@ -204,6 +219,7 @@ class Dedup(Policy):
 class Scoring(Policy):
     """Thresholds and weights of the score."""
 
+    #: Rows with a lower score, from 1 to 10, are dropped.
     threshold: Annotated[float, Field(ge=1, le=10)]
     #: Rows in the hardest share of their lane and language, by perplexity, are discarded.
     perplexity_quantile: Share
@@ -216,16 +232,25 @@ class Scoring(Policy):
 class Mix(Policy):
     """Composition of the training mix."""
 
+    #: Lanes that are trained.
     lanes: tuple[Lane, ...] = Field(min_length=1)
+    #: Largest number of tokens of a row.
     context: Annotated[int, Field(ge=128)]
+    #: Largest number of tokens of the training rows together.
     token_budget: Annotated[int, Field(ge=1)]
+    #: Share of the rows that is held out, by whole source files.
     eval_share: Annotated[float, Field(gt=0, lt=0.5)]
+    #: Largest number of rows that are held out.
     eval_rows: Annotated[int, Field(ge=1)]
-    #: Largest share of the training rows with the same value.
+    #: Largest share of the training rows in a language.
     language_caps: dict[str, Share] = {}
+    #: Largest share of one task family.
     task_family_cap: Share = 1.0
+    #: Largest share of one category, such as a crate.
     category_cap: Share = 1.0
+    #: Largest share of one repository.
     repository_cap: Share = 1.0
+    #: Share of rows by people, below which a check warns.
     human_share_floor: Share = 0.0
 
 
@@ -235,24 +260,35 @@ class RankTier(Policy):
     Many short rows and few long rows need the same capacity, so tokens are bounded too.
     """
 
+    #: Largest number of training rows; absent in the last line.
     rows_up_to: int | None = None
+    #: Largest number of tokens of their answers.
     response_tokens_up_to: int | None = None
+    #: Rank of the adapter.
     rank: Annotated[int, Field(ge=1)]
+    #: Scale of the adapter.
     alpha: Annotated[int, Field(ge=1)]
+    #: Highest learning rate.
     learning_rate: Annotated[float, Field(gt=0)]
+    #: Passes over the training rows.
     epochs: Annotated[float, Field(gt=0)]
+    #: Why; recorded with the adapter.
     reason: str
 
 
 class Training(Policy):
     """The budget of one training run."""
 
+    #: Seed of the order of rows and of the weights.
     seed: int
+    #: Optimiser steps after which the training ends.
     max_steps: Annotated[int, Field(ge=1)]
+    #: Seconds after which the training ends.
     max_seconds: Annotated[int, Field(ge=1)]
     #: Tokens in a packed block, and blocks in an optimiser step.
     block_tokens: Annotated[int, Field(ge=64)]
     blocks_per_step: Annotated[int, Field(ge=1)]
+    #: Steps between two evaluations on held-out rows.
     eval_every_steps: Annotated[int, Field(ge=1)]
     #: Evaluations without a lower held-out loss after which the training ends; it then keeps the
     #: weights of the lowest loss. None: it uses its whole budget and keeps its last weights, for
@@ -263,13 +299,16 @@ class Training(Policy):
 class Evaluation(Policy):
     """Limits that an adapter must meet on held-out rows."""
 
+    #: Answers that are generated to measure their form.
     generations: Count
+    #: Largest number of tokens of such an answer.
     generation_tokens: Annotated[int, Field(ge=1)]
     #: Largest share of the gain on training rows that may be missing on held-out rows.
     max_overfit_gap: Annotated[float, Field(ge=0)]
     #: Least difference of the parse rates of adapter and base, for the whole interval. A negative
     #: value allows the adapter to be worse by at most that much.
     min_parse_rate_gain: float = 0.0
+    #: Largest share of answers of code that hold prose, with its whole interval.
     max_prose_share: Share
     #: Largest relative rise of the loss on rows of lanes that were not trained.
     max_forgetting: Annotated[float, Field(ge=0)]
@@ -287,6 +326,7 @@ class Exam(Policy):
     answer_tokens: Annotated[int, Field(ge=16)]
     #: Sampled answers per task and arm for pass@k, besides the greedy answer.
     samples: Count = 0
+    #: Temperature of the sampled answers.
     temperature: Annotated[float, Field(gt=0)] = 0.8
     #: The exam or the loss decides between two adapters.
     decides: Literal["exam", "loss"]
@@ -333,6 +373,7 @@ class Arm(Policy):
 class Profile(Policy):
     """The whole policy of one project."""
 
+    #: Name of the profile, recorded with everything that is built.
     name: str
     #: The project's name in questions; the language's name where it is not set.
     project: str | None = None

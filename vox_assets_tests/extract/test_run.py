@@ -20,7 +20,9 @@ from vox_assets.extract import (
     extract_docs,
     extract_rust,
 )
-from vox_assets.profiles import Folders, Profile
+from vox_assets.profiles import Folders, Grammar, Profile
+from vox_assets.vox_syntax.frontend import one_by_one
+from vox_assets.vox_syntax.other_languages import TreeSitter
 from vox_assets_tests.extract.conftest import WriteTree
 
 LONG = "The harbour master writes down every boat that leaves, with the hour and the crew. "
@@ -440,3 +442,32 @@ def test_a_folder_of_the_profile_that_is_missing_is_named(
     root = write_tree({"src/lib.rs": ""})
     with pytest.raises(SourceError, match="kits: no such folder; expected a folder of Rust crates"):
         extract_rust(root, other(profile), commit=None)
+
+
+@pytest.mark.parametrize(
+    ("fence", "answers"),
+    [
+        ("rust\n# use a::b;\nlet depth = b();\n##[test]", ["let depth = b();\n#[test]"]),
+        (
+            "rust\n{\n    let depth = 3;\n}\nsound(depth)",
+            ["{\n    let depth = 3;\n}\nsound(depth)"],
+        ),
+        ("rust\nlet depth = = 3;", []),
+        ("rust,compile_fail\nlet depth: u8 = 3.5;", []),
+    ],
+)
+def test_rust_on_pages_is_read_as_rustdoc_reads_it(
+    write_tree: WriteTree, profile: Profile, fence: str, answers: list[str]
+) -> None:
+    root = write_tree({"README.md": f"# Tide\n\n```{fence}\n```\n"})
+    policy = profile.model_copy(
+        update={
+            "language": "rust",
+            "frontend": Grammar(grammar="tree_sitter_rust"),
+            "folders": Folders(rust=(), docs=("README.md",)),
+        }
+    )
+    check = one_by_one(TreeSitter("tree_sitter_rust"))
+    rows = extract_docs(root, policy, commit=None, check_vox=check).rows
+    assert rows["response"].to_list() == answers
+    assert extract_rust(root, policy, commit=None).rows.is_empty()

@@ -117,6 +117,17 @@ def without_titles(text: str) -> str:
     return _TITLE.sub("", text) if "#title" in text else text
 
 
+def without_hidden_lines(code: str) -> str:
+    """Remove the lines of a Rust example that rustdoc and mdBook hide: those after `# `."""
+    shown: list[str] = []
+    for line in code.rstrip("\n").split("\n"):
+        stripped = line.lstrip()
+        if stripped == "#" or stripped.startswith("# "):
+            continue
+        shown.append(line.replace("##", "#", 1) if stripped.startswith("##") else line)
+    return "\n".join(shown).strip("\n")
+
+
 def _front_matter(head: str) -> FrontMatter:
     try:
         content = _load(head)

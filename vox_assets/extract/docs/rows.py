@@ -42,7 +42,8 @@ MAX_CONTEXT_CHARS = 700
 #: Shorter snippets are fragments of syntax.
 MIN_CODE_CHARS = 15
 
-_SKIP_WORD = re.compile(r"\b(?:skip|ignore)\b")
+#: Words of an info string that say that the code is no program, or a wrong one.
+_SKIP_WORD = re.compile(r"\b(?:skip|ignore|compile_fail|should_panic)\b")
 
 _SKIP_MARK = re.compile(r"\bvox\s*:\s*skip\b")
 
@@ -191,7 +192,10 @@ class _Writer:
             reason = Reason(f"code that is not {self.language}", language)
             self._drop(section, fence.start_line, reason)
             return
-        code, fields = _without_header(fence.content)
+        content = fence.content
+        if self.language == "rust":
+            content = mdbook.without_hidden_lines(content)
+        code, fields = _without_header(content)
         if problem := self._code_problem(fence, code, fields):
             self._drop(section, fence.start_line, problem)
             return
@@ -214,16 +218,23 @@ class _Writer:
 
     def _code_problem(self, fence: Fence, code: str, fields: dict[str, str]) -> Reason | str | None:
         if _is_skipped(fence):
-            return "vox:skip"
+            return "vox:skip" if self.language == "vox" else "marked as no program, or a wrong one"
         if (reason := mdbook.why(fence.content, self.failures)) is not None:
             return reason
         if (opted_out := eligibility.opted_out(fields)) is not None:
             return Reason(mdbook.OPTED_OUT, opted_out)
         if len(code) < MIN_CODE_CHARS:
             return "a snippet too short to teach anything"
-        if (message := self.check_vox(code)) is not None:
+        if (message := self._fault(code)) is not None:
             return Reason(f"not today's {self.language}", " ".join(message.split()))
         return None
+
+    def _fault(self, code: str) -> str | None:
+        message = self.check_vox(code)
+        if message is not None and self.language == "rust":
+            # rustdoc and mdBook run statements as the body of `main`.
+            return self.check_vox(f"fn main() {{\n{code}\n}}") and message
+        return message
 
     def _summary(self) -> str:
         return self.front_matter.description

@@ -6,7 +6,7 @@ import re
 
 from vox_assets.contract.answers import FENCE
 from vox_assets.contract.rows import Reason
-from vox_assets.extract.docs import markdown
+from vox_assets.extract.docs import markdown, mdbook
 from vox_assets.extract.rust.doc_comment import (
     CHECKBOX,
     RUSTDOC_WORDS,
@@ -88,17 +88,7 @@ def example_code(fence: markdown.Fence) -> str | None:
         word in RUSTDOC_WORDS or word.startswith(("edition", "ignore-", "e0")) for word in words
     ):
         return None
-    return _without_hidden(fence.content)
-
-
-def _without_hidden(code: str) -> str:
-    shown: list[str] = []
-    for line in code.rstrip("\n").split("\n"):
-        stripped = line.lstrip()
-        if stripped == "#" or stripped.startswith("# "):
-            continue
-        shown.append(line.replace("##", "#", 1) if stripped.startswith("##") else line)
-    return "\n".join(shown).strip("\n")
+    return mdbook.without_hidden_lines(fence.content)
 
 
 def parseable(code: str) -> str | None:
