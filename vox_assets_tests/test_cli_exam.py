@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +19,7 @@ from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel, resolve_base_model
 from vox_assets.endpoint.wire import Patience
 from vox_assets.exam.task import Task, to_frame
+from vox_assets.publish.exam import write_exam
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter import manifest
 from vox_assets.training.plan.spec import TrainingSpec
@@ -90,7 +94,7 @@ def test_an_adapter_that_is_not_better_fails_and_its_ladder_is_printed(
     assert "of 1" in kinds.splitlines()[1] and "of 4" in kinds.splitlines()[2]
     assert verdict.startswith("better than the base model: ")
     assert "adapter passes 0 of 5 tasks" in printed.err
-    assert "Loading weights" not in printed.err
+    assert "Loading weights" not in printed.err and "deprecated" not in printed.err
 
     assert main(["exam", "ab", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -107,6 +111,8 @@ def test_an_adapter_that_is_not_better_fails_and_its_ladder_is_printed(
         (["ab12", "--endpoint", "http://127.0.0.1:9/v1", "--model", "m"], "expected one of them"),
         (["--endpoint", "http://127.0.0.1:9/v1"], "expected both or neither"),
         (["--model", "m"], "expected both or neither"),
+        (["ab12", "--answers", "answers.jsonl"], "expected one of them"),
+        (["--answers", "absent.jsonl"], "absent.jsonl: No such file or directory"),
         (["--endpoint", "127.0.0.1:9", "--model", "m"], "--endpoint: not an http or https URL"),
     ],
 )
@@ -285,3 +291,128 @@ def test_a_wrong_key_model_or_address_is_one_line_without_the_key(
     assert printed.err.splitlines()[-1].startswith("vox-assets: --endpoint: ")
     assert message in printed.err.splitlines()[-1]
     assert "vk-secret" not in printed.err
+
+
+#: A runner that needs nothing of this package: exported tasks in, lines of answers out.
+RUNNER = """\
+import json, sys, urllib.request
+
+tasks, url, out = sys.argv[1:]
+with open(tasks, encoding="utf-8") as lines, open(out, "w", encoding="utf-8") as answers:
+    for line in lines:
+        task = json.loads(line)
+        asked = {
+            "model": "any",
+            "temperature": 0,
+            "max_tokens": 160,
+            "messages": [{"role": "user", "content": task["prompt"]}],
+        }
+        request = urllib.request.Request(
+            url + "/chat/completions",
+            json.dumps(asked).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as reply:
+            choice = json.load(reply)["choices"][0]
+        answer = {
+            "task_id": task["task_id"],
+            "answer": choice["message"]["content"],
+            "ended": choice["finish_reason"] != "length",
+        }
+        answers.write(json.dumps(answer) + "\\n")
+"""
+
+
+def test_a_script_of_the_standard_library_runs_the_exported_exam(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_exam(to_frame(TASKS), data / "exam")
+    answers = data / "answers.jsonl"
+
+    def cut_once(number: int, body: dict[str, Any]) -> Act:
+        reference = REFERENCES[body["messages"][-1]["content"]]
+        return says(reference, finish_reason="length" if number == 4 else "stop")
+
+    with serve(cut_once) as server:
+        script = [sys.executable, "-I", "-S", "-c", RUNNER]
+        subprocess.run(
+            [*script, str(data / "exam" / "tasks.jsonl"), server.url, str(answers)], check=True
+        )
+    assert main(["exam", "--answers", str(answers), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["shares"][-1]["rung"] == "passed" and found["shares"][-1]["reached"] == 4
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(answers.read_bytes())))
+    assert main(["exam", "--answers", "-"]) == 0
+    assert "80% [38, 96] of 5" in capsys.readouterr().out
+
+
+LINES = [json.dumps({"task_id": task.task_id, "answer": task.reference}) for task in TASKS]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (LINES[:-1], "has no answer to 1 of 5 tasks"),
+        ([*LINES, LINES[0]], f"line 6: answers task {TASK.task_id} again"),
+        ([*LINES, "", '{"task_id": "ee", "answer": ""}'], "line 7: no task 'ee' in this exam"),
+        (["{"], "line 1: line: Invalid JSON"),
+        (["[" * 100_000], "line 1: line: Invalid JSON"),
+        (['{"task_id": "ee"}'], "line 1: answer: Field required"),
+        (['{"task_id": "ee", "answer": null}'], "line 1: answer: Input should be a valid string"),
+        (['{"task_id": "ee", "answer": "\\ud800"}'], "line 1: line: Invalid JSON"),
+        (["\udcff"], "can't decode byte 0xff"),
+    ],
+)
+def test_a_file_that_does_not_answer_every_task_once_is_refused_in_one_line(
+    data: Path, capsys: pytest.CaptureFixture[str], lines: list[str], message: str
+) -> None:
+    path = data / "answers.jsonl"
+    path.write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    assert main(["exam", "--answers", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"vox-assets: {path}: ") and message in printed.err
+
+
+def test_an_answer_in_a_file_may_have_any_separator_of_lines_in_its_text(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = data / "answers.jsonl"
+    written = [
+        {"task_id": task.task_id, "answer": f"{task.reference}\n// a\u2028b\x85c"} for task in TASKS
+    ]
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in written))
+    assert main(["exam", "--answers", str(path)]) == 0
+    assert "100% [57, 100] of 5" in capsys.readouterr().out
+
+
+#: Grades a file of answers where no library of the models can be imported.
+WITHOUT_MODELS = """
+import sys
+from importlib.abc import MetaPathFinder
+from vox_assets.extras import EXTRAS
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {*EXTRAS["train"], *EXTRAS["llm"], *EXTRAS["report"]}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from vox_assets.cli import main
+sys.exit(main(["exam", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.slow
+def test_answers_of_a_file_are_graded_without_the_libraries_of_models(data: Path) -> None:
+    answers = data / "answers.jsonl"
+    answers.write_text("\n".join(LINES))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", WITHOUT_MODELS, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    graded = run("--answers", str(answers))
+    assert graded.returncode == 0 and "100% [57, 100] of 5" in graded.stdout, graded.stderr
+    assert "vox-assets[train]" in run().stderr
+    assert "vox-assets[llm]" in run("--endpoint", "http://127.0.0.1:9/v1", "--model", "m").stderr

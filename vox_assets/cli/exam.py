@@ -1,15 +1,18 @@
-"""The command `exam`: lets an adapter or a served model sit the exam."""
+"""The command `exam`: lets an adapter or a served model sit the exam, or grades a file."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vox_assets.cli.command import Commands, log
 from vox_assets.cli.ids import UsageError, adapter_directory
+from vox_assets.cli.tables import STANDARD
 from vox_assets.extras import require
 from vox_assets.settings import Settings, load_settings, remote_model
 
@@ -32,10 +35,11 @@ def add(commands: Commands) -> None:
             "exam",
             "exam 51a0 --json",
             "exam --endpoint http://127.0.0.1:8000/v1 --model my-model",
+            "exam --answers answers.jsonl",
         ],
         codes={
             0: "the adapter is better than its base model, with and without help; of a served "
-            "model, it answered",
+            "model or a file, it answered",
             1: "it is not, or too few tasks can tell, or not all tasks were answered",
         },
     )
@@ -46,10 +50,18 @@ def add(commands: Commands) -> None:
         help="digest of the adapter, or its first characters; default: the adapter of the last "
         "build",
     )
-    exam.add_argument(
+    others = exam.add_mutually_exclusive_group()
+    others.add_argument(
         "--endpoint",
         metavar="URL",
         help="let the model of an OpenAI-compatible server answer; VOX_LLM_API_KEY has its key",
+    )
+    others.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="grade the answers that another runner collected: JSON lines with `task_id` and "
+        "`answer`, and `ended`, which is false for a cut answer; - is standard input",
     )
     exam.add_argument("--model", metavar="NAME", help="name of the model behind --endpoint")
     exam.add_argument("--json", action="store_true", help="print one JSON object with all figures")
@@ -57,20 +69,19 @@ def add(commands: Commands) -> None:
 
 def sit_exam(options: argparse.Namespace) -> int:
     """Collect, grade and print the answers to the tasks of the lake."""
-    require("pipeline", "train")
+    by_adapter = options.endpoint is None and options.answers is None
+    require("pipeline", *(["train"] if by_adapter else ["llm"] if options.endpoint else []))
     from vox_assets.exam.results import figures, shares
     from vox_assets.exam.task import from_frame
     from vox_assets.publish.exam_report import ladder_lines, sample_lines
     from vox_assets.store.lake import Lake
-    from vox_assets.store.progress import quiet_libraries
 
     if (options.endpoint is None) != (options.model is None):
         raise UsageError("--endpoint and --model: expected both or neither")
-    if options.endpoint is not None and options.digest is not None:
-        raise UsageError("DIGEST and --endpoint: expected one of them")
+    if options.digest is not None and (options.endpoint or options.answers) is not None:
+        raise UsageError("DIGEST, --endpoint and --answers: expected one of them")
     settings = load_settings()
     lake = Lake(settings.lake_uri)
-    quiet_libraries()
     try:
         tasks = from_frame(lake.read("exam_tasks"))
     except ValueError as error:
@@ -78,9 +89,11 @@ def sit_exam(options: argparse.Namespace) -> int:
     if not tasks:
         raise UsageError("exam_tasks: has no tasks: expected a profile whose exam has some")
     policy = settings.profile.exam
+    verdict = None
     if options.endpoint is not None:
         answers = _of_endpoint(options, settings, tasks)
-        verdict = None
+    elif options.answers is not None:
+        answers = _of_file(options.answers, settings, tasks)
     else:
         answers = _of_adapter(options, settings, lake, tasks)
         verdict = _verdict(answers, policy)
@@ -112,9 +125,11 @@ def _of_adapter(
     from vox_assets.compute.models import resolve_base_model
     from vox_assets.mix.schema import TRAIN
     from vox_assets.store.cache import BlobCache
+    from vox_assets.store.progress import quiet_libraries
     from vox_assets.training.evaluation.exam_arms import ANSWERS_CACHE, answer_exam
     from vox_assets.training.promote import PromotionError, current
 
+    quiet_libraries()
     root = settings.adapters_dir
     base = resolve_base_model(settings.base_model, settings.cache_dir)
     digest = options.digest
@@ -161,6 +176,17 @@ def _of_endpoint(
         )
     except EndpointError as error:
         raise UsageError(f"--endpoint: {error}") from error
+
+
+def _of_file(path: Path, settings: Settings, tasks: list[Task]) -> pl.DataFrame:
+    from vox_assets.exam.sit import graded, read_answers
+
+    try:
+        content = sys.stdin.buffer.read() if path == STANDARD else path.read_bytes()
+        texts = read_answers(content.decode(), tasks)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return graded(tasks, texts, arm="served", model=path.name, checks=_checks(settings))
 
 
 def _checks(settings: Settings) -> Callable[[str], str | None] | None:

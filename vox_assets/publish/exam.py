@@ -26,7 +26,12 @@ its `steps` one after another on a fresh state of the program; `outcomes` has th
 each step. Keep `{HIDDEN}` out of prompts and of training.
 
 A task is passed when the answer ends by itself, is code alone, parses, contains the declarations,
-and gives the outcome of every call; where there is no call, when it has every structural fact.
+gives the outcome of every call, and has every structural fact. `vox-assets exam --answers FILE`
+grades a file with a line for each task, beside the lake that the exam was exported from:
+
+    {{"task_id": "...", "answer": "fn ...", "ended": true}}
+
+`ended` is false for an answer that was cut off at a limit of tokens; it may be left out.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -34,11 +35,13 @@ def silent(_line: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Turn off the progress bars of the model libraries, and a warning about an optional package.
+    """Turn off the progress bars of the model libraries, and warnings that a user cannot act on.
 
-    Call it before the libraries are imported: bitsandbytes warns while it is imported.
+    Call it before the libraries are imported: bitsandbytes warns of an optional package while it is
+    imported. peft reads an attribute of models that transformers has deprecated.
     """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     from datasets.utils.logging import disable_progress_bar as disable_datasets
     from transformers.utils.logging import disable_progress_bar as disable_transformers
 
