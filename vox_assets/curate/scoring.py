@@ -148,6 +148,8 @@ class LocalEvaluator:
             return rows.with_columns(
                 *(pl.lit(None, dtype).alias(name) for name, dtype in SCORE_COLUMNS.items())
             )
+        # In a frame of several chunks, polars 2.1 panics where text is joined and a column added.
+        rows = rows.rechunk()
         languages = rows["language"]
         forms = [self.calibration.form(language) for language in languages]
         unmeasured = self.meter.unmeasured
@@ -173,18 +175,21 @@ class LocalEvaluator:
         )
         quantile = self.policy.perplexity_quantile
         readable = set() if read.is_empty() else within_perplexity(read, quantile)
-        details, costliest = self._reasons(measured, scores, contributions)
+        reasons, costliest = self._reasons(measured, scores, contributions)
         is_artefact = (measured["artefacts"] > 0).rename("")
         too_low = pl.lit(f"score below {self.policy.threshold:g}")
         low = pl.when(is_artefact).then(pl.lit(ARTEFACT)).otherwise(too_low)
         names = self.meter.names if corpus is None else corpus.names
-        shown = [
-            "; ".join(reason.text for reason in in_dialogue(dialogue, language, names))
-            for dialogue, language in zip(
-                dialogues(rows.filter(is_artefact)), languages.filter(is_artefact), strict=True
-            )
-        ]
-        details = details.scatter(is_artefact.arg_true(), shown)
+        shown = zip(
+            is_artefact.arg_true(),
+            dialogues(rows.filter(is_artefact)),
+            languages.filter(is_artefact),
+            strict=True,
+        )
+        for row, dialogue, language in shown:
+            found = in_dialogue(dialogue, language, names)
+            reasons[row] = "; ".join(reason.text for reason in found)
+        details = pl.Series(reasons, dtype=pl.String)
         easy = ~was_read | pl.col("pair_id").is_in(sorted(readable))
         too_hard = "among the hardest of its lane and language"
         perplexity_of_row = pl.format("perplexity {}", pl.col("perplexity").round(1))
@@ -266,7 +271,7 @@ class LocalEvaluator:
 
     def _reasons(
         self, measured: pl.DataFrame, scores: np.ndarray, contributions: np.ndarray
-    ) -> tuple[pl.Series, pl.Series]:
+    ) -> tuple[list[str | None], pl.Series]:
         """Return detail and costliest feature of each row below the threshold, else null."""
         names = list(features.FEATURES)
         matrix = measured.select(names).to_numpy()
@@ -277,7 +282,7 @@ class LocalEvaluator:
             costs = _costs(by_name, matrix[row])
             details[row] = f"{scores[row]:.1f} by {', '.join(costs.values())}"
             costliest[row] = next(iter(costs), None)
-        return pl.Series(details, dtype=pl.String), pl.Series(costliest, dtype=pl.String)
+        return details, pl.Series(costliest, dtype=pl.String)
 
 
 #: Kind of drop of a row that cannot be scored.

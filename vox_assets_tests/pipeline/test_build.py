@@ -1,13 +1,12 @@
 """Tests the whole graph on the small workspace, with a small base and a training of a few steps.
 
-The base is a random Llama with the packaged model's tokenizer, so that the test takes a minute. The
-slow tests build with the packaged model.
+The base is a random Llama with the packaged model's tokenizer, and few damaged rows are planted, so
+that the tests take a minute. `test_build_packaged.py` builds with the packaged model.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +20,10 @@ from vox_assets import profiles
 from vox_assets.cli import main
 from vox_assets.compute.models import LocalModel
 from vox_assets.contract.rows import SCHEMA, SOURCE_TABLES, pair_id
+from vox_assets.pipeline import corpus
 from vox_assets.pipeline.wiring import build_defs
 from vox_assets.settings import Settings
 from vox_assets.store.lake import Lake
-from vox_assets_tests.conftest import SAMPLE
 from vox_assets_tests.pipeline.conftest import QUICK, build, settings_for, verdicts, write_profile
 
 
@@ -39,6 +38,13 @@ class Built:
     @property
     def lake(self) -> Lake:
         return Lake(self.settings.lake_uri)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_damaged_rows() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "DAMAGED_PER_KIND", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -361,7 +367,7 @@ def test_another_rank_is_trained_on_the_existing_corpus(built: Built) -> None:
 
 
 def test_a_tree_that_is_too_small_fails_minimum_size_and_nothing_is_trained(
-    tmp_path: Path, base_model: LocalModel, model_dir: Path
+    tmp_path: Path, small_base: Path
 ) -> None:
     tree, data = tmp_path / "tree", tmp_path / "data"
     source = tree / "crates" / "tiny" / "src"
@@ -376,12 +382,12 @@ def test_a_tree_that_is_too_small_fails_minimum_size_and_nothing_is_trained(
     )
     (tree / "docs" / "src").mkdir(parents=True)
     (tree / "docs" / "src" / "index.md").write_text("# Tiny\n\nNothing to see.\n")
-    shutil.copytree(model_dir, data / "cache")
+    data.mkdir()
     profile = write_profile(
         tmp_path / "tiny.yaml",
         **{**QUICK, "synthesis": {"programs": 0, "dialogues": 0, "repairs": 0}},
     )
-    settings = settings_for(tree, data, profile)
+    settings = replace(settings_for(tree, data, profile), base_model=str(small_base))
     with dg.instance_for_test() as instance:
         result = build(settings, "rebuild", instance)
         assert not result.success
@@ -403,31 +409,3 @@ def test_a_missing_source_folder_ends_the_run_and_writes_no_table(tmp_path: Path
     failures = [str(event.event_specific_data) for event in result.get_step_failure_events()]
     assert any("crates" in failure for failure in failures)
     assert not (tmp_path / "data" / "lake" / "raw_rust_fns").exists()
-
-
-@pytest.mark.slow
-def test_the_packaged_model_is_trained_and_named_in_the_adapter(
-    small_tree: Path, base_model: LocalModel, model_dir: Path, tmp_path: Path
-) -> None:
-    from peft import PeftConfig
-
-    shutil.copytree(model_dir, tmp_path / "cache")
-    settings = settings_for(small_tree, tmp_path, write_profile(tmp_path / "quick.yaml", **QUICK))
-    with dg.instance_for_test() as instance:
-        assert build(settings, "rebuild", instance).success
-    digest = Lake(settings.lake_uri).read("qlora_adapter")["digest"].item()
-    config = PeftConfig.from_pretrained(str(settings.adapters_dir / digest))
-    assert config.base_model_name_or_path == "HuggingFaceTB/SmolLM2-135M-Instruct"
-
-
-@pytest.mark.slow
-def test_every_check_of_the_bundled_workspace_passes(tmp_path: Path, model_dir: Path) -> None:
-    shutil.copytree(model_dir, tmp_path / "cache")
-    settings = settings_for(SAMPLE.resolve(), tmp_path, "sample")
-    with dg.instance_for_test() as instance:
-        result = build(settings, "corpus", instance)
-    assert result.success
-    failed = {
-        name: check.description for name, check in verdicts(result).items() if not check.passed
-    }
-    assert failed == {}
