@@ -7,20 +7,19 @@ shares definitions with the extractors, but never runs an extractor.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from vox_assets import rust_syntax
 from vox_assets.contract.answers import dialogue_fault
 from vox_assets.contract.verdict import Verdict
 from vox_assets.extract.docs import mdbook
 from vox_assets.extract.docs.prose import words_of
 from vox_assets.extract.live_programs import LiveProgram
 from vox_assets.extract.run import source_reader
+from vox_assets.extract.rust.attributes import has_test_attribute
 from vox_assets.extract.rust.crates import test_folder
 from vox_assets.extract.source_tree import decode
 
@@ -30,10 +29,6 @@ PHRASE_WORDS = 6
 #: Shorter lines, such as a closing brace or a heading, occur in many files.
 MIN_LINE_CHARS = 16
 
-_TEST_ATTRIBUTE = re.compile(
-    rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b"
-    rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
-)
 _DIRECTIVE = "{{#"
 
 #: Faults that a check lists beside its summary; more need another look at the grammar anyway.
@@ -80,24 +75,9 @@ def library_code_only(rows: pl.DataFrame) -> Verdict:
         for pair_id, path, symbol, language, response in rows.select(columns).iter_rows()
         if (language == "rust" and (test_folder(path) or "/target/" in path))
         or "::tests::" in symbol
-        or (language == "rust" and _has_test_attribute(response))
+        or (language == "rust" and has_test_attribute(response))
     ]
     return Verdict.none_of(faults, "rows from test code", rows.height)
-
-
-def _has_test_attribute(answer: str) -> bool:
-    """Return whether Rust code has a test attribute, other than as text in a literal."""
-    if "test" not in answer and "bench" not in answer:
-        return False
-    pending = [rust_syntax.parse(answer.encode())]
-    while pending:
-        node = pending.pop()
-        if node.type == "attribute_item":
-            if _TEST_ATTRIBUTE.match(node.text or b""):
-                return True
-        elif node.type not in ("string_literal", "raw_string_literal", "token_tree"):
-            pending.extend(node.children)
-    return False
 
 
 def includes_replaced(rows: pl.DataFrame) -> Verdict:

@@ -471,3 +471,14 @@ def test_rust_on_pages_is_read_as_rustdoc_reads_it(
     rows = extract_docs(root, policy, commit=None, check_vox=check).rows
     assert rows["response"].to_list() == answers
     assert extract_rust(root, policy, commit=None).rows.is_empty()
+
+
+def test_an_example_without_words_says_what_it_is_of(
+    write_tree: WriteTree, profile: Profile
+) -> None:
+    above = "## clear\n\n```text\n|List| -> List\n```\n\nRemoves every boat from the list.\n\n"
+    page = f"# Lists\n\n{above}### Example\n\n```nu\nlet boats = 3 + 4\n```\n"
+    root = write_tree({"src/lib.rs": "", "kits/a.rs": "", "README.md": page, "manual/a.md": ""})
+    rows = extract_docs(root, other(profile), commit=None, check_vox=lambda code: None).rows
+    (code,) = rows.filter(response_mode="code_only").rows(named=True)
+    assert code["prompt"].endswith("\n\nRemoves every boat from the list.")

@@ -47,6 +47,9 @@ _SKIP_WORD = re.compile(r"\b(?:skip|ignore|compile_fail|should_panic)\b")
 
 _SKIP_MARK = re.compile(r"\bvox\s*:\s*skip\b")
 
+#: Headings that say nothing about the code below them.
+_EXAMPLE = re.compile(r"(?:code |usage )?examples?:?|usage|sample code", re.IGNORECASE)
+
 _COMMENT_FIELD = re.compile(r"^//\s*(@?\w+):\s*(.*)$")
 
 
@@ -136,6 +139,13 @@ class _Writer:
         for section in reading.sections:
             lines = self.same_path.setdefault(_path_key(section.path), [])
             lines.append(section.start_line)
+        #: The first paragraph of each section by its heading path.
+        self.first_paragraphs = {
+            section.path: block.text
+            for section in reading.sections
+            for block in reversed(section.blocks)
+            if block.kind == "paragraph"
+        }
         self.rows = PageRows()
         self.asked: set[str] = set()
         self.answered: set[tuple[str, ...]] = set()
@@ -200,7 +210,12 @@ class _Writer:
             self._drop(section, fence.start_line, problem)
             return
         declared = [f"`{head.strip()}`" for head in DECLARED.findall(code)][:MAX_NAMED]
-        described = fields.get("@training_prompt") or _context(fence) or self._summary()
+        described = (
+            fields.get("@training_prompt")
+            or _context(fence)
+            or self._subject(section)
+            or self._summary()
+        )
         context = as_statement(described)
         trail = self._trail(section, context)
         names = self.profile.language_name, self.profile.project_name
@@ -235,6 +250,13 @@ class _Writer:
             # rustdoc and mdBook run statements as the body of `main`.
             return self.check_vox(f"fn main() {{\n{code}\n}}") and message
         return message
+
+    def _subject(self, section: Section) -> str:
+        """Return the first paragraph of the section that an `Example` without words is of."""
+        if not section.path or not _EXAMPLE.fullmatch(section.path[-1]):
+            return ""
+        above = self.first_paragraphs.get(section.path[:-1], "")
+        return above if len(above) <= MAX_CONTEXT_CHARS else ""
 
     def _summary(self) -> str:
         return self.front_matter.description

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from vox_assets import rust_syntax
+
 ATTRIBUTE = re.compile(r"#!?\s*\[\s*(?:unsafe\s*\(\s*)?((?:\w+\s*::\s*)*\w+)\s*")
 
 _CFG_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\w+|[(),=]', re.DOTALL)
@@ -17,6 +19,11 @@ _CFG_ATTR_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\w:]+|[(),]', re.DOTALL)
 TEST_ATTRIBUTE = re.compile(
     r"(?:^|[:_])tests?(?:$|[:_])"  # test, tokio::test, test_case, wasm_bindgen_test, test_log::..
     r"|(?:^|::)(?:rstest\w*|proptest|quickcheck|gtest|fixture|bench|should_panic|proof|parameterized)$"
+)
+
+_TEST_IN_CODE = re.compile(
+    rb"#\[\s*(?:(?:\w+::)*(?:test|rstest|test_case|proptest|bench)\b"
+    rb"|cfg\((?:\s*(?:all|any)\()*(?:[^()]*,)?\s*test\s*[,)])"
 )
 
 _PATH_ATTRIBUTE = re.compile(r'#\s*\[\s*path\s*=\s*(?:r#*)?"([^"]+)"')
@@ -68,6 +75,21 @@ def is_test_attribute(attribute: str) -> bool:
             TEST_ATTRIBUTE.search(path) for path in _cfg_attr_paths(attribute[match.end() :])
         )
     return TEST_ATTRIBUTE.search(name) is not None
+
+
+def has_test_attribute(answer: str) -> bool:
+    """Return whether Rust code has a test attribute, other than as text in a literal."""
+    if "test" not in answer and "bench" not in answer:
+        return False
+    pending = [rust_syntax.parse(answer.encode())]
+    while pending:
+        node = pending.pop()
+        if node.type == "attribute_item":
+            if _TEST_IN_CODE.match(node.text or b""):
+                return True
+        elif node.type not in ("string_literal", "raw_string_literal", "token_tree"):
+            pending.extend(node.children)
+    return False
 
 
 def asks_for_test(predicate: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from vox_assets.contract.rows import RESPONSE_MODES, Drop, Pair, Reason, ResponseMode, turns
 from vox_assets.extract.docs import markdown
 from vox_assets.extract.questions import choose
+from vox_assets.extract.rust.attributes import has_test_attribute
 from vox_assets.extract.rust.declarations import (
     MAX_LISTED_MEMBERS,
     MAX_SHOWN_CHARS,
@@ -364,6 +365,8 @@ class _Writer:
                 problem = "a doc example that is not Rust to run"
             elif len(code) < MIN_EXAMPLE_CHARS:
                 problem = "a doc example too short to teach a use"
+            elif has_test_attribute(code):
+                problem = "a doc example that is a test"
             elif (code := parseable(code)) is None:
                 problem = "a doc example that does not parse"
             else:

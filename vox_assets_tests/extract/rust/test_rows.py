@@ -405,6 +405,24 @@ def test_module_documentation_explains_the_module(profile: Profile) -> None:
     assert _only(source, profile, "use_api").response == "let tile = sea_map::tiles::first();"
 
 
+def test_an_example_that_is_a_test_is_dropped(profile: Profile) -> None:
+    source = """
+        /// Cuts the map into squares of one sea mile each.
+        ///
+        /// ```
+        /// struct Map;
+        ///
+        /// #[test]
+        /// fn cuts() {
+        ///     assert_eq!(sea_map::cut(4), 2);
+        /// }
+        /// ```
+        pub fn cut(size: u8) -> u8 { size / 2 }
+    """
+    assert "a doc example that is a test" in _reasons(source, profile)
+    assert "use_api" not in {pair.task_family for pair in _pairs(source, profile)[0]}
+
+
 def test_difficulty_rises_with_length_branches_and_generics() -> None:
     def measure(source: str) -> int:
         return selection.difficulty(rust.parse(source).items[0])
