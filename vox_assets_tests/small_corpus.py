@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -228,6 +229,18 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory, scored: pl.DataFrame) ->
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(path)
     return LocalModel(name="tests/tiny-llama", path=path, fingerprint="tiny", revision="r1")
+
+
+def untied(base: LocalModel, path: Path) -> None:
+    """Write the tiny base with another head: with its own it repeats a special token."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    shutil.copytree(base.path, path, dirs_exist_ok=True)
+    network = AutoModelForCausalLM.from_pretrained(base.path, tie_word_embeddings=False)
+    torch.manual_seed(3)
+    network.lm_head.weight = torch.nn.Parameter(torch.randn_like(network.lm_head.weight))
+    network.save_pretrained(path)
 
 
 @pytest.fixture(scope="session")

@@ -15,21 +15,13 @@ from vox_assets.compute.models import LocalModel, resolve_base_model
 from vox_assets.contract.rows import Message
 from vox_assets.training.adapter import manifest
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.small_corpus import judged
+from vox_assets_tests.small_corpus import judged, untied
 
 
 @pytest.fixture(scope="module")
 def base_path(tmp_path_factory: pytest.TempPathFactory, tiny_base: LocalModel) -> Path:
-    """Write the tiny base with another head: with its own it repeats a special token."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
     path = tmp_path_factory.mktemp("base")
-    shutil.copytree(tiny_base.path, path, dirs_exist_ok=True)
-    network = AutoModelForCausalLM.from_pretrained(tiny_base.path, tie_word_embeddings=False)
-    torch.manual_seed(3)
-    network.lm_head.weight = torch.nn.Parameter(torch.randn_like(network.lm_head.weight))
-    network.save_pretrained(path)
+    untied(tiny_base, path)
     return path
 
 

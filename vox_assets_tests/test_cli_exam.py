@@ -16,15 +16,22 @@ import polars as pl
 import pytest
 
 from vox_assets.cli import main
-from vox_assets.compute.models import LocalModel, resolve_base_model
+from vox_assets.compute.models import LocalModel, RemoteModel, resolve_base_model
+from vox_assets.contract.rows import Message
+from vox_assets.endpoint.client import Endpoint
 from vox_assets.endpoint.wire import Patience
 from vox_assets.exam.task import Task, to_frame
+from vox_assets.profiles import Budget, load
 from vox_assets.publish.exam import write_exam
+from vox_assets.store.cache import BlobCache
 from vox_assets.store.lake import Lake
 from vox_assets.training.adapter import manifest
+from vox_assets.training.evaluation.exam_arms import answer_by_endpoint
 from vox_assets.training.plan.spec import TrainingSpec
 from vox_assets_tests.exam.test_task import TASK
+from vox_assets_tests.model_server import serve_model
 from vox_assets_tests.scripted_server import Act, errs, says, serve
+from vox_assets_tests.small_corpus import untied
 
 #: Tasks of several template files: an interval is over files.
 TASKS = [
@@ -43,6 +50,10 @@ TASKS = [
     ),
 ]
 REFERENCES = {task.prompt: task.reference for task in TASKS}
+
+
+#: A budget that allows no request: every reply must be in the store.
+NOTHING = Budget(requests=0, tokens=0, concurrency=1)
 
 
 @pytest.fixture
@@ -291,6 +302,30 @@ def test_a_wrong_key_model_or_address_is_one_line_without_the_key(
     assert printed.err.splitlines()[-1].startswith("vox-assets: --endpoint: ")
     assert message in printed.err.splitlines()[-1]
     assert "vk-secret" not in printed.err
+
+
+@pytest.mark.slow
+def test_a_real_server_gives_the_answers_that_the_same_model_gives_here(
+    data: Path, tiny_base: LocalModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vox_assets.compute.generate import generate
+    from vox_assets.compute.tokens import load_tokenizer
+    from vox_assets.training.evaluation.load import load_for_answers
+
+    model = data / "model"
+    untied(tiny_base, model)
+    prompts = [[Message(role="user", content=task.prompt)] for task in TASKS]
+    here = generate(load_for_answers(model), load_tokenizer(model), prompts, 160)
+    assert len({answer.text for answer in here}) > 2
+    with serve_model(model, data / "log") as url:
+        assert main(["exam", "--endpoint", url, "--model", str(model)]) == 0
+        assert main(["exam", "--endpoint", url, "--model", "absent"]) == 1
+    printed = capsys.readouterr()
+    assert "absent" in printed.err.splitlines()[-1] and "HTTP 400" in printed.err.splitlines()[-1]
+    endpoint = Endpoint(RemoteModel(url, str(model)), BlobCache(data / "cache" / "endpoint.sqlite"))
+    stored = answer_by_endpoint(TASKS, load("sample").exam, endpoint, NOTHING, None)
+    assert stored["answer"].to_list() == [answer.text for answer in here]
+    assert stored["ended"].to_list() == [answer.ended for answer in here]
 
 
 #: A runner that needs nothing of this package: exported tasks in, lines of answers out.

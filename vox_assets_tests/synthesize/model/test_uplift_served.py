@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,46 +17,14 @@ from vox_assets.profiles import Uplift as Policy
 from vox_assets.store.cache import BlobCache
 from vox_assets.synthesize.model.uplift import uplift
 from vox_assets.synthesize.vox.programs import Gate
-
-#: Limit for the start of the server: a busy machine loads even a small model slowly.
-START_SECONDS = 180
+from vox_assets_tests.model_server import serve_model
 
 
 @pytest.fixture(scope="module")
 def served(base_model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a server with the packaged model and yield its base URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    log = tmp_path_factory.mktemp("serve") / "log"
-    command = [
-        str(Path(sys.executable).parent / "transformers"),
-        *("serve", str(base_model.path)),
-        *("--host", "127.0.0.1", "--port", port, "--default-seed", "1"),
-    ]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=output, stderr=output
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + START_SECONDS
-        while not _healthy(address):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.5)
-        yield f"{address}/v1"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as reply:
-            return reply.status == 200
-    except OSError:
-        return False
+    """Serve the packaged model and yield the base URL."""
+    with serve_model(base_model.path, tmp_path_factory.mktemp("serve") / "log") as url:
+        yield url
 
 
 @pytest.mark.slow
