@@ -73,7 +73,7 @@ def both(profile: Profile) -> Profile:
     return named(profile, main=".", other="../other")
 
 
-def named(profile: Profile, **roots: str) -> Profile:
+def named(profile: Profile, /, **roots: str) -> Profile:
     content = profile.model_dump()
     content["repositories"] = [{"name": name, "root": root} for name, root in roots.items()]
     return Profile.model_validate(content)
@@ -253,6 +253,7 @@ def test_an_empty_or_overlapping_root_is_refused_in_one_line(
 @example(name="..", below="etc/passwd")
 @example(name="a..b", below="../crates/a.rs")
 @example(name="tests", below="crates/a.rs")
+@example(name="profile", below="")
 def test_a_repository_name_is_a_safe_path_component_or_refused(
     profile: Profile, name: str, below: str
 ) -> None:
