@@ -16,7 +16,7 @@ from vox_assets.store.progress import is_progress
 from vox_assets.terminal import Console, duration, hanging
 
 #: Time that a whole build of the bundled workspace takes on two idle cores, with nothing cached.
-_SAMPLE_MINUTES = 6
+_SAMPLE_MINUTES = 13
 _NAME_WIDTH, _TIME_WIDTH = 18, 12
 _BLANK = " " * (_NAME_WIDTH + _TIME_WIDTH + 2)
 #: Dagster's lines about the channel to the training program, and about steps after a failed one;

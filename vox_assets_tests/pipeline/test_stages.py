@@ -115,7 +115,7 @@ def test_the_announcement_says_what_is_done_and_how_long_it_takes(settings: Sett
         assert f"rebuild {settings.source_dir}, profile sample" in text
         assert "builds 10 assets and evaluates 30 checks" in text
         assert "trains an adapter for at most 2 min 30 s" in text
-        assert "the first build takes about 6 minutes on two idle cores" in text
+        assert "the first build takes about 13 minutes on two idle cores" in text
         corpus = " ".join(announcement(settings, "corpus", 8, 24, instance))
         assert "trains nothing" in " ".join(corpus.split())
         other = replace(settings, profile_reference="vox")
