@@ -145,11 +145,15 @@ def weak_constructs(exam: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     `exam` has the figures of its exam. Constructs with few tasks, and those that the exam keeps
     from training as a whole, are left out. The values are the tasks passed and the tasks.
     """
-    [overall] = [
-        line["share"]
-        for line in exam["shares"]
-        if line["arm"] == "adapter" and line["rung"] == PASSED
-    ]
+    overall = max(
+        (
+            line["share"]
+            for line in exam["shares"]
+            if line["arm"] == "adapter" and line["rung"] == PASSED
+        ),
+        # The training of the adapter saw every task, so it answered none.
+        default=0.0,
+    )
     return {
         line["construct"]: (line["reached"], line["tasks"])
         for line in exam["constructs"]

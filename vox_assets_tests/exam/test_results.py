@@ -87,3 +87,4 @@ def test_a_construct_is_weak_if_enough_of_its_tasks_are_passed_less_often_than_a
         ],
     }
     assert results.weak_constructs(exam) == {"lambdas": (1, 4)}
+    assert results.weak_constructs({"shares": [], "constructs": []}) == {}
