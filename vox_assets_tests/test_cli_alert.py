@@ -31,7 +31,7 @@ def test_a_channel_that_does_not_accept_the_test_alert_is_named_and_the_others_g
         assert main(["alert", "--test"]) == 1
         assert len(second.mails) == 1
     printed = capsys.readouterr()
-    assert printed.err == "entry 1 of VOX_ALERT_URLS did not accept the message\n"
+    assert printed.err == "vox-assets: entry 1 of VOX_ALERT_URLS did not accept the message\n"
     assert printed.out == "channel 2 accepted the test alert\n"
 
 

@@ -102,7 +102,7 @@ def send_test_alert(_: argparse.Namespace) -> int:
             )
         except DeliveryError as error:
             failed += 1
-            print(error, file=sys.stderr)
+            print(f"vox-assets: {error}", file=sys.stderr)
         else:
             print(f"channel {channel} accepted the test alert")
     return 1 if failed else 0
