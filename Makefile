@@ -70,6 +70,8 @@ bench: $(READY)
 bench-train: $(READY)
 	$(BIN)/python benchmarks/train.py
 
+# The receiver of alerts is that of the tests, which are not installed.
+bench-month: export PYTHONPATH := $(CURDIR)
 bench-month: $(READY)
 	$(BIN)/python benchmarks/month.py
 

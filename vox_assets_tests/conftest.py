@@ -24,6 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.match(LONGEST))
 
 
+@pytest.fixture
+def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the results of the commands in a folder of the test, whatever the shell has set."""
+    for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
+
+
 @pytest.fixture(scope="session")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder where the packaged GGUF is dequantised, once for all tests."""

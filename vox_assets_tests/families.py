@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
@@ -172,6 +173,22 @@ def tokenizer_of(name: str) -> Any:
     pin_template(tokenizer)
     tokenizer.pad_token_id = stop_tokens(tokenizer)[-1]
     return tokenizer
+
+
+def save_tiny_base(architecture: str, tokenizer: Any, context: int, folder: Path) -> None:
+    """Write a random model with the tokenizer's tokens, and the tokenizer, as a base."""
+    import torch
+
+    ids = ("bos_token_id", "eos_token_id", "pad_token_id")
+    model = tiny_model(
+        architecture,
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        max_position_embeddings=2 * context,
+        **{name: getattr(tokenizer, name) for name in ids},
+    )
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def tiny_model(architecture: str, **changes: Any) -> Any:

@@ -30,11 +30,7 @@ SAMPLE = Path("data/sample_workspace")
 GOOD = "fn add(a: int, b: int) to int {\n    return a + b\n}\n"
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_data_dir")
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])

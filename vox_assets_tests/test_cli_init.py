@@ -13,11 +13,7 @@ PAGE = "The harbour master writes down every boat that leaves, with the hour and
 CODE = "let a = level();\nshow(a)"
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_data_dir")
 
 
 @pytest.fixture

@@ -21,11 +21,7 @@ SAMPLE = Path("data/sample_workspace").resolve()
 ROW = {"prompt": "Why does it wait?", "response": "It waits until the disk has written the page."}
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_data_dir")
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

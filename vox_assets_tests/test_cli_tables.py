@@ -25,11 +25,7 @@ OTHER = {
 KEY = "AKIA" + "Q3EGR7ZT5N2WXY4K"
 
 
-@pytest.fixture(autouse=True)
-def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VOX_SOURCE_DIR", "VOX_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("VOX_DATA_DIR", str(tmp_path / "data"))
+pytestmark = pytest.mark.usefixtures("own_data_dir")
 
 
 @pytest.fixture

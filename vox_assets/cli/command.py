@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from vox_assets.terminal import hanging
 
@@ -66,6 +67,28 @@ class _Layout(argparse.HelpFormatter):
         if "\n" in text:
             return text
         return super()._fill_text(text, width, indent)
+
+
+def add_project(parser: argparse.ArgumentParser) -> None:
+    """Add the argument SOURCE, which may be left out in the root folder of the project."""
+    parser.add_argument(
+        "source",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="SOURCE",
+        help="root folder of the project (the default is this folder)",
+    )
+
+
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """Add the option --profile of a command that reads a source tree."""
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="name of a bundled profile, or path of a YAML file (the default is VOX_PROFILE, else "
+        "sample for the bundled workspace and vox for every other SOURCE)",
+    )
 
 
 def log(line: str) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from vox_assets import extras
-from vox_assets.cli.command import Commands, log
+from vox_assets.cli.command import Commands, add_profile, add_project, log
 from vox_assets.settings import load_settings
 from vox_assets.terminal import table
 
@@ -30,20 +29,8 @@ def add(commands: Commands) -> None:
             1: "a lane has too few rows, or the sources, the profile or a program cannot be used",
         },
     )
-    doctor.add_argument(
-        "source",
-        nargs="?",
-        type=Path,
-        default=Path(),
-        metavar="SOURCE",
-        help="root folder of the project (the default is this folder)",
-    )
-    doctor.add_argument(
-        "--profile",
-        metavar="NAME",
-        help="name of a bundled profile, or path of a YAML file (the default is VOX_PROFILE, else "
-        "sample for the bundled workspace and vox for every other SOURCE)",
-    )
+    add_project(doctor)
+    add_profile(doctor)
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
 

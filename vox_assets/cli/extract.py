@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from vox_assets.cli.command import Commands, log
+from vox_assets.cli.command import Commands, add_profile, log
 from vox_assets.cli.tables import OUT_HELP, check_out, print_result, written
 from vox_assets.curate.tables import write_table
 from vox_assets.settings import load_settings
@@ -30,12 +30,7 @@ def add(commands: Commands) -> None:
         "source", type=Path, metavar="SOURCE", help="root folder that holds crates/ and docs/src/"
     )
     extract.add_argument("out", type=Path, metavar="OUT", help=OUT_HELP)
-    extract.add_argument(
-        "--profile",
-        metavar="NAME",
-        help="name of a bundled profile, or path of a YAML file (the default is VOX_PROFILE, else "
-        "sample for the bundled workspace and vox for every other SOURCE)",
-    )
+    add_profile(extract)
 
 
 def _extract(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
-from vox_assets.cli.command import Commands
+from vox_assets.cli.command import Commands, add_project
 from vox_assets.cli.ids import UsageError
 from vox_assets.cli.tables import check_writable
 
@@ -23,14 +23,7 @@ def add(commands: Commands) -> None:
         examples=["init", "init /path/to/project", "init /path/to/project --out mine.yaml"],
         codes={0: "the profile is written", 1: "there is nothing to read, or the file exists"},
     )
-    init.add_argument(
-        "source",
-        nargs="?",
-        type=Path,
-        default=Path(),
-        metavar="SOURCE",
-        help="root folder of the project (the default is this folder)",
-    )
+    add_project(init)
     init.add_argument(
         "--out",
         type=Path,

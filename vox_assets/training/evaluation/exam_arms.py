@@ -142,8 +142,8 @@ def answer_by_endpoint(
     fenced = sum(FENCE.search(text) is not None for text, _ in texts)
     if fenced:
         log(
-            f"exam: {fenced} of {len(tasks)} answers have fences, so that they are more than code: "
-            f"the model should be told to answer with code alone, in its system prompt"
+            f"exam: {fenced} of {len(tasks)} answers have fences, so they are more than code: tell "
+            f"the model in its system prompt to answer with code alone"
         )
     return graded(tasks, texts, arm="served", model=endpoint.model.name, checks=checks)
 

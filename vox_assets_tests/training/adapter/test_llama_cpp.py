@@ -18,7 +18,7 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.profiles import Profile
 from vox_assets.training.adapter import layout
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.families import FAMILIES, tiny_model
+from vox_assets_tests.families import FAMILIES, save_tiny_base
 from vox_assets_tests.packages import installed, source_of
 from vox_assets_tests.small_corpus import shaped, written_spec
 
@@ -109,7 +109,6 @@ def converted(
     profile: Profile,
 ) -> Converted:
     """Train on a tiny random model with the tokens of SmolLM2, and convert base and adapter."""
-    import torch
     from transformers import AutoTokenizer
 
     from vox_assets.training.program.run import run
@@ -122,18 +121,8 @@ def converted(
     tokenizer = AutoTokenizer.from_pretrained(base_model.path)
     if (family := ARCHITECTURES[architecture]) is not None:
         tokenizer.chat_template = FAMILIES[family].template
-    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id")}
-    model = tiny_model(
-        architecture,
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        max_position_embeddings=2 * CONTEXT,
-        pad_token_id=tokenizer.pad_token_id,
-        **ids,
-    )
     base = folder / "base"
-    model.to(torch.bfloat16).save_pretrained(base)
-    tokenizer.save_pretrained(base)
+    save_tiny_base(architecture, tokenizer, CONTEXT, base)
     policy = shaped(
         profile,
         mix={"context": CONTEXT},

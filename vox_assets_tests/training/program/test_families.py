@@ -13,7 +13,7 @@ from vox_assets.compute.models import LocalModel
 from vox_assets.profiles import Profile
 from vox_assets.training.adapter import layout, manifest, verify
 from vox_assets.training.plan.spec import TrainingSpec
-from vox_assets_tests.families import FAMILIES, tiny_model, tokenizer_of
+from vox_assets_tests.families import FAMILIES, save_tiny_base, tokenizer_of
 from vox_assets_tests.small_corpus import shaped, written_spec
 
 #: One family of each kind of template and attention; the others run with the slow tests.
@@ -44,7 +44,6 @@ def family(
     profile: Profile,
 ) -> Trained:
     """Train four steps on a tiny random model of the family."""
-    import torch
 
     from vox_assets.training.program.run import run
     from vox_assets.training.program.run_state import Interrupt
@@ -52,18 +51,8 @@ def family(
     name = request.param
     folder = tmp_path_factory.mktemp(name)
     tokenizer = tokenizer_of(name)
-    model = tiny_model(
-        FAMILIES[name].architecture,
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        max_position_embeddings=2 * CONTEXT,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
     base = folder / "base"
-    model.to(torch.bfloat16).save_pretrained(base)
-    tokenizer.save_pretrained(base)
+    save_tiny_base(FAMILIES[name].architecture, tokenizer, CONTEXT, base)
     policy = shaped(
         profile,
         mix={"context": CONTEXT},
