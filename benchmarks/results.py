@@ -117,12 +117,12 @@ def blocks() -> tuple[dict[str, str], dict[str, Figure]]:
         arms.sort(key=lambda item: (item["arm"] != "curated", item["arm"]))
         text["arms"] = _table(TABLE_HEADER, table_lines(arms))
         text["meaning-of-arms"] = _table(
-            ("arm", "what differs", "rows by language", "seed", "minutes"),
+            ("arm", "what differs", "tokens by language", "seed", "minutes"),
             [
                 (
                     f"`{item['arm']}`",
                     item["why"],
-                    ", ".join(f"{name} {rows:,}" for name, rows in item["languages"].items()),
+                    ", ".join(f"{name} {count:,}" for name, count in item["languages"].items()),
                     str(item["seed"]),
                     f"{item['seconds'] / 60:.0f}",
                 )

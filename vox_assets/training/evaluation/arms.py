@@ -1,8 +1,8 @@
 """Defines the arms of the ablation and compares their results.
 
-An arm is one training with one factor changed. All arms have the same number of steps and tokens,
-the same held-out rows and the same exam, so only that factor explains a difference. Arms are never
-promoted.
+An arm is one training with one factor changed. Unless that factor is the budget, all arms have the
+same number of steps and tokens. They have the same held-out rows and the same exam, so only that
+factor explains a difference. Arms are never promoted.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def result(
     evaluation: Evaluation,
     answers: pl.DataFrame,
 ) -> dict[str, Any]:
-    """Return the result of an arm as plain JSON values, without texts of rows or answers."""
+    """Return the result of an arm as plain JSON values; `languages` counts training tokens."""
     exam = answers.filter(arm="adapter", sample=0)
     return {
         "arm": arm.name,
